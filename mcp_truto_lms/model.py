@@ -1,0 +1,344 @@
+"""The unified model: course enrollments, users and courses, as Truto's Unified LMS API names them.
+
+Everything that is published about a record is derived from here: the columns of the tools, their short headers and
+how a cell prints, the enums of the tools' schemas. Nothing is typed twice.
+
+What arrives is treated as a customer's own variation of the model: unknown fields are kept (`model_extra`), an
+unknown enum value becomes `unknown` (or `other`) and stays readable as `custom_fields.raw_<field>`. Times are aware
+and in UTC; a due date without a time is over at the end of that day, in the zone given as the validation context
+`{"zone": tzinfo}` (UTC without one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, tzinfo
+from enum import StrEnum
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
+
+
+class EnrollmentStatus(StrEnum):
+    ASSIGNED = "assigned"
+    ENROLLED = "enrolled"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    PASSED = "passed"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    OVERDUE = "overdue"
+    UNKNOWN = "unknown"
+
+
+class UserStatus(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    INVITED = "invited"
+    SUSPENDED = "suspended"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+
+
+class UserRole(StrEnum):
+    LEARNER = "learner"
+    INSTRUCTOR = "instructor"
+    ADMIN = "admin"
+    MANAGER = "manager"
+    OTHER = "other"
+
+
+class CourseType(StrEnum):
+    COURSE = "course"
+    PATH = "path"
+    CURRICULUM = "curriculum"
+    PROGRAM = "program"
+    MICROLEARNING = "microlearning"
+    OTHER = "other"
+
+
+class CourseStatus(StrEnum):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    ARCHIVED = "archived"
+    DISABLED = "disabled"
+    UNKNOWN = "unknown"
+
+
+class CourseLevel(StrEnum):
+    BEGINNER = "beginner"
+    INTERMEDIATE = "intermediate"
+    ADVANCED = "advanced"
+    MIXED = "mixed"
+    UNKNOWN = "unknown"
+
+
+def _aware(value: object) -> object:
+    """Read an empty text as no date and a time without a zone as UTC."""
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return value
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value
+
+
+def _aware_due(value: object, info: ValidationInfo) -> object:
+    """Read a day without a time as the last second of that day in the zone of the validation context."""
+    day: date | None = None
+    if isinstance(value, str) and len(value.strip()) == len("2026-11-01"):
+        try:
+            day = date.fromisoformat(value.strip())
+        except ValueError:
+            return value
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        day = value
+    if day is None:
+        return _aware(value)
+    context = cast("Mapping[str, tzinfo]", info.context or {})
+    return datetime.combine(day, time(23, 59, 59), context.get("zone", UTC)).astimezone(UTC)
+
+
+def iso_utc(moment: datetime) -> str:
+    """Print an aware time as ISO 8601 in UTC, with a `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_as_iso = PlainSerializer(lambda moment: None if moment is None else iso_utc(moment), when_used="json")
+UtcDatetime = Annotated[datetime | None, BeforeValidator(_aware), _as_iso]
+DueDatetime = Annotated[datetime | None, BeforeValidator(_aware_due), _as_iso]
+
+CellKind = Literal["text", "day", "number", "hours", "flag", "email", "link", "fields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a field shows as a column: its short header, and how a cell prints where the type does not tell."""
+
+    text: str
+    kind: CellKind | None = None
+
+
+class UnifiedModel(BaseModel):
+    """A record of the unified API: frozen, tolerant of what it does not know."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_unknown_values(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        record = cast("Mapping[str, Any]", data)
+        changed: dict[str, Any] = {}
+        kept: dict[str, Any] = {}
+        for name, enum in _enum_fields(cls):
+            raw = record.get(name)
+            if raw is None or isinstance(raw, enum):
+                continue
+            word = str(raw).strip().lower().replace(" ", "_").replace("-", "_")
+            if not word:
+                changed[name] = None
+            elif word in list(enum):
+                changed[name] = word
+            else:
+                changed[name] = enum("unknown" if "unknown" in list(enum) else "other")
+                kept[f"raw_{name}"] = raw
+        if kept:
+            changed["custom_fields"] = {**(record.get("custom_fields") or {}), **kept}
+        return {**record, **changed} if changed else record
+
+
+@cache
+def _enum_fields(model: type[BaseModel]) -> tuple[tuple[str, type[StrEnum]], ...]:
+    found: list[tuple[str, type[StrEnum]]] = []
+    for name, field in model.model_fields.items():
+        plain = _without_none(field.annotation)
+        if isinstance(plain, type) and issubclass(plain, StrEnum):
+            found.append((name, plain))
+    return tuple(found)
+
+
+class Email(UnifiedModel):
+    """An e-mail address of a user."""
+
+    email: str
+    type: str | None = None
+    is_primary: bool | None = None
+
+
+class Url(UnifiedModel):
+    """An address of a record in the LMS."""
+
+    url: str
+    type: str | None = None
+
+
+class Reference(UnifiedModel):
+    """Another record, by id and name."""
+
+    id: str
+    name: str | None = None
+
+
+class Manager(Reference):
+    """The manager of a user."""
+
+    emails: list[Email] | None = None
+
+
+class EnrolledUser(UnifiedModel):
+    """The learner associated with an enrollment."""
+
+    id: Annotated[str | None, Header("learner_id")] = None
+    name: Annotated[str | None, Header("learner")] = None
+    emails: Annotated[list[Email] | None, Header("email", "email")] = None
+
+
+class EnrolledCourse(UnifiedModel):
+    """The course associated with an enrollment."""
+
+    id: Annotated[str | None, Header("course_id")] = None
+    title: Annotated[str | None, Header("course")] = None
+
+
+class Assigner(UnifiedModel):
+    """Who assigned a course."""
+
+    id: Annotated[str | None, Header("assigned_by_id")] = None
+    name: Annotated[str | None, Header("assigned_by")] = None
+
+
+class CourseEnrollment(UnifiedModel):
+    """One learner in one course. Only `id` is always there."""
+
+    id: Annotated[str, Header("id")]
+    user: EnrolledUser | None = None
+    course: EnrolledCourse | None = None
+    status: Annotated[EnrollmentStatus | None, Header("status")] = None
+    assigned_at: Annotated[UtcDatetime, Header("assigned")] = None
+    due_at: Annotated[DueDatetime, Header("due")] = None
+    enrolled_at: Annotated[UtcDatetime, Header("enrolled")] = None
+    started_at: Annotated[UtcDatetime, Header("started")] = None
+    last_activity_at: Annotated[UtcDatetime, Header("last_activity")] = None
+    completed_at: Annotated[UtcDatetime, Header("completed")] = None
+    progress_percent: Annotated[float | None, Header("progress")] = None
+    time_spent_seconds: Annotated[int | None, Header("hours", "hours")] = None
+    score: Annotated[float | None, Header("score")] = None
+    is_mandatory: Annotated[bool | None, Header("mandatory")] = None
+    assigned_by: Assigner | None = None
+    attempt_number: Annotated[int | None, Header("attempt")] = None
+    attempts_count: Annotated[int | None, Header("attempts")] = None
+    urls: Annotated[list[Url] | None, Header("url", "link")] = None
+    created_at: Annotated[UtcDatetime, Header("created")] = None
+    updated_at: Annotated[UtcDatetime, Header("updated")] = None
+    custom_fields: Annotated[dict[str, Any] | None, Header("custom_fields", "fields")] = None
+    remote_data: Any = None
+
+
+class User(UnifiedModel):
+    """A person of the LMS."""
+
+    id: str
+    first_name: str | None = None
+    last_name: str | None = None
+    name: str | None = None
+    username: str | None = None
+    emails: list[Email] | None = None
+    status: UserStatus | None = None
+    role: UserRole | None = None
+    phones: list[Any] | None = None
+    locale: str | None = None
+    timezone: str | None = None
+    job_title: str | None = None
+    organization: Reference | None = None
+    manager: Manager | None = None
+    created_at: UtcDatetime = None
+    updated_at: UtcDatetime = None
+    custom_fields: dict[str, Any] | None = None
+    remote_data: Any = None
+
+
+class Course(UnifiedModel):
+    """A course of the LMS."""
+
+    id: str
+    title: str | None = None
+    description: str | None = None
+    code: str | None = None
+    type: CourseType | None = None
+    status: CourseStatus | None = None
+    language: str | None = None
+    duration_seconds: int | None = None
+    level: CourseLevel | None = None
+    urls: list[Url] | None = None
+    tags: list[Any] | None = None
+    categories: list[Any] | None = None
+    organization: Reference | None = None
+    published_at: UtcDatetime = None
+    created_at: UtcDatetime = None
+    updated_at: UtcDatetime = None
+    custom_fields: dict[str, Any] | None = None
+    remote_data: Any = None
+
+
+CUSTOM_FIELDS = "custom_fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of enrollments: its dotted path in the model, its short header, how its cells print."""
+
+    path: str
+    header: str
+    kind: CellKind
+
+
+def primary_email(emails: list[Email] | None) -> str | None:
+    """The address marked as primary, else the first."""
+    if not emails:
+        return None
+    return next((one.email for one in emails if one.is_primary), emails[0].email)
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, type(int | None)):
+        rest = [part for part in get_args(annotation) if part is not NoneType]
+        return _without_none(rest[0]) if len(rest) == 1 else annotation
+    return annotation
+
+
+def _kind(annotation: Any) -> CellKind:
+    if annotation is datetime:
+        return "day"
+    if annotation is bool:
+        return "flag"
+    return "number" if annotation in (int, float) else "text"
+
+
+def _walk(model: type[BaseModel], prefix: str) -> list[Column]:
+    found: list[Column] = []
+    for name, field in model.model_fields.items():
+        plain = _without_none(field.annotation)
+        header = next((one for one in field.metadata if isinstance(one, Header)), None)
+        if header is not None:
+            found.append(Column(prefix + name, header.text, header.kind or _kind(plain)))
+        elif isinstance(plain, type) and issubclass(plain, BaseModel):
+            found.extend(_walk(plain, f"{prefix}{name}."))
+    return found
+
+
+@cache
+def enrollment_columns() -> Mapping[str, Column]:
+    """Every column of `CourseEnrollment` by its dotted path, in the model's order."""
+    return {column.path: column for column in _walk(CourseEnrollment, "")}

@@ -1,0 +1,118 @@
+"""What a source is: it reads scopes of unified records from a provider, and tells what each way costs.
+
+A source judges nothing by the clock. TalentLMS closes a course at a known moment and calls the enrollment expired
+from then on: a record carries that moment, and whoever answers applies it to the answer's own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from enum import StrEnum
+from typing import Protocol
+
+from mcp_truto_lms.model import Course, CourseEnrollment, User
+
+
+class Route(StrEnum):
+    """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest."""
+
+    COURSE = "course"
+    LEARNER = "learner"
+    PAIR = "pair"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A set of enrollments that is read and replaced as a whole: a course's, a learner's, or one pair."""
+
+    user_id: str | None = None
+    course_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.user_id is None and self.course_id is None:
+            raise ValueError("a scope names a learner, a course, or both")
+
+    @property
+    def route(self) -> Route:
+        if self.user_id is None:
+            return Route.COURSE
+        return Route.LEARNER if self.course_id is None else Route.PAIR
+
+    @property
+    def key(self) -> str:
+        """The scope as one text, such as `course:12`, `learner:7` or `pair:7:12`."""
+        return ":".join([self.route, *(part for part in (self.user_id, self.course_id) if part is not None)])
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentRecord:
+    """An enrollment as it was read.
+
+    Args:
+        enrollment: the unified record; its status is the one before the clock is asked
+        route: the way it came
+        access_ends_at: when the learner's access ends; past it, an unfinished enrollment is `expired`
+        is_learner: False for an instructor of the course
+    """
+
+    enrollment: CourseEnrollment
+    route: Route
+    access_ends_at: datetime | None = None
+    is_learner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one scope holds: its enrollments, the people that came along in full, and whether that is all of it."""
+
+    records: tuple[EnrollmentRecord, ...]
+    learners: tuple[User, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """What the LMS says of itself: its time zone, and the enrollment columns that it never fills."""
+
+    zone: tzinfo | None = None
+    unreported: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+
+class Source(Protocol):
+    """A provider of courses, people and their enrollments. Errors are those of `SourceError`."""
+
+    async def portal(self) -> Portal:
+        """Read what the LMS says of itself; kept after the first call."""
+        ...
+
+    async def courses(self) -> tuple[Course, ...]:
+        """Read the whole course list, archived courses included."""
+        ...
+
+    async def learners(self) -> tuple[User, ...]:
+        """Read the whole people directory, inactive people included."""
+        ...
+
+    async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
+        """Read one person by id or e-mail, None where there is nobody."""
+        ...
+
+    async def enrollments(
+        self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> Reading:
+        """Read one scope. What courses and people are called comes from the given maps, by id.
+
+        Raises:
+            NotFound: the learner or course of the scope does not exist.
+        """
+        ...
+
+    def cost(self, route: Route) -> int:
+        """How many calls one scope of this route takes."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and end what runs."""
+        ...
