@@ -19,7 +19,7 @@ from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo, model_validator
 
 
 class EnrollmentStatus(StrEnum):
@@ -145,12 +145,13 @@ class UnifiedModel(BaseModel):
             if raw is None or isinstance(raw, enum):
                 continue
             word = str(raw).strip().lower().replace(" ", "_").replace("-", "_")
+            members = {str(member): member for member in enum}
             if not word:
                 changed[name] = None
-            elif word in list(enum):
-                changed[name] = word
+            elif word in members:
+                changed[name] = members[word]
             else:
-                changed[name] = enum("unknown" if "unknown" in list(enum) else "other")
+                changed[name] = members.get("unknown") or members["other"]
                 kept[f"raw_{name}"] = raw
         if kept:
             changed["custom_fields"] = {**(record.get("custom_fields") or {}), **kept}
@@ -303,7 +304,7 @@ class Column:
 
 
 def primary_email(emails: list[Email] | None) -> str | None:
-    """The address marked as primary, else the first."""
+    """Pick the address marked as primary, else the first."""
     if not emails:
         return None
     return next((one.email for one in emails if one.is_primary), emails[0].email)

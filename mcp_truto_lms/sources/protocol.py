@@ -36,6 +36,7 @@ class Scope:
 
     @property
     def route(self) -> Route:
+        """The way that reads this scope."""
         if self.user_id is None:
             return Route.COURSE
         return Route.LEARNER if self.course_id is None else Route.PAIR
