@@ -1,0 +1,111 @@
+"""How TalentLMS prints a value: in the portal's zone, order of dates and language, and escaped for HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.records import Outcome, Portal
+
+STATUS_WORDS: dict[str, dict[Outcome, str]] = {
+    "English": {
+        Outcome.NOT_ATTEMPTED: "Not Started",
+        Outcome.INCOMPLETE: "In Progress",
+        Outcome.COMPLETED: "Completed",
+        Outcome.FAILED: "Failed",
+    },
+    "Greek": {
+        Outcome.NOT_ATTEMPTED: "Δεν ξεκίνησε",
+        Outcome.INCOMPLETE: "Σε εξέλιξη",
+        Outcome.COMPLETED: "Ολοκληρώθηκε",
+        Outcome.FAILED: "Απέτυχε",
+    },
+    "German": {
+        Outcome.NOT_ATTEMPTED: "Nicht begonnen",
+        Outcome.INCOMPLETE: "In Bearbeitung",
+        Outcome.COMPLETED: "Abgeschlossen",
+        Outcome.FAILED: "Nicht bestanden",
+    },
+}
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#039;"})
+_DATE_ORDERS = {"DDMMYYYY": "{2:02d}/{1:02d}/{0}", "MMDDYYYY": "{1:02d}/{2:02d}/{0}", "YYYYMMDD": "{0}/{1:02d}/{2:02d}"}
+
+
+def escape(text: str) -> str:
+    """Escape a text as PHP's `htmlspecialchars` does."""
+    return text.translate(_ESCAPES)
+
+
+def total_time(seconds: int) -> str:
+    """Print a duration such as `1h 2m 3s`, without the parts that are zero."""
+    parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Prints values for one portal with its quirks.
+
+    Raises:
+        ValueError: the portal's language or date format is none of those known.
+    """
+
+    quirks: Quirks
+    zone: ZoneInfo
+    language: str
+    date_format: str
+
+    def __post_init__(self) -> None:
+        if self.language not in STATUS_WORDS:
+            raise ValueError(f"no words for {self.language!r}, only for {', '.join(STATUS_WORDS)}")
+        if self.date_format not in _DATE_ORDERS:
+            raise ValueError(f"no date format {self.date_format!r}, only {', '.join(_DATE_ORDERS)}")
+
+    @classmethod
+    def of(cls, portal: Portal, quirks: Quirks) -> Printer:
+        """Make the printer of a portal, where the quirks overrule its settings."""
+        language = quirks.language or portal.language
+        return cls(quirks, ZoneInfo(portal.zone), language, quirks.date_format or portal.date_format)
+
+    @property
+    def empty(self) -> str | None:
+        """What stands where there is nothing."""
+        return None if self.quirks.null_instead_of_empty else ""
+
+    def text(self, text: str) -> str | None:
+        """Print what somebody typed."""
+        return escape(text) if text else self.empty
+
+    def number(self, number: int | str) -> str | int:
+        """Print an id or a count."""
+        return int(number) if self.quirks.numbers_as_numbers else str(number)
+
+    def status_word(self, outcome: Outcome) -> str:
+        """Print a status as people see it."""
+        return STATUS_WORDS[self.language][outcome]
+
+    def date(self, epoch: int | None) -> str | None:
+        """Print a moment as people see it."""
+        if epoch is None:
+            return None if self.quirks.null_instead_of_empty else self.quirks.no_date
+        local = datetime.fromtimestamp(epoch, self.zone)
+        day = _DATE_ORDERS[self.date_format].format(local.year, local.month, local.day)
+        if not self.quirks.am_pm:
+            return f"{day}, {local.hour:02d}:{local.minute:02d}:{local.second:02d}"
+        half = "AM" if local.hour < 12 else "PM"
+        return f"{day}, {local.hour % 12 or 12:02d}:{local.minute:02d}:{local.second:02d} {half}"
+
+    def moment(self, name: str, epoch: int | None) -> dict[str, Any]:
+        """Print a moment and its timestamp partner."""
+        printed = self.date(epoch)
+        return {name: printed, f"{name}_timestamp": printed if epoch is None else self.number(epoch)}
+
+    def duration(self, seconds: int) -> dict[str, Any]:
+        """Print a time spent, as text and, in newer portals, in seconds."""
+        if self.quirks.without_total_time_seconds:
+            return {"total_time": total_time(seconds)}
+        return {"total_time": total_time(seconds), "total_time_seconds": seconds}

@@ -1,0 +1,109 @@
+"""The sample portal, ready to use: in process through httpx's ASGI transport, or on a port.
+
+>>> from datetime import date
+>>> app = sample_app(generate(today=date(2026, 11, 23)))
+>>> client = httpx.AsyncClient(
+...     transport=httpx.ASGITransport(app=app), base_url=SAMPLE_BASE_URL, auth=(SAMPLE_API_KEY, "")
+... )
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskStatus
+
+from mcp_truto_lms.sandbox.faults import Faults
+from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.records import Organisation
+from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLms
+
+if TYPE_CHECKING:
+    import uvicorn
+
+SAMPLE_API_KEY = "sample" * 5
+SAMPLE_BASE_URL = f"http://sample.talentlms.example{API_ROOT}"
+
+
+def sample_app(
+    organisation: Organisation,
+    *,
+    api_key: str = SAMPLE_API_KEY,
+    quirks: Quirks | None = None,
+    faults: Faults | None = None,
+    now: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> TalentLms:
+    """Put an organisation behind the API.
+
+    Args:
+        organisation: what the portal knows
+        api_key: the one key that it accepts
+        quirks: how it differs from the portal of the documents
+        faults: what will go wrong; also `app.faults`
+        now: epoch seconds, only for when the hour's budget is said to open again
+        monotonic: seconds for the limits
+        sleep: what delays wait with
+    """
+    return TalentLms(
+        organisation,
+        api_key=api_key,
+        quirks=quirks or Quirks(),
+        faults=faults or Faults(),
+        now=now,
+        monotonic=monotonic,
+        sleep=sleep,
+    )
+
+
+async def serve(
+    app: TalentLms,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    *,
+    task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the portal on a port until cancelled; port 0 takes a free one, which `task_group.start` returns.
+
+    Signals are left to the caller. What is still being answered when it ends fails.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    import uvicorn  # the in-process portal does without
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+        task_status.started(listener.getsockname()[1])
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _drop_connections(server)
+
+
+async def _drop_connections(server: uvicorn.Server) -> None:
+    """End what uvicorn's own shut-down would wait for, and what it leaves open when its task is cancelled."""
+    if not server.started:
+        return
+    for one in server.servers:
+        one.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    answering = list(server.server_state.tasks)
+    for task in answering:
+        task.cancel()
+    await asyncio.gather(*answering, return_exceptions=True)  # uvicorn's tasks are asyncio's
