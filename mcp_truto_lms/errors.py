@@ -6,6 +6,7 @@
     └── SourceError                 the LMS, or the way to it, failed
         ├── AccessDenied            the key or token was refused
         ├── NotFound                the LMS does not have what was asked for
+        ├── RouteClosed             the provider does not allow this way of reading; another one may be open
         ├── RateLimited             a limit is used up for longer than a call may wait
         ├── Unavailable             no answer: network, time-out, or an error on the server's side
         └── UnexpectedAnswer        an answer that cannot be read
@@ -39,6 +40,10 @@ class AccessDenied(SourceError):
 
 class NotFound(SourceError):
     """The LMS does not have what was asked for."""
+
+
+class RouteClosed(SourceError):
+    """The provider does not allow this way of reading."""
 
 
 class RateLimited(SourceError):

@@ -16,8 +16,12 @@ from mcp_truto_lms.model import Course, CourseEnrollment, User
 
 
 class Route(StrEnum):
-    """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest."""
+    """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest.
 
+    `list` is a provider's own list of enrollments, which has the status as the provider knows it.
+    """
+
+    LIST = "list"
     COURSE = "course"
     LEARNER = "learner"
     PAIR = "pair"
@@ -25,25 +29,21 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A set of enrollments that is read and replaced as a whole: a course's, a learner's, or one pair."""
+    """A set of enrollments that is read and replaced as a whole: a course's, a learner's, one pair, or everything."""
 
     user_id: str | None = None
     course_id: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.user_id is None and self.course_id is None:
-            raise ValueError("a scope names a learner, a course, or both")
 
     @property
     def route(self) -> Route:
         """The way that reads this scope."""
         if self.user_id is None:
-            return Route.COURSE
+            return Route.LIST if self.course_id is None else Route.COURSE
         return Route.LEARNER if self.course_id is None else Route.PAIR
 
     @property
     def key(self) -> str:
-        """The scope as one text, such as `course:12`, `learner:7` or `pair:7:12`."""
+        """The scope as one text, such as `course:12`, `learner:7`, `pair:7:12` or `list`."""
         return ":".join([self.route, *(part for part in (self.user_id, self.course_id) if part is not None)])
 
 
@@ -66,11 +66,19 @@ class EnrollmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one scope holds: its enrollments, the people that came along in full, and whether that is all of it."""
+    """What one scope holds: its enrollments, the people that came along in full, and whether that is all of it.
+
+    Args:
+        records: the enrollments
+        learners: the people that came along in full
+        complete: whether that is all of it
+        skipped: how many items could not be used, for want of an id
+    """
 
     records: tuple[EnrollmentRecord, ...]
     learners: tuple[User, ...] = ()
     complete: bool = True
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,11 @@ class Portal:
 
 class Source(Protocol):
     """A provider of courses, people and their enrollments. Errors are those of `SourceError`."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far, further tries included."""
+        ...
 
     async def portal(self) -> Portal:
         """Read what the LMS says of itself; kept after the first call."""
@@ -107,11 +120,12 @@ class Source(Protocol):
 
         Raises:
             NotFound: the learner or course of the scope does not exist.
+            RouteClosed: the provider does not allow this way; `cost` says so from now on.
         """
         ...
 
-    def cost(self, route: Route) -> int:
-        """How many calls one scope of this route takes."""
+    def cost(self, route: Route) -> int | None:
+        """How many calls one scope of this route takes, as far as is known; None where the provider has no such way."""
         ...
 
     async def aclose(self) -> None:

@@ -1,0 +1,40 @@
+"""A check of the set-up in plain words: what is configured, whether it answers, and what to do where it does not.
+
+It shows no secret and no person's data: counts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked, in a sentence."""
+
+    good: bool
+    text: str
+
+
+async def examine(connection: Connection) -> AsyncGenerator[Finding]:
+    """Check the settings, then the way to the LMS, one step after the other; stop where a step fails."""
+    settings = connection.settings
+    if settings.source == "sample":
+        yield Finding(True, "No credentials are set: answers come from the built-in sample portal.")
+    else:
+        yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
+    source = (await connection.account()).source
+    try:
+        portal = await source.portal()
+        zone = settings.zone or portal.zone
+        yield Finding(True, f"The portal answers. Days are in {zone or 'UTC'}.")
+        courses = await source.courses()
+        yield Finding(True, f"It lists {len(courses)} courses.")
+        learners = await source.learners()
+        yield Finding(True, f"It lists {len(learners)} people. {source.calls} calls were made.")
+    except SourceError as error:
+        yield Finding(False, str(error))

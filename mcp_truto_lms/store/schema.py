@@ -1,0 +1,105 @@
+"""The tables. Every row is keyed by account; the enrollment's columns are derived from the unified model.
+
+Instants are whole seconds since the epoch, UTC, so that both comparison and order are the same on every engine. What
+filters and sorts (who is left out, folded names) stands on the enrollment's row when it is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from mcp_truto_lms.model import CellKind, enrollment_columns
+
+metadata = MetaData()
+
+_TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
+    "text": Text,
+    "day": BigInteger,
+    "number": Float,
+    "hours": BigInteger,
+    "flag": Boolean,
+    "email": Text,
+    "link": Text,
+    "fields": Text,
+}
+JOINED = frozenset({"user.name", "user.emails", "course.title"})
+"""Columns of the model that stand on the learner's and the course's row."""
+
+
+def column_name(path: str) -> str:
+    """Name the table's column for a path of the model: `user.id` is `user_id`."""
+    return path.replace(".", "_")
+
+
+learners = Table(
+    "learners",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("email", Text),
+    Column("emails", Text),
+    Column("active", Boolean, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+courses = Table(
+    "courses",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("code", Text),
+    Column("archived", Boolean, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+enrollments = Table(
+    "enrollments",
+    metadata,
+    Column("account", Text, primary_key=True),
+    *(
+        Column(column_name(column.path), _TYPES[column.kind], primary_key=column.path == "id")
+        for column in enrollment_columns().values()
+        if column.path not in JOINED
+    ),
+    Column("access_ends_at", BigInteger),
+    Column("route", Text, nullable=False),
+    Column("left_out", Text),
+    Column("learner_folded", Text, nullable=False),
+    Column("course_folded", Text, nullable=False),
+)
+Index("enrollments_by_user", enrollments.c.account, enrollments.c.user_id)
+Index("enrollments_by_course", enrollments.c.account, enrollments.c.course_id)
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("took_seconds", Float, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("data_version", Integer, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("data_version", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,240 @@
+"""Enrollments, by three roads: a learner's transcript, a course's roster, a pair.
+
+The same enrollment comes out whichever way it came, as far as that way can see: only a transcript and a pair tell a
+failure, only a pair has scores, only a transcript an address. `enrollment.status` is the status before the clock is
+asked: a reader at a time `now` turns an enrollment that is neither finished nor failed, and whose `access_ends_at` is
+past, into `expired`. Instructors come along with `is_learner=False`. An enrollment is unique per person and course, so
+its id is made of both, and a second row for the same pair is dropped, a learner's row winning over an instructor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from mcp_truto_lms.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
+from mcp_truto_lms.talentlms.courses import CourseTerms, course, course_terms
+from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates
+from mcp_truto_lms.talentlms.people import NO_LABELS, OF_THE_ACCOUNT, user
+from mcp_truto_lms.talentlms.redaction import REMOVED, without_secrets
+from mcp_truto_lms.talentlms.status import FINISHED_OR_FAILED, Vocabulary, status_of
+from mcp_truto_lms.talentlms.values import (
+    Raw,
+    duration_seconds,
+    identifier,
+    listed,
+    number,
+    percent,
+    record,
+    says_a_date,
+    text,
+)
+
+_INSTRUCTORS = frozenset({"instructor", "trainer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A learner and all their enrollments."""
+
+    user: User
+    records: tuple[EnrollmentRecord, ...]
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """A course and all its enrollments."""
+
+    course: Course
+    records: tuple[EnrollmentRecord, ...]
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the three roads know besides the raw item."""
+
+    route: Route
+    user: EnrolledUser
+    course: EnrolledCourse
+    terms: CourseTerms
+    fields: Mapping[str, Any]
+    code: str | None = None
+    word: str | None = None
+    score: float | None = None
+
+
+def transcript(
+    raw: object,
+    *,
+    courses: Mapping[str, Course],
+    labels: Mapping[str, str] = NO_LABELS,
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Transcript | None:
+    """Map `users/id`; None where the person has no usable id."""
+    person = user(raw, labels=labels, dates=dates, remote_data=remote_data)
+    if person is None:
+        return None
+    enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
+    skipped = 0
+    found: dict[str, EnrollmentRecord] = {}
+    for item in map(record, listed(record(raw).get("courses"))):
+        course_id = identifier(item.get("id"))
+        if course_id is None:
+            skipped += 1
+            continue
+        known = courses.get(course_id)
+        word = text(item.get("completion_status_formatted"))
+        parts = _Parts(
+            route=Route.LEARNER,
+            user=enrolled,
+            course=EnrolledCourse(id=course_id, title=text(item.get("name")) or (known.title if known else None)),
+            terms=course_terms(known),
+            fields=fields,
+            code=text(item.get("completion_status")) or english.code(word),
+            word=word,
+        )
+        _keep(found, _record(item, parts, dates=dates, remote_data=remote_data))
+    return Transcript(person, tuple(found.values()), skipped)
+
+
+def roster(
+    raw: object,
+    *,
+    learners: Mapping[str, User],
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Roster | None:
+    """Map `courses/id`, joined with the people directory; None where the course has no usable id."""
+    subject = course(raw, dates=dates, remote_data=remote_data)
+    if subject is None:
+        return None
+    title, terms = EnrolledCourse(id=subject.id, title=subject.title), course_terms(subject)
+    skipped = 0
+    found: dict[str, EnrollmentRecord] = {}
+    for item in map(record, listed(record(raw).get("users"))):
+        user_id = identifier(item.get("id"))
+        if user_id is None:
+            skipped += 1
+            continue
+        person = learners.get(user_id)
+        enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
+        parts = _Parts(Route.COURSE, enrolled, title, terms, _of_person(person))
+        _keep(found, _record(item, parts, dates=dates, remote_data=remote_data))
+    return Roster(subject, tuple(found.values()), skipped)
+
+
+def pair(
+    raw: object,
+    *,
+    user_id: str,
+    course_id: str,
+    learner: User | None,
+    course: Course | None,
+    code: str | None,
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> EnrollmentRecord | None:
+    """Map `getuserstatusincourse`; None where it is empty, which means not enrolled.
+
+    Args:
+        raw: the answer, which names neither the person nor the course
+        user_id: the person that was asked for
+        course_id: the course that was asked for
+        learner: the person, where known
+        course: the course, where known
+        code: the machine code of the answer's display word, None where unknown
+        dates: how the portal prints dates
+        remote_data: whether to keep the raw answer, secrets removed
+    """
+    item = record(raw)
+    if not item:
+        return None
+    scores = [
+        score
+        for score in (number(record(unit).get("score")) for unit in listed(item.get("units")))
+        if score is not None
+    ]
+    parts = _Parts(
+        route=Route.PAIR,
+        user=_enrolled(user_id, learner, None),
+        course=EnrolledCourse(id=course_id, title=course.title if course else None),
+        terms=course_terms(course),
+        fields=_of_person(learner),
+        code=code,
+        word=text(item.get("completion_status")),
+        score=fmean(scores) if scores else None,
+    )
+    return _record(item, parts, dates=dates, remote_data=remote_data)
+
+
+def code_in(raw: object, course_id: str) -> str | None:
+    """Tell the machine code that a learner's transcript has for one course."""
+    for item in map(record, listed(record(raw).get("courses"))):
+        if identifier(item.get("id")) == course_id:
+            return text(item.get("completion_status"))
+    return None
+
+
+def _record(item: Raw, parts: _Parts, *, dates: PortalDates, remote_data: bool) -> EnrollmentRecord:
+    progress = percent(item.get("completion_percentage"))
+    enrolled_at, completed_at = dates.moment(item, "enrolled_on"), dates.moment(item, "completed_on")
+    expired_on = dates.moment(item, "expired_on")
+    status = status_of(
+        parts.code, completed=completed_at is not None or says_a_date(item.get("completed_on")), percent=progress
+    )
+    role = text(item.get("role"))
+    fields = dict(parts.fields)
+    kept = (("role", role), ("completion_status", parts.code), ("completion_status_formatted", parts.word))
+    fields.update((name, value) for name, value in kept if value is not None)
+    enrollment = CourseEnrollment(
+        id=f"{parts.user.id}_{parts.course.id}",
+        user=parts.user,
+        course=parts.course,
+        status=status,
+        due_at=parts.terms.due_at(expired_on=expired_on, enrolled_at=enrolled_at),
+        enrolled_at=enrolled_at,
+        completed_at=completed_at if status in FINISHED_OR_FAILED else None,
+        progress_percent=progress,
+        time_spent_seconds=duration_seconds(item.get("total_time_seconds"), item.get("total_time")),
+        score=parts.score,
+        urls=_addresses(item),
+        custom_fields=fields or None,
+        remote_data=without_secrets(item) if remote_data else None,
+    )
+    return EnrollmentRecord(
+        enrollment,
+        parts.route,
+        access_ends_at=parts.terms.access_ends_at(expired_on),
+        is_learner=role is None or role.lower() not in _INSTRUCTORS,
+    )
+
+
+def _addresses(item: Raw) -> list[Url] | None:
+    address = text(item.get("last_accessed_unit_url"))
+    if address is None or not address.startswith(("https://", "http://")) or REMOVED in address:
+        return None
+    return [Url(url=address, type="last_accessed_unit")]
+
+
+def _enrolled(user_id: str, person: User | None, short_name: str | None) -> EnrolledUser:
+    if person is None:
+        return EnrolledUser(id=user_id, name=short_name)
+    return EnrolledUser(id=user_id, name=person.name, emails=person.emails)
+
+
+def _of_person(person: User | None) -> dict[str, Any]:
+    if person is None or not person.custom_fields:
+        return {}
+    return {name: value for name, value in person.custom_fields.items() if name not in OF_THE_ACCOUNT}
+
+
+def _keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:
+    before = found.get(one.enrollment.id)
+    if before is None or (one.is_learner and not before.is_learner):
+        found[one.enrollment.id] = one

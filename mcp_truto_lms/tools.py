@@ -1,0 +1,146 @@
+"""The two tools: arguments to a query, the query to an answer, the answer to text; nothing else.
+
+Text alone is sent: structured content would be a second copy of the same data, which many clients put before the model
+as well. What a caller can mend is an error result whose text says how.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import ConfigDict
+
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.errors import LmsError
+from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
+
+if TYPE_CHECKING:
+    from mcp_truto_lms.refresh import Progress
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[..., Awaitable[str]]
+"""Takes the connection, the arguments, and where progress is reported to; answers text."""
+
+
+async def list_course_enrollments(
+    connection: Connection, arguments: Mapping[str, object], on_progress: Progress | None = None
+) -> str:
+    """Answer who is in which course and how far, a row each.
+
+    Raises:
+        LmsError: the arguments cannot be understood, or nothing could be read.
+    """
+    query = EnrollmentQuery.parse(arguments)
+    account = await connection.account()
+    answer = await account.list_enrollments(query, on_progress)
+    from mcp_truto_lms.store.cursor import new_token
+    from mcp_truto_lms.text import list_json, list_text
+
+    asked = answer.ground.question.query
+    as_json = isinstance(asked, EnrollmentQuery) and asked.format is Format.JSON
+    token = new_token()
+    text, shown = (list_json if as_json else list_text)(answer, budget=connection.settings.token_budget, token=token)
+    if answer.ground.counts.enrollments > answer.offset + shown:
+        await account.keep_cursor(answer, token, shown)
+    return text
+
+
+async def summarize_learner_progress(
+    connection: Connection, arguments: Mapping[str, object], on_progress: Progress | None = None
+) -> str:
+    """Answer how many, how far and how late, in counts.
+
+    Raises:
+        LmsError: the arguments cannot be understood, or nothing could be read.
+    """
+    query = ProgressQuery.parse(arguments)
+    answer = await (await connection.account()).summarize(query, on_progress)
+    from mcp_truto_lms.text import summary_text
+
+    return summary_text(answer, budget=connection.settings.token_budget)
+
+
+class QueryTool(Tool):
+    """A tool whose schema and arguments are those of a query.
+
+    The SDK reads arguments by a function's signature and answers a mistake with a validation dump; here the query reads
+    them, and says what would be right.
+    """
+
+    connection: Connection
+    call: Call
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ARG002  a text is converted already
+        """Answer a call; progress goes to the client that asked for it."""
+
+        async def report(done: int, total: int, message: str) -> None:
+            await context.report_progress(done, total, message)
+
+        try:
+            text, failed = await self.call(self.connection, arguments, report), False
+        except LmsError as error:
+            text, failed = str(error), True
+        except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s failed with %s\n%s", self.name, type(error).__name__, frames)
+            text, failed = f"Internal error ({type(error).__name__}): the server's log says where.", True
+        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=failed)
+
+
+def make_tools(connection: Connection) -> list[Tool]:
+    """Make both tools, in a fixed order."""
+    return [
+        _tool(
+            connection,
+            list_course_enrollments,
+            EnrollmentQuery,
+            title="List course enrollments",
+            description=(
+                "Rows of who is in which course: learner, course, status, progress, due date; filtered, sorted and "
+                "counted by the server. The first line has the total of the whole match. For counts and rates use "
+                "summarize_learner_progress."
+            ),
+        ),
+        _tool(
+            connection,
+            summarize_learner_progress,
+            ProgressQuery,
+            title="Summarize learner progress",
+            description=(
+                "Counts over course enrollments: finished, completion rate, overdue, due soon, not started; overall or "
+                "by course, learner or status, most overdue first. With one learner: that person's courses. "
+                "For rows use list_course_enrollments."
+            ),
+        ),
+    ]
+
+
+def _tool(
+    connection: Connection, call: Call, query: type[EnrollmentFilter], *, title: str, description: str
+) -> QueryTool:
+    name = getattr(call, "__name__", "")
+    return QueryTool(
+        fn=call,
+        name=name,
+        title=title,
+        description=description,
+        parameters=input_schema(query),
+        fn_metadata=FuncMetadata(arg_model=ArgModelBase),
+        is_async=True,
+        context_kwarg=None,
+        annotations=ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+        ),
+        connection=connection,
+        call=call,
+    )

@@ -1,0 +1,96 @@
+"""What every test can ask for: the sample organisation on a fixed day, its portal, and the server over it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+from mcp import Client
+from mcp_types import TextContent
+
+from mcp_truto_lms.account import Account
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
+from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.talentlms import TalentLms
+from mcp_truto_lms.server import create_server
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.sources.talentlms import TalentLmsSource
+
+TODAY = date(2026, 11, 23)
+LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def organisation() -> Organisation:
+    return generate(today=TODAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A client of the server, and the portal behind it."""
+
+    client: Client
+    account: Account
+    portal: TalentLms
+
+    async def ask(self, tool: str, **arguments: Any) -> str:
+        """Call a tool; its text, which must be no error."""
+        result = await self.client.call_tool(tool, arguments)
+        text = "".join(block.text for block in result.content if isinstance(block, TextContent))
+        assert not result.is_error, text
+        return text
+
+    async def refused(self, tool: str, **arguments: Any) -> str:
+        """Call a tool; the text of its error."""
+        result = await self.client.call_tool(tool, arguments)
+        assert result.is_error
+        return "".join(block.text for block in result.content if isinstance(block, TextContent))
+
+    async def list(self, **arguments: Any) -> str:
+        return await self.ask(LIST, **arguments)
+
+    async def summarize(self, **arguments: Any) -> str:
+        return await self.ask(SUMMARIZE, **arguments)
+
+
+OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+async def no_sleep(seconds: float) -> None:
+    """Wait for nothing: pacing and retries are injected."""
+
+
+@pytest.fixture
+def open_desk(organisation: Organisation) -> OpenDesk:
+    """Open the server over a portal in this process, through the official client."""
+
+    @asynccontextmanager
+    async def opened(
+        *, quirks: Quirks | None = None, of: Organisation | None = None, key: str = SAMPLE_API_KEY, **settings: Any
+    ) -> AsyncGenerator[Desk]:
+        wanted = Quirks(burst_limit=100_000, hourly_limit=100_000) if quirks is None else quirks
+        portal = sample_app(of or organisation, quirks=wanted)
+        chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
+
+        def source() -> TalentLmsSource:
+            transport = httpx.ASGITransport(app=portal)
+            return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
+
+        async with Connection(chosen, source=source) as connection:
+            server = create_server(chosen, connection)
+            async with Client(server, raise_exceptions=True) as client:
+                yield Desk(client, await connection.account(), portal)
+
+    return opened
