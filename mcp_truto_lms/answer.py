@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from mcp_truto_lms.model import Column
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.query import EnrollmentFilter, GroupBy, resolve_day
 from mcp_truto_lms.refresh import Coverage
-from mcp_truto_lms.store.read import ARCHIVED, INACTIVE, Counts, Group, LeftOut, Selection, Spread
+from mcp_truto_lms.store.read import Counts, Group, LeftOut, Selection, Spread
+from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
+
+FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
+"""Days beyond these mean always and never; any zone can still say when they begin and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +43,19 @@ class Question:
         """The courses meant; None is everything."""
         return _ids(self.courses)
 
+    def day(self, text: str) -> date:
+        """Resolve a day of the query, at the question's own moment."""
+        today = datetime.fromtimestamp(self.now, self.zone).date()
+        return min(max(resolve_day(text, today), FIRST_DAY), LAST_DAY)
+
     def selection(self) -> Selection:
         """Say the question in the store's terms."""
         query = self.query
-        today = datetime.fromtimestamp(self.now, self.zone).date()
 
         def midnight(text: str | None, days: int) -> int | None:
             if text is None:
                 return None
-            day = resolve_day(text, today) + timedelta(days=days)
-            return int(datetime.combine(day, time(), self.zone).timestamp())
+            return int(datetime.combine(self.day(text) + timedelta(days=days), time(), self.zone).timestamp())
 
         included = {INACTIVE} if _all_left_out(self.users) else set[str]()
         included |= {ARCHIVED} if _all_left_out(self.courses) else set()
@@ -85,6 +92,7 @@ class ListAnswer:
         rows: each by the dotted paths of the model
         offset: how many rows of the match come before them
         unreported: columns asked for that this LMS never fills
+        data_version: the state of the data that the rows were read from
     """
 
     ground: Ground
@@ -93,6 +101,7 @@ class ListAnswer:
     offset: int
     spreads: Mapping[str, Spread]
     unreported: tuple[str, ...] = ()
+    data_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

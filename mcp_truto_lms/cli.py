@@ -26,10 +26,13 @@ from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import ConfigurationError, LmsError
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
-from mcp_truto_lms.settings import Settings, check_loopback, configure_logging
+from mcp_truto_lms.settings import PREFIX, Settings, check_loopback, configure_logging
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
+    from starlette.types import ASGIApp
+
+    from mcp_truto_lms.sources.protocol import Source
 
 END_SECONDS = 0.8
 """How long a process that was told to end may take to clean up."""
@@ -63,18 +66,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a Windows terminal may not be UTF-8
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(_joined([os.fsencode(one).decode(errors="replace") for one in given]))
     try:
-        settings = Settings.from_env(os.environ)
+        settings, trouble = _settings(options)
         configure_logging(settings.log_level)
-        run: Callable[[Settings, argparse.Namespace], Awaitable[int]] = options.run
-        code = anyio.run(run, settings, options)
+        run: Callable[..., Awaitable[int]] = options.run
+        code = anyio.run(run, settings, options) if trouble is None else anyio.run(_explain, settings, trouble)
     except LmsError as error:
         print(error, file=sys.stderr)
         code = FAILED
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+def _settings(options: argparse.Namespace) -> tuple[Settings, ConfigurationError | None]:
+    """Read the settings. A host that starts a stdio server shows no stderr: there, what is wrong is told by the tools.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong, and a person reads stderr.
+    """
+    try:
+        return Settings.from_env(os.environ), None
+    except ConfigurationError as error:
+        if options.run is not _serve or options.transport != "stdio":
+            raise
+        print(error, file=sys.stderr)
+        return Settings(), error
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
@@ -92,25 +111,44 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mcp-truto-lms",
         description="MCP server for course enrollments. Without a command it serves a client on stdin and stdout.",
-        epilog="Settings are environment variables, TALENTLMS_DOMAIN and TALENTLMS_API_KEY above all; without them "
-        "answers come from a sample portal. `mcp-truto-lms COMMAND --help` tells what a command takes.",
+        epilog="Settings are environment variables: TALENTLMS_DOMAIN and TALENTLMS_API_KEY, or TRUTO_API_TOKEN and "
+        "TRUTO_INTEGRATED_ACCOUNT_ID; without them answers come from a sample portal. "
+        "`mcp-truto-lms COMMAND --help` tells what a command takes.",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--transport", choices=("stdio", "sse", "streamable-http"), default="stdio", help="(stdio)")
-    parser.add_argument("--host", default="127.0.0.1", help="of sse and streamable-http; loopback only (127.0.0.1)")
-    parser.add_argument("--port", type=_port, default=8000, help="of sse and streamable-http; 0 is any (8000)")
+    parser.add_argument(
+        "--transport", choices=("stdio", "sse", "streamable-http"), default="stdio", help="(default stdio)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="of sse and streamable-http; loopback only (default 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=_port, default=8000, help="of sse and streamable-http; 0 is any (default 8000)")
     parser.set_defaults(run=_serve)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands for people")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     _query_parser(commands.add_parser("list", help="print enrollments, as the tool answers"), EnrollmentQuery)
     _query_parser(commands.add_parser("summarize", help="print counts, as the tool answers"), ProgressQuery)
     doctor = commands.add_parser("doctor", help="check settings and access")
     doctor.set_defaults(run=_doctor)
-    sandbox = commands.add_parser("sandbox", help="serve the sample portal, a TalentLMS v1 API, on loopback")
-    sandbox.add_argument("--host", default="127.0.0.1", help="loopback only (127.0.0.1)")
-    sandbox.add_argument("--port", type=_port, default=8765, help="0 is any (8765)")
-    sandbox.add_argument("--learners", type=_positive, default=240, help="(240)")
-    sandbox.add_argument("--courses", type=_positive, default=18, help="(18)")
-    sandbox.add_argument("--seed", type=int, default=2026, help="another one is another organisation (2026)")
+    serve = commands.add_parser("serve", help="serve /mcp and the unified endpoint /unified/lms on one port")
+    serve.add_argument("--host", default="127.0.0.1", help="any other than loopback needs a token (default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=8000, help="0 is any (default 8000)")
+    serve.add_argument(
+        "--account-id",
+        default="default",
+        help="the integrated_account_id that the endpoint answers to (default default)",
+    )
+    serve.add_argument(
+        "--allowed-host", nargs="+", action="extend", default=[], metavar="NAME", help="a name that clients reach it by"
+    )
+    serve.set_defaults(run=_serve_all)
+    sandbox = commands.add_parser("sandbox", help="serve the sample portal as TalentLMS and as Truto, on loopback")
+    sandbox.add_argument("--host", default="127.0.0.1", help="loopback only (default 127.0.0.1)")
+    sandbox.add_argument("--port", type=_port, default=8765, help="0 is any (default 8765)")
+    sandbox.add_argument("--learners", type=_positive, default=240, help="(default 240)")
+    sandbox.add_argument("--courses", type=_positive, default=18, help="(default 18)")
+    sandbox.add_argument("--seed", type=int, default=2026, help="another one is another organisation (default 2026)")
+    sandbox.add_argument("--permissive", action="store_true", help="Truto lists enrollments without a pair")
+    sandbox.add_argument("--no-remote-data", action="store_true", help="Truto's records carry no remote_data")
     sandbox.set_defaults(run=_sandbox)
     return parser
 
@@ -151,11 +189,12 @@ def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]
 
 def _help(node: Mapping[str, Any]) -> str:
     """Say what an argument takes, from its part of the schema."""
-    values = node.get("enum") or node.get("items", {}).get("enum") or ()
-    bounds = f"{node['minimum']} to {node['maximum']}" if "maximum" in node else ""
-    default = f"({node['default']})" if "default" in node else ""
-    said = [str(node.get("description", "")), ", ".join(values) or bounds, default]
-    return ". ".join(part for part in said[:2] if part).replace("%", "%%") + (f" {default}" if default else "")
+    values = node.get("enum") or node.get("items", {}).get("enum")
+    said = [str(node["description"])] if "description" in node else []
+    said += [f"[{', '.join(values)}]"] if values else []
+    said += [f"{node['minimum']} to {node['maximum']}"] if "maximum" in node else []
+    said += [f"(default {node['default']})"] if "default" in node else []
+    return " ".join(said).replace("%", "%%")
 
 
 async def _ask(settings: Settings, options: argparse.Namespace) -> int:
@@ -188,23 +227,29 @@ async def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # no
 
 
 async def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
+    check_loopback(options.host)
     from mcp_truto_lms.http import in_address
     from mcp_truto_lms.sandbox.organisation import generate
-    from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app, serve
+    from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
+    from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, truto_app
+    from mcp_truto_lms.sandbox.truto_options import TrutoOptions
 
-    check_loopback(options.host)
     today = settings.clock()().date()
     organisation = generate(learners=options.learners, courses=options.courses, seed=options.seed, today=today)
+    variation = TrutoOptions(pair_required=not options.permissive, remote_data=not options.no_remote_data)
     refused: OSError | None = None
     with _told_to_end() as ended:
         async with anyio.create_task_group() as group:
             try:
-                port: int = await group.start(serve, sample_app(organisation), options.host, options.port)
+                app = truto_app(organisation, options=variation)
+                port: int = await group.start(serve, app, options.host, options.port)
             except OSError as error:
                 refused = error
             else:
-                print(f"TALENTLMS_BASE_URL=http://{in_address(options.host)}:{port}/api/v1", flush=True)
-                print(f"TALENTLMS_API_KEY={SAMPLE_API_KEY}", flush=True)
+                address = f"http://{in_address(options.host)}:{port}"
+                print(f"TALENTLMS_BASE_URL={address}/api/v1\nTALENTLMS_API_KEY={SAMPLE_API_KEY}\n")
+                print(f"TRUTO_BASE_URL={address}\nTRUTO_API_TOKEN={SAMPLE_TRUTO_TOKEN}")
+                print(f"TRUTO_INTEGRATED_ACCOUNT_ID={SAMPLE_ACCOUNT_ID}", flush=True)
                 await ended.wait()
             group.cancel_scope.cancel()
     if refused is not None:
@@ -212,17 +257,51 @@ async def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve(settings: Settings, options: argparse.Namespace) -> int:
+async def _explain(settings: Settings, trouble: ConfigurationError) -> int:
+    """Serve on stdio although the settings are wrong: every call answers what is."""
     from mcp_truto_lms.server import create_server
 
+    def refuse() -> Source:
+        raise trouble
+
+    async with Connection(settings, source=refuse) as connection:
+        await _serve_stdio(create_server(settings, connection), connection)
+    return FAILED
+
+
+async def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if options.transport != "stdio":
         check_loopback(options.host)
+    from mcp_truto_lms.server import create_server
+
     async with Connection(settings) as connection:
         server = create_server(settings, connection)
         if options.transport == "stdio":
             await _serve_stdio(server, connection)
         else:
-            await _serve_http(server, options)
+            from mcp_truto_lms.http import PATHS, application
+
+            app = application(server, options.transport, options.host)
+            await _serve_http(app, options, PATHS[options.transport])
+    return 0
+
+
+async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
+    if not settings.http_token:
+        check_loopback(options.host, hint=f" Or set {PREFIX}HTTP_TOKENS to a token that clients must send.")
+    from mcp_truto_lms.http import make_app
+    from mcp_truto_lms.server import create_server
+
+    async with Connection(settings) as connection:
+        app = make_app(
+            create_server(settings, connection),
+            {options.account_id: (await connection.account()).source.with_remote_data()},
+            host=options.host,
+            token=settings.http_token or None,
+            allowed_hosts=options.allowed_host,
+            now=settings.clock(),
+        )
+        await _serve_http(app, options, "/mcp and /unified/lms")
     return 0
 
 
@@ -236,9 +315,9 @@ async def _serve_stdio(server: MCPServer[object], connection: Connection) -> Non
             await connection.aclose()
         _exit_now()
 
-    if sys.stdin is not None and sys.stdin.isatty():
-        print(_BY_HAND, file=sys.stderr, flush=True)
     with _told_to_end() as ended:
+        if sys.stdin is not None and sys.stdin.isatty():
+            print(_BY_HAND, file=sys.stderr, flush=True)
         async with anyio.create_task_group() as group:
             group.start_soon(end)
             with anyio.CancelScope() as serving:
@@ -246,8 +325,8 @@ async def _serve_stdio(server: MCPServer[object], connection: Connection) -> Non
             group.cancel_scope.cancel()
 
 
-async def _serve_http(server: MCPServer[object], options: argparse.Namespace) -> None:
-    from mcp_truto_lms.http import PATHS, application, in_address, serve
+async def _serve_http(app: ASGIApp, options: argparse.Namespace, paths: str) -> None:
+    from mcp_truto_lms.http import in_address, serve
 
     host: str = options.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -256,9 +335,8 @@ async def _serve_http(server: MCPServer[object], options: argparse.Namespace) ->
     except OSError as error:
         raise _unusable(options, error) from None
     with listener, _told_to_end() as ended:
-        address = f"http://{in_address(host)}:{listener.getsockname()[1]}{PATHS[options.transport]}"
-        print(f"Serving {address}", file=sys.stderr, flush=True)
-        await serve(application(server, options.transport, host), listener, ended)
+        print(f"Serving http://{in_address(host)}:{listener.getsockname()[1]}{paths}", file=sys.stderr, flush=True)
+        await serve(app, listener, ended)
 
 
 def _unusable(options: argparse.Namespace, error: OSError) -> ConfigurationError:

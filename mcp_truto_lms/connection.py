@@ -7,12 +7,13 @@ question, nothing of the store, of HTTP or of the sample portal is imported, so 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.settings import Clock, Settings
 
 if TYPE_CHECKING:
     from mcp_truto_lms.account import Account
@@ -24,11 +25,15 @@ class Connection:
 
     Args:
         source: opens another source than the one that the settings name
+        clock: another clock than that of the settings
     """
 
-    def __init__(self, settings: Settings, *, source: Callable[[], Source] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, source: Callable[[], Source] | None = None, clock: Clock | None = None
+    ) -> None:
         self.settings = settings
         self._source = source or (lambda: open_source(settings))
+        self._clock = clock or settings.clock()
         self._account: Account | None = None
         self._opening = anyio.Lock()
 
@@ -43,7 +48,7 @@ class Connection:
         from mcp_truto_lms.account import Account
         from mcp_truto_lms.store.database import Database
 
-        return Account(self._source(), Database(), self.settings)
+        return Account(self._source(), Database(), self.settings, clock=self._clock)
 
     async def aclose(self) -> None:
         """Close the account, where it was opened."""
@@ -63,6 +68,12 @@ class Connection:
 
 def open_source(settings: Settings) -> Source:
     """Make the source that the settings name; the sample portal runs inside this process."""
+    if settings.source == "truto":
+        from mcp_truto_lms.sources.truto import TrutoSource
+
+        return TrutoSource.connect(
+            settings.truto_base_url, settings.truto_api_token, settings.truto_account_id, zone=settings.zone or UTC
+        )
     from mcp_truto_lms.sources.talentlms import TalentLmsSource
 
     if settings.source == "talentlms":

@@ -23,11 +23,18 @@ class Finding:
 async def examine(connection: Connection) -> AsyncGenerator[Finding]:
     """Check the settings, then the way to the LMS, one step after the other; stop where a step fails."""
     settings = connection.settings
+    source = (await connection.account()).source  # refuses an address that is none, before it is printed
     if settings.source == "sample":
-        yield Finding(True, "No credentials are set: answers come from the built-in sample portal.")
+        yield Finding(
+            True,
+            "No LMS is connected, answers come from the built-in sample portal: set TALENTLMS_DOMAIN and "
+            "TALENTLMS_API_KEY to read yours, or TRUTO_API_TOKEN and TRUTO_INTEGRATED_ACCOUNT_ID.",
+        )
+    elif settings.source == "truto":
+        address = settings.truto_base_url or "https://api.truto.one"
+        yield Finding(True, f"Reading the integrated account through Truto at {address}; the token is set.")
     else:
         yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
-    source = (await connection.account()).source
     try:
         portal = await source.portal()
         zone = settings.zone or portal.zone

@@ -1,4 +1,4 @@
-"""Serving over HTTP, by the SDK's own applications: on loopback, and ended when the process is told to end.
+"""Serving over HTTP: the SDK's own applications, and the unified endpoint beside them; ended when told to end.
 
 Clients hold their streams open for hours, so an end does not wait for them: their connections are closed, which is also
 what cancels the calls behind them. The HTTP server's own signal handlers are left out: signals belong to the process.
@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import anyio
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_truto_lms.sources.protocol import Source
+from mcp_truto_lms.unified_api.access import BearerToken
+from mcp_truto_lms.unified_api.app import unified_app
 
 HttpTransport = Literal["sse", "streamable-http"]
+HEALTH = "/healthz"
+UNIFIED = "/unified/"
 PATHS: dict[HttpTransport, str] = {"sse": "/sse", "streamable-http": "/mcp"}
 
 
@@ -32,18 +42,40 @@ def application(server: MCPServer[object], transport: HttpTransport, host: str) 
     A web page that resolves its own name to a loopback address is refused by the Host or the Origin that it sends. The
     SDK checks them by itself for three spellings of loopback, and is silent about others.
     """
-    hosts = list(dict.fromkeys(["127.0.0.1", "localhost", "[::1]", in_address(host)]))
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=[f"{one}:*" for one in hosts],
-        allowed_origins=[f"http://{one}:*" for one in hosts],
-    )
+    security = _security(host)
     if transport == "sse":
         return server.sse_app(host=host, transport_security=security)
     return server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
 
 
-async def serve(app: Starlette, listener: socket.socket, ended: anyio.Event) -> None:
+def make_app(
+    server: MCPServer[object],
+    accounts: Mapping[str, Source],
+    *,
+    host: str,
+    token: str | None = None,
+    allowed_hosts: Sequence[str] = (),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> ASGIApp:
+    """Build one application of `/mcp`, the unified endpoint at `/unified/lms` and `/healthz`.
+
+    Whoever serves it must run its lifespan, which is that of `/mcp`.
+
+    Args:
+        server: the MCP server
+        accounts: what the endpoint serves, by integrated account id
+        host: the address that it is bound to
+        token: the bearer token of everything but `/healthz`; needed unless the address is of this machine alone
+        allowed_hosts: names by which it is reached besides loopback, as in `learning.acme.com`
+        now: the clock by which access to a course ends
+    """
+    security = _security(host, *allowed_hosts)
+    mcp = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
+    together = _Together(mcp, unified_app(accounts, token=token, now=now), TransportSecurityMiddleware(security))
+    return BearerToken(together, token=token, open_paths=frozenset({HEALTH}))
+
+
+async def serve(app: ASGIApp, listener: socket.socket, ended: anyio.Event) -> None:
     """Serve on a bound socket until the event is set."""
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
 
@@ -57,6 +89,35 @@ async def serve(app: Starlette, listener: socket.socket, ended: anyio.Event) -> 
         group.start_soon(end)
         await server.serve(sockets=[listener])
         group.cancel_scope.cancel()
+
+
+class _Together:
+    """Sends a request to the part that it is for; only `/healthz` may be asked for under any name."""
+
+    def __init__(self, mcp: ASGIApp, unified: ASGIApp, security: TransportSecurityMiddleware) -> None:
+        self._mcp = mcp
+        self._unified = unified
+        self._security = security
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == HEALTH:
+            await JSONResponse({"status": "ok"})(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(UNIFIED):
+            refused = await self._security.validate_request(Request(scope))
+            await (refused or self._unified)(scope, receive, send)
+        else:
+            await self._mcp(scope, receive, send)
+
+
+def _security(*names: str) -> TransportSecuritySettings:
+    hosts = list(dict.fromkeys(["127.0.0.1", "localhost", "[::1]", *map(in_address, names)]))
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[spelling for one in hosts for spelling in (one, f"{one}:*")],
+        allowed_origins=[
+            f"{scheme}://{spelling}" for scheme in ("http", "https") for one in hosts for spelling in (one, f"{one}:*")
+        ],
+    )
 
 
 class _Server(uvicorn.Server):

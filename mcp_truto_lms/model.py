@@ -86,9 +86,18 @@ def _aware(value: object) -> object:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
             return value
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return _in_utc(value.replace(tzinfo=UTC) if value.tzinfo is None else value)
     return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is out of range") from None
 
 
 def _aware_due(value: object, info: ValidationInfo) -> object:
@@ -104,7 +113,8 @@ def _aware_due(value: object, info: ValidationInfo) -> object:
     if day is None:
         return _aware(value)
     context = cast("Mapping[str, tzinfo]", info.context or {})
-    return datetime.combine(day, time(23, 59, 59), context.get("zone", UTC)).astimezone(UTC)
+    # where clocks go back at midnight, the day's last hour comes twice: its end is the second one's
+    return _in_utc(datetime.combine(day, time(23, 59, 59, fold=1), context.get("zone", UTC)))
 
 
 def iso_utc(moment: datetime) -> str:
@@ -154,8 +164,18 @@ class UnifiedModel(BaseModel):
                 changed[name] = members.get("unknown") or members["other"]
                 kept[f"raw_{name}"] = raw
         if kept:
-            changed["custom_fields"] = {**(record.get("custom_fields") or {}), **kept}
+            fields: object = record.get("custom_fields")
+            changed["custom_fields"] = {
+                **(cast("Mapping[str, Any]", fields) if isinstance(fields, Mapping) else {}),
+                **kept,
+            }
         return {**record, **changed} if changed else record
+
+
+@cache
+def field_types(model: type[BaseModel]) -> Mapping[str, Any]:
+    """List the fields of a model and their types, where they are not null."""
+    return {name: _without_none(field.annotation) for name, field in model.model_fields.items()}
 
 
 @cache

@@ -7,7 +7,8 @@ moment in epoch seconds (UTC), so that filters, counts and rates can never disag
 - expired with a completion date: a lapsed certificate; neither finished nor overdue.
 - overdue: not finished, not withdrawn, no lapsed certificate, and the status says so, or the due date is past, or
   access has expired. A due date without a time is over at the end of that day.
-- not started: not finished, not withdrawn, and no progress, time spent or activity, whatever the status says.
+- not started: not finished, not withdrawn, and no progress, time spent or activity, whatever the status says; a
+  completion date is activity.
 - due soon: not finished, not withdrawn, due within 14 days from now.
 - completion rate: finished / enrollments without withdrawn.
 """
@@ -15,6 +16,7 @@ moment in epoch seconds (UTC), so that filters, counts and rates can never disag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 DUE_SOON_DAYS = 14
 _DAY_SECONDS = 86_400
+OPEN = (Status.ASSIGNED, Status.ENROLLED, Status.IN_PROGRESS, Status.OVERDUE, Status.UNKNOWN)
+"""What the end of access turns into expired."""
 
 
 class State(StrEnum):
@@ -55,8 +59,14 @@ def status_at(row: FromClause, now: int) -> ColumnElement[str]:
     """Derive the status at `now`: access that has ended makes an open enrollment `expired`."""
     from sqlalchemy import case
 
-    ended = row.c.status.in_(_OPEN) & row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now)
+    ended = row.c.status.in_(OPEN) & row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now)
     return case((ended, Status.EXPIRED.value), else_=row.c.status)
+
+
+def status_of(status: Status | None, access_ends_at: datetime | None, now: datetime) -> Status | None:
+    """Derive the status of one record at `now`, as `status_at` does for a table's rows."""
+    ended = status in OPEN and access_ends_at is not None and access_ends_at < now
+    return Status.EXPIRED if ended else status
 
 
 def finished(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001  every definition has one form
@@ -101,6 +111,7 @@ def not_started(row: FromClause, now: int) -> ColumnElement[bool]:
         & (func.coalesce(row.c.time_spent_seconds, 0) == 0)
         & row.c.started_at.is_(None)
         & row.c.last_activity_at.is_(None)
+        & row.c.completed_at.is_(None)
     )
 
 
@@ -125,8 +136,6 @@ def maybe_failed(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG
     )
     return (row.c.route == "course") & worked_on
 
-
-_OPEN = [Status.ASSIGNED, Status.ENROLLED, Status.IN_PROGRESS, Status.OVERDUE, Status.UNKNOWN]
 
 STATES: Mapping[State, Callable[[Any, int], ColumnElement[bool]]] = {
     State.FINISHED: finished,

@@ -24,6 +24,7 @@ from mcp_truto_lms.progress import State
 
 MAX_LIMIT = 200
 MAX_TERMS = 50
+MAX_TERM_CHARACTERS = 200
 DEFAULT_LIMIT = 25
 
 
@@ -57,29 +58,30 @@ SUMMARY_COLUMNS = {
 """What a summary can be sorted by, as it may be written."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
     """Find the known word that was probably meant."""
     by_folded = {one.casefold(): one for one in known}
-    found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
+    found = get_close_matches(word.casefold(), by_folded, n=1, cutoff=likeness)
     return by_folded[found[0]] if found else None
 
 
-def _refuse(word: object, what: str, known: Iterable[str]) -> ValueError:
+def _refuse(word: object, what: str, known: Iterable[str], also: Iterable[str] = ()) -> ValueError:
+    """Say what is not known, what is, and the nearest of it; `also` are other ways to write it."""
     listed = list(known)
-    guess = nearest(str(word), listed)
+    guess = nearest(str(word), also, likeness=0.75) or nearest(str(word), listed)
     rest = f"did you mean {guess!r}? " if guess else ""
     return ValueError(f"{str(word)[:60]!r} is no {what}; {rest}known: {', '.join(listed)}")
 
 
 def _unpack(value: object) -> list[object]:
-    """Read a list, a JSON text of a list, or one value as a list, without its empty items."""
+    """Read a list, a JSON text of a list, or one value as a list, without nulls."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             value = json.loads(value)
     items = list(cast("list[object]", value)) if isinstance(value, list | tuple) else [value]
     if len(items) > MAX_TERMS:
         raise ValueError(f"{len(items)} values are too many: {MAX_TERMS} at most")
-    return [item for item in items if item is not None and item != ""]
+    return [item for item in items if item is not None]
 
 
 def _terms(value: object) -> tuple[str, ...]:
@@ -88,9 +90,9 @@ def _terms(value: object) -> tuple[str, ...]:
     for item in _unpack(value):
         if isinstance(item, bool) or not isinstance(item, str | int | float):
             raise ValueError("takes ids, names or parts of names as text")
-        text = f"{item:g}" if isinstance(item, float) else str(item).strip()
-        if len(text) > 200:
-            raise ValueError("a name of more than 200 characters is none")
+        text = str(int(item) if isinstance(item, float) and item.is_integer() else item).strip()
+        if len(text) > MAX_TERM_CHARACTERS:
+            raise ValueError(f"a name of more than {MAX_TERM_CHARACTERS} characters is none")
         if text and text not in terms:
             terms.append(text)
     return tuple(terms)
@@ -137,7 +139,7 @@ def _one(enum: type[_Enum], value: object, what: str) -> _Enum:
 
 
 def _group(value: object) -> GroupBy:
-    synonyms = {"user": "learner", "person": "learner", "people": "learner", "title": "course"}
+    synonyms = {"user": "learner", "person": "learner", "people": "learner", "title": "course", "statuses": "status"}
     words = [synonyms.get(word, word.removesuffix("s") if word != "status" else word) for word in _words(value)]
     return _one(GroupBy, words, "group_by")
 
@@ -153,7 +155,7 @@ def column_paths(value: str) -> tuple[str, ...]:
     folded = re.sub(r"[\s-]+", "_", word.lower())
     if folded in columns:
         return (folded,)
-    if word.lower().startswith(f"{CUSTOM_FIELDS}.") and len(word) > len(CUSTOM_FIELDS) + 1:
+    if word.lower().startswith(f"{CUSTOM_FIELDS}.") and len(CUSTOM_FIELDS) + 1 < len(word) <= MAX_TERM_CHARACTERS:
         return (f"{CUSTOM_FIELDS}.{word[len(CUSTOM_FIELDS) + 1 :]}",)
     by_header = {column.header: path for path, column in columns.items()}
     if folded in by_header:
@@ -161,7 +163,7 @@ def column_paths(value: str) -> tuple[str, ...]:
     group = tuple(path for path in columns if path.startswith(f"{folded}."))
     if group:
         return group
-    raise _refuse(word, "column", [*columns, f"{CUSTOM_FIELDS}.<name>"])
+    raise _refuse(word, "column", [*columns, f"{CUSTOM_FIELDS}.<name>"], also=by_header)
 
 
 def _column_list(value: object) -> tuple[str, ...]:
@@ -170,13 +172,16 @@ def _column_list(value: object) -> tuple[str, ...]:
         for part in str(item).split(","):
             if part.strip():
                 found.extend(path for path in column_paths(part) if path not in found)
+    if len(found) > MAX_TERMS:
+        raise ValueError(f"{len(found)} columns are too many: {MAX_TERMS} at most")
     return tuple(found)
 
 
 def _sort(value: object) -> str:
     text = str(value).strip()
     sign = "-" if text.startswith("-") else ""
-    path = column_paths(text.lstrip("+-"))[0]
+    paths = column_paths(text.lstrip("+-"))
+    path = paths[0] if len(paths) == 1 else next(one for one in paths if one.endswith((".name", ".title")))
     if path.startswith(CUSTOM_FIELDS) or path in ("user.emails", "urls"):
         raise ValueError(f"{path} cannot be sorted by; sort by a single value such as due_at or user.name")
     return sign + path
@@ -215,8 +220,14 @@ def _limit(value: object) -> int:
     except ValueError:
         number = 0.0
     if not (1 <= number <= MAX_LIMIT and number.is_integer()):
-        raise ValueError(f"takes a whole number from 1 to {MAX_LIMIT}; more rows come by the cursor of the answer")
+        raise ValueError(f"takes a whole number from 1 to {MAX_LIMIT}")
     return int(number)
+
+
+def _cursor(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("takes the token that the answer before ends with")
+    return str(value).strip().removeprefix("cursor=")
 
 
 _RELATIVE = re.compile(r"([+-]?)(\d{1,4})\s*([dwmy])")
@@ -240,7 +251,7 @@ def resolve_day(text: str, today: date) -> date:
     relative = _RELATIVE.fullmatch(text)
     try:
         if relative is None:
-            return date.fromisoformat(text.split("t")[0])
+            return date.fromisoformat(re.split("[t ]", text)[0])
         sign, number, unit = relative.groups()
         count = -int(number) if sign == "-" else int(number)
         if unit in "dw":
@@ -330,7 +341,7 @@ class EnrollmentQuery(EnrollmentFilter):
     exclude_fields: Annotated[tuple[str, ...], _COLUMN_LIST, Field(description="Columns to leave out")] = ()
     sort: Annotated[str | None, BeforeValidator(_sort), Field(description="A column; -column for descending")] = None
     limit: Annotated[int, BeforeValidator(_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
-    cursor: Annotated[str | None, Field(description="From the answer before; alone")] = None
+    cursor: Annotated[str | None, BeforeValidator(_cursor), Field(description="From the answer before; alone")] = None
     format: Annotated[Format, BeforeValidator(lambda value: _one(Format, value, "format"))] = Format.TABLE
 
     @model_validator(mode="after")

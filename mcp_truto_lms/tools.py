@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
@@ -91,10 +91,18 @@ class QueryTool(Tool):
         except LmsError as error:
             text, failed = str(error), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s failed with %s\n%s", self.name, type(error).__name__, frames)
-            text, failed = f"Internal error ({type(error).__name__}): the server's log says where.", True
+            text, failed = self._told(error), True
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=failed)
+
+    def _told(self, error: BaseException) -> str:
+        """Log where a bug is; of several that were raised side by side, the first."""
+        if isinstance(error, BaseExceptionGroup):
+            return self._told(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+        if isinstance(error, LmsError):
+            return str(error)
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("%s failed with %s\n%s", self.name, type(error).__name__, frames)
+        return f"Internal error ({type(error).__name__}): the server's log says where."
 
 
 def make_tools(connection: Connection) -> list[Tool]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 from mcp import Client
 from mcp_types import TextContent
 
@@ -20,14 +21,18 @@ from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample
 from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.talentlms import TalentLms
 from mcp_truto_lms.server import create_server
-from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.talentlms import TalentLmsSource
+
+# how long an example takes, or the first use of its tables of characters, is no behaviour
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 TODAY = date(2026, 11, 23)
 LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -72,13 +77,18 @@ async def no_sleep(seconds: float) -> None:
     """Wait for nothing: pacing and retries are injected."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_desk(organisation: Organisation) -> OpenDesk:
     """Open the server over a portal in this process, through the official client."""
 
     @asynccontextmanager
     async def opened(
-        *, quirks: Quirks | None = None, of: Organisation | None = None, key: str = SAMPLE_API_KEY, **settings: Any
+        *,
+        quirks: Quirks | None = None,
+        of: Organisation | None = None,
+        key: str = SAMPLE_API_KEY,
+        clock: Clock | None = None,
+        **settings: Any,
     ) -> AsyncGenerator[Desk]:
         wanted = Quirks(burst_limit=100_000, hourly_limit=100_000) if quirks is None else quirks
         portal = sample_app(of or organisation, quirks=wanted)
@@ -88,7 +98,7 @@ def open_desk(organisation: Organisation) -> OpenDesk:
             transport = httpx.ASGITransport(app=portal)
             return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
 
-        async with Connection(chosen, source=source) as connection:
+        async with Connection(chosen, source=source, clock=clock) as connection:
             server = create_server(chosen, connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield Desk(client, await connection.account(), portal)

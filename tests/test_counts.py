@@ -119,7 +119,10 @@ async def test_every_line_of_a_summary_counts_what_the_portal_holds(
         ({"status": "in_progress"}, lambda one: one.status == "in_progress"),
         ({"status": ["enrolled", "expired"]}, lambda one: one.status in ("enrolled", "expired")),
         ({"progress_below": 50}, lambda one: not one.finished and one.percent < 50),
-        ({"course": "Forklift Safety", "state": "overdue"}, lambda one: one.overdue and one.course == "Forklift Safety"),
+        (
+            {"course": "Forklift Safety", "state": "overdue"},
+            lambda one: one.overdue and one.course == "Forklift Safety",
+        ),
         ({"course": "101"}, lambda one: one.course_id == "101"),
         ({"user": "Jane Doe"}, lambda one: one.learner == "Jane Doe"),
         ({"user": ["1", "2"], "state": "finished"}, lambda one: one.finished and one.user_id in ("1", "2")),

@@ -1,7 +1,7 @@
 """What is true of an organisation, counted from its own data, without the mapping, the store or the definitions.
 
-Everything is judged at `now` (epoch seconds). Where `failed_shown` is False, a failed enrollment looks as a roster shows
-it: in progress.
+Everything is judged at `now` (epoch seconds). Where `failed_shown` is False, a failed enrollment looks as a roster
+shows it: in progress.
 """
 
 from __future__ import annotations

@@ -22,10 +22,12 @@ from anyio.abc import TaskStatus
 from mcp_truto_lms.sandbox.faults import Faults
 from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.records import Organisation
-from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLms
+from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLms
 
 if TYPE_CHECKING:
     import uvicorn
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SAMPLE_API_KEY = "sample" * 5
 SAMPLE_BASE_URL = f"http://sample.talentlms.example{API_ROOT}"
@@ -64,15 +66,16 @@ def sample_app(
 
 
 async def serve(
-    app: TalentLms,
+    app: Application,
     host: str = "127.0.0.1",
     port: int = 8765,
     *,
     task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the portal on a port until cancelled; port 0 takes a free one, which `task_group.start` returns.
+    """Serve the portal, or another application, on a port until cancelled.
 
-    Signals are left to the caller. What is still being answered when it ends fails.
+    Port 0 takes a free one, which `task_group.start` returns. Signals are left to the caller. What is still being
+    answered when it ends fails.
 
     Raises:
         OSError: the address cannot be bound.

@@ -5,6 +5,10 @@ them, bounds how many calls run at once, and tries again what can pass by itself
 and the server errors that the provider's table names. `Retry-After` and `ratelimit-reset` are believed up to a minute;
 without them the wait doubles from try to try, with jitter so that processes do not return together.
 
+A key may open several accounts with limits of their own: each account then has its own lane, so that one that waits
+for its limit does not hold up the others. An answer can be had as a stream: it is tried again like any other until it
+begins, and never after.
+
 Redirects are never followed: an LMS API has none, and one to a login page or another host would carry the key along.
 Cookies are not kept: a session would make the server answer one call after the other. Nothing here names an address
 beyond its host, since paths hold e-mail addresses: log lines have the endpoint's name, status and milliseconds, and the
@@ -18,8 +22,8 @@ import logging
 import random as random_module
 import re
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -40,6 +44,7 @@ TOTAL_TIMEOUT_SECONDS = 80.0
 MAX_RETRY_DELAY_SECONDS = 60.0
 FIRST_RETRY_DELAY_SECONDS = 0.5
 MAX_BODY_BYTES = 128 * 2**20
+OK = 200
 TOO_MANY_REQUESTS = 429
 
 Query = Sequence[tuple[str, str]]
@@ -57,10 +62,12 @@ class Service:
         name: what messages call it
         key_setting: the setting that holds the key
         address_setting: the setting that holds the address
-        windows: the provider's rate limits
+        windows: the provider's rate limits for the key
+        account_windows: its rate limits for each account behind the key
         tries: how often a call with this status is tried in all; a status not named is final
         network_tries: how often a call without an answer is tried in all
-        max_concurrency: how many calls run at once
+        max_concurrency: how many calls run at once, for each account where there are several
+        refused_for_seconds: how long to wait after a 429 that does not say
     """
 
     name: str
@@ -72,6 +79,8 @@ class Service:
     )
     network_tries: int = 4
     max_concurrency: int = 8
+    account_windows: tuple[Window, ...] = ()
+    refused_for_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,20 @@ class Answer:
         except RecursionError:
             raise ValueError("nested too deeply") from None
         except ValueError:
-            return json.loads(self.content.decode("utf-8", errors="replace"), parse_int=_whole)
+            return json.loads(self.content.decode("utf-8", errors="replace"), parse_int=whole_number)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """A good answer whose body has not been read yet: its pieces come once, while the call is open.
+
+    Raises:
+        Unavailable: while pieces are read, where the provider breaks off.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +126,24 @@ class _NoAnswer:
 
     reason: str
     again: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What the calls of one account share: their limits, and how many of them run at once."""
+
+    pacer: Pacer
+    slots: anyio.Semaphore
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is asked."""
+
+    path: str
+    endpoint: str
+    params: Query
+    lane: _Lane
 
 
 class HttpClient:
@@ -141,8 +181,8 @@ class HttpClient:
         self._sleep = sleep
         self._random = random
         self._now = now
-        self._pacer = Pacer(service.windows, clock=clock, sleep=sleep)
-        self._slots = anyio.Semaphore(service.max_concurrency)
+        self._lane = _Lane(Pacer(service.windows, clock=clock, sleep=sleep), anyio.Semaphore(service.max_concurrency))
+        self._lanes: dict[str, _Lane] = {}
         self._calls = self._open = self._sending = 0
         _keep_libraries_quiet()
         self._client = httpx.AsyncClient(
@@ -153,7 +193,7 @@ class HttpClient:
             },
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=httpx.Timeout(TOTAL_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-            limits=httpx.Limits(max_connections=service.max_concurrency),
+            limits=httpx.Limits(max_connections=None),  # the lanes' slots bound them
             follow_redirects=False,
             transport=transport,
         )
@@ -171,7 +211,15 @@ class HttpClient:
         """How many calls are under way and wait for their turn, or for another try."""
         return self._open - self._sending
 
-    async def get(self, path: str, *, endpoint: str, params: Query = (), max_tries: int | None = None) -> Answer:
+    async def get(
+        self,
+        path: str,
+        *,
+        endpoint: str,
+        params: Query = (),
+        max_tries: int | None = None,
+        account: str | None = None,
+    ) -> Answer:
         """Get an answer, whatever its status, after as many tries as make sense.
 
         Args:
@@ -179,19 +227,27 @@ class HttpClient:
             endpoint: what log lines and messages call it; no values of arguments
             params: the query string; a name may stand more than once
             max_tries: fewer tries than the provider's table has
+            account: whose limits the call counts against, beside those of the key
 
         Raises:
             Unavailable: no answer came.
             UnexpectedAnswer: the answer is too big to be read.
         """
-        self._open += 1
-        try:
-            result = await self._last_try(path, endpoint, params, max_tries)
-        finally:
-            self._open -= 1
-        if isinstance(result, Answer):
-            return result
-        raise Unavailable(f"{self._service.name} at {self.host} {result.reason}")
+        result = await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), max_tries=max_tries)
+        assert isinstance(result, Answer)  # noqa: S101  only a call that may stream gets anything else
+        return result
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, endpoint: str, params: Query = (), account: str | None = None
+    ) -> AsyncGenerator[Answer | StreamedAnswer]:
+        """Get a good answer as it comes, any other one whole; arguments are those of `get`.
+
+        Raises:
+            Unavailable: no answer came.
+        """
+        async with AsyncExitStack() as opened:
+            yield await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), opened=opened)
 
     def refusal(self, answer: Answer) -> SourceError | None:
         """Tell the error that an answer's status alone stands for: a limit, or a failure on the server's side."""
@@ -212,42 +268,75 @@ class HttpClient:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _last_try(self, path: str, endpoint: str, params: Query, max_tries: int | None) -> Answer | _NoAnswer:
+    def _lane_of(self, account: str | None) -> _Lane:
+        if account is None:
+            return self._lane
+        if account not in self._lanes:
+            pacer = self._lane.pacer.narrower(self._service.account_windows)
+            self._lanes[account] = _Lane(pacer, anyio.Semaphore(self._service.max_concurrency))
+        return self._lanes[account]
+
+    async def _last_try(
+        self, call: _Call, *, max_tries: int | None = None, opened: AsyncExitStack | None = None
+    ) -> Answer | StreamedAnswer:
+        self._open += 1
+        try:
+            result = await self._tried(call, max_tries, opened)
+        finally:
+            self._open -= 1
+        if isinstance(result, _NoAnswer):
+            raise Unavailable(f"{self._service.name} at {self.host} {result.reason}")
+        return result
+
+    async def _tried(
+        self, call: _Call, max_tries: int | None, opened: AsyncExitStack | None
+    ) -> Answer | StreamedAnswer | _NoAnswer:
         tries = 0
         while True:
-            result = await self._try(path, endpoint, params)
+            result = await self._try(call, opened)
             tries += 1
-            if isinstance(result, Answer):
-                most = self._service.tries.get(result.status, 1)
-            else:
+            if isinstance(result, _NoAnswer):
                 most = self._service.network_tries if result.again else 1
+            else:
+                most = self._service.tries.get(result.status, 1)
             if tries >= (most if max_tries is None else min(most, max_tries)):
                 return result
             delay_seconds = self._delay_seconds(result, tries)
             if isinstance(result, Answer) and result.status == TOO_MANY_REQUESTS:
-                self._pacer.hold(delay_seconds)
+                call.lane.pacer.hold(delay_seconds)
             await self._sleep(delay_seconds)
 
-    async def _try(self, path: str, endpoint: str, params: Query) -> Answer | _NoAnswer:
-        async with self._slots:
-            await self._pacer.wait()
+    async def _try(self, call: _Call, opened: AsyncExitStack | None) -> Answer | StreamedAnswer | _NoAnswer:
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(call.lane.slots)
+            await call.lane.pacer.wait()
             self._calls += 1
             self._sending += 1
             started = self._clock()
             try:
-                result = await self._send(f"{self._base_url}/{path}", params)
+                result = await self._send(
+                    f"{self._base_url}/{call.path}", call.params, None if opened is None else held
+                )
             finally:
                 self._sending -= 1
-        outcome = result.status if isinstance(result, Answer) else "no answer"
-        logger.debug("%s %s %d ms", endpoint, outcome, (self._clock() - started) * 1000)
+            if opened is not None and isinstance(result, StreamedAnswer):
+                opened.push_async_exit(held.pop_all())
+        outcome = "no answer" if isinstance(result, _NoAnswer) else result.status
+        logger.debug("%s %s %d ms", call.endpoint, outcome, (self._clock() - started) * 1000)
         return result
 
-    async def _send(self, url: str, params: Query) -> Answer | _NoAnswer:
+    async def _send(self, url: str, params: Query, held: AsyncExitStack | None) -> Answer | StreamedAnswer | _NoAnswer:
+        """Send once; a good answer is left unread where it may be held open."""
         setting = self._service.address_setting
+        body = bytearray()
         try:
             with _quietly(), anyio.fail_after(TOTAL_TIMEOUT_SECONDS):
-                async with self._client.stream("GET", url, params=tuple(params) or None) as response:
-                    body = bytearray()
+                async with AsyncExitStack() as opened:
+                    asked = self._client.stream("GET", url, params=tuple(params) or None)
+                    response = await opened.enter_async_context(asked)
+                    if held is not None and response.status_code == OK:
+                        held.push_async_exit(opened.pop_all())
+                        return StreamedAnswer(response.status_code, dict(response.headers), self._pieces(response))
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > MAX_BODY_BYTES:
@@ -266,8 +355,23 @@ class HttpClient:
             raise UnexpectedAnswer(f"{self._service.name} sent an answer of more than {MAX_BODY_BYTES // 2**20} MiB.")
         return Answer(response.status_code, dict(response.headers), bytes(body))
 
-    def _delay_seconds(self, result: Answer | _NoAnswer, tries: int) -> float:
-        told = self._told_delay_seconds(result) if isinstance(result, Answer) else None
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        pieces = response.aiter_bytes()
+        while True:
+            with _quietly():
+                piece = await _next(pieces)
+            if isinstance(piece, _NoAnswer):
+                raise Unavailable(f"{self._service.name} at {self.host} {piece.reason}")
+            if piece is None:
+                return
+            yield piece
+
+    def _delay_seconds(self, result: Answer | StreamedAnswer | _NoAnswer, tries: int) -> float:
+        told = None
+        if isinstance(result, Answer):
+            told = self._told_delay_seconds(result)
+            if told is None and result.status == TOO_MANY_REQUESTS:
+                told = self._service.refused_for_seconds
         if told is not None:
             return min(told, MAX_RETRY_DELAY_SECONDS)
         longest = min(FIRST_RETRY_DELAY_SECONDS * 2 ** (tries - 1), MAX_RETRY_DELAY_SECONDS)
@@ -301,6 +405,18 @@ def _checked_address(base_url: str, service: Service) -> tuple[str, str]:
     return str(url).rstrip("/"), url.host
 
 
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | _NoAnswer | None:
+    """Read the next piece of a body; None at its end."""
+    try:
+        return await anext(pieces)
+    except StopAsyncIteration:
+        return None
+    except httpx.TimeoutException:
+        return _NoAnswer("stopped answering before it was done. Ask again later.")
+    except httpx.HTTPError:
+        return _NoAnswer("broke off the connection. Ask again later.")
+
+
 def _seconds(value: str | None) -> float | None:
     try:
         found = float(value or "")
@@ -309,7 +425,8 @@ def _seconds(value: str | None) -> float | None:
     return found if isfinite(found) else None
 
 
-def _whole(digits: str) -> int | float:
+def whole_number(digits: str) -> int | float:
+    """Read the digits of a JSON number; too many for an integer make a float."""
     return int(digits) if len(digits) < 100 else float(digits)
 
 

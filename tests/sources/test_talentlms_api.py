@@ -202,6 +202,11 @@ def test_no_address_is_named_by_its_setting():
         TalentLmsSource.connect("acme", API_KEY)
 
 
-def test_each_way_costs_one_call(source_over):
+def test_each_way_costs_one_call_and_there_is_no_list_of_everything(source_over):
     source, _ = source_over({})
-    assert [source.cost(route) for route in Route] == [1, 1, 1]
+    assert {route: source.cost(route) for route in Route} == {
+        Route.LIST: None,
+        Route.COURSE: 1,
+        Route.LEARNER: 1,
+        Route.PAIR: 1,
+    }

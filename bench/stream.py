@@ -1,0 +1,140 @@
+"""The memory that the unified endpoint needs to stream a whole portal: one process serves the portal, one the endpoint.
+
+    python bench/stream.py [--learners 20000] [--courses 40] [--enrollments 200000]
+
+What is measured is the peak resident memory of the endpoint's process, from its start to the last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import date
+
+import anyio
+import httpx
+
+BAR_MIB = 150
+ACCOUNT_ID = "bench"
+PATH = f"/unified/lms/course-enrollments?integrated_account_id={ACCOUNT_ID}&truto_response_format=stream"
+TODAY = date(2026, 11, 23)
+
+
+async def serve_portal(learners: int, courses: int, enrollments: int) -> None:
+    """Serve the sample portal, and print its port and how many learners are enrolled."""
+    from mcp_truto_lms.sandbox.organisation import Role, generate
+    from mcp_truto_lms.sandbox.portal import sample_app, serve
+
+    organisation = generate(learners=learners, courses=courses, enrollments=enrollments, today=TODAY)
+    expected = sum(one.role is Role.LEARNER for one in organisation.enrollments)
+    async with anyio.create_task_group() as group:
+        port = await group.start(serve, sample_app(organisation), "127.0.0.1", 0)
+        print(json.dumps({"port": port, "expected": expected}), flush=True)
+
+
+async def serve_endpoint(portal_port: int) -> None:
+    """Serve the endpoint over the portal, and print its port."""
+    from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
+    from mcp_truto_lms.sources.talentlms import TalentLmsSource
+    from mcp_truto_lms.unified_api.app import unified_app
+
+    address = f"http://127.0.0.1:{portal_port}/api/v1"
+    source = TalentLmsSource.connect(address, SAMPLE_API_KEY, remote_data=True)
+    app = unified_app({ACCOUNT_ID: source})
+    async with anyio.create_task_group() as group:
+        port = await group.start(serve, app, "127.0.0.1", 0)
+        print(json.dumps({"port": port, "start_mib": peak_mib()}), flush=True)
+        async for line in anyio.wrap_file(sys.stdin):
+            if not line.strip():
+                continue
+            print(json.dumps({"peak_mib": peak_mib()}), flush=True)
+
+
+def peak_mib() -> float:
+    """Tell the most memory that this process has ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+@contextmanager
+def child(*arguments: str) -> Generator[subprocess.Popen[str]]:
+    """Run this script as another process, ended with the block."""
+    command = [sys.executable, __file__, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Read the next line that a child prints.
+
+    Raises:
+        RuntimeError: it ended instead.
+    """
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise RuntimeError(f"{process.args} ended")
+    return json.loads(line)
+
+
+def read_stream(port: int) -> tuple[int, int, float, float]:
+    """Read the whole stream; its lines, bytes, and seconds to the first and the last of them."""
+    lines = size = 0
+    first = 0.0
+    started = time.perf_counter()
+    with httpx.stream("GET", f"http://127.0.0.1:{port}{PATH}", timeout=600) as response:
+        response.raise_for_status()
+        for chunk in response.iter_raw():
+            first = first or time.perf_counter() - started
+            lines += chunk.count(b"\n")
+            size += len(chunk)
+    return lines, size, first, time.perf_counter() - started
+
+
+def main() -> int:
+    """Measure, print, and fail where the bar is missed or a line is missing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--learners", type=int, default=20_000)
+    parser.add_argument("--courses", type=int, default=40)
+    parser.add_argument("--enrollments", type=int, default=200_000)
+    parser.add_argument("--portal", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--endpoint", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.portal:
+        anyio.run(serve_portal, options.learners, options.courses, options.enrollments)
+        return 0
+    if options.endpoint:
+        anyio.run(serve_endpoint, options.endpoint)
+        return 0
+
+    sizes = (f"--{name}={getattr(options, name)}" for name in ("learners", "courses", "enrollments"))
+    with child("--portal", *sizes) as portal:
+        served = told(portal)
+        with child(f"--endpoint={int(served['port'])}") as endpoint:
+            begun = told(endpoint)
+            lines, size, first, last = read_stream(int(begun["port"]))
+            if endpoint.stdin:
+                endpoint.stdin.write("now\n")
+                endpoint.stdin.flush()
+            peak = told(endpoint)["peak_mib"]
+    whole = lines == served["expected"]
+    met = peak <= BAR_MIB
+    size_mib = size / 2**20
+    print(f"{lines:,} of {served['expected']:,} enrollments, {size_mib:,.0f} MiB, {'whole' if whole else 'NOT WHOLE'}")
+    print(f"first line after {first:.2f} s, last after {last:.1f} s, {lines / last:,.0f} a second")
+    start_mib = begun["start_mib"]
+    print(f"peak memory {peak:.0f} MiB, {start_mib:.0f} at the start; bar {BAR_MIB}: {'met' if met else 'MISSED'}")
+    return int(not (whole and met))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The published surface: instructions, tools, descriptions, schemas and annotations, all of it in `surface.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import pytest
+from mcp import Client
+from pydantic import TypeAdapter
+
+from bench.tokens import count
+from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.progress import State
+from mcp_truto_lms.query import EnrollmentQuery, Format, GroupBy, ProgressQuery
+from mcp_truto_lms.server import create_server
+from mcp_truto_lms.settings import Settings
+from tests.conftest import LIST, SUMMARIZE
+from tests.contract.snapshots import check
+
+pytestmark = pytest.mark.anyio
+
+QUERIES = {LIST: EnrollmentQuery, SUMMARIZE: ProgressQuery}
+
+
+@pytest.fixture(scope="module")
+async def client(anyio_backend: str) -> AsyncGenerator[Client]:
+    async with Client(create_server(Settings())) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def tools(client: Client) -> dict[str, Any]:
+    return {one.name: one for one in (await client.list_tools()).tools}
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Walk through a schema, properties' names aside."""
+    if isinstance(node, dict):
+        yield node
+        for key, value in node.items():
+            yield from (
+                (one for inner in value.values() for one in nodes(inner)) if key == "properties" else nodes(value)
+            )
+    elif isinstance(node, list):
+        for one in node:
+            yield from nodes(one)
+
+
+async def test_the_published_surface_is_as_reviewed(client: Client, tools: dict[str, Any]):
+    surface = {
+        "server": client.server_info.model_dump(mode="json", exclude_none=True, exclude={"version"}),
+        "instructions": client.instructions,
+        "capabilities": client.server_capabilities.model_dump(mode="json", exclude_none=True),
+        "tools": [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools.values()],
+    }
+    check("surface.json", json.dumps(surface, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", [LIST, SUMMARIZE])
+async def test_every_argument_is_published_and_no_other(tools: dict[str, Any], name: str):
+    schema = tools[name].input_schema
+    assert [*schema["properties"]] == [*QUERIES[name].model_fields]
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert "required" not in schema
+
+
+@pytest.mark.parametrize("name", [LIST, SUMMARIZE])
+async def test_enums_of_the_schema_are_those_of_the_model(tools: dict[str, Any], name: str):
+    properties = tools[name].input_schema["properties"]
+    assert properties["status"]["items"]["enum"] == [*map(str, EnrollmentStatus)]
+    assert properties["state"]["items"]["enum"] == [*map(str, State)]
+
+
+async def test_columns_groups_and_formats_of_the_schema_are_those_of_the_model(tools: dict[str, Any]):
+    properties = tools[LIST].input_schema["properties"]
+    known, custom = properties["fields"]["items"]["anyOf"]
+    assert known["enum"] == [*enrollment_columns()]
+    assert custom == {"type": "string", "pattern": "^custom_fields\\."}
+    assert properties["format"]["enum"] == [*map(str, Format)]
+    assert properties["limit"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 25}
+    assert tools[SUMMARIZE].input_schema["properties"]["group_by"]["enum"] == [*map(str, GroupBy)]
+
+
+@pytest.mark.parametrize("name", [LIST, SUMMARIZE])
+async def test_a_schema_is_plain_without_references_titles_or_nulls(tools: dict[str, Any], name: str):
+    schema = tools[name].input_schema
+    for node in nodes(schema):
+        assert not {"$ref", "$defs", "title"} & {*node}
+        assert "default" not in node or node["default"] not in (None, [], False)
+        assert node.get("type") in {None, "object", "array", "string", "number", "integer", "boolean"}
+    assert "null" not in json.dumps(schema)
+
+
+KEYWORDS = {
+    "type": str,
+    "properties": dict[str, dict[str, Any]],
+    "additionalProperties": bool,
+    "description": str,
+    "items": dict[str, Any],
+    "enum": list[str],
+    "anyOf": list[dict[str, Any]],
+    "pattern": str,
+    "minimum": int,
+    "maximum": int,
+    "default": str | int,
+}
+"""The keywords of JSON Schema 2020-12 that are used, and what each takes."""
+
+
+@pytest.mark.parametrize("name", [LIST, SUMMARIZE])
+async def test_a_schema_uses_keywords_of_json_schema_as_they_are_meant(tools: dict[str, Any], name: str):
+    for node in nodes(tools[name].input_schema):
+        for keyword, value in node.items():
+            TypeAdapter(KEYWORDS[keyword]).validate_python(value, strict=True)
+        if "enum" in node:
+            assert len(set(node["enum"])) == len(node["enum"]) > 0
+
+
+async def test_whatever_the_schema_offers_is_understood(tools: dict[str, Any]):
+    for name, query in QUERIES.items():
+        for argument, node in tools[name].input_schema["properties"].items():
+            items = node.get("items", {})
+            for value in [*node.get("enum", []), *items.get("enum", []), *items.get("anyOf", [{}])[0].get("enum", [])]:
+                query.parse({argument: value})
+            for bound in ("minimum", "maximum", "default"):
+                if bound in node:
+                    query.parse({argument: node[bound]})
+
+
+async def test_both_definitions_fit_into_1050_tokens(tools: dict[str, Any]):
+    shown = [
+        {"name": one.name, "description": one.description, "inputSchema": one.input_schema} for one in tools.values()
+    ]
+    (tokens,) = count([json.dumps(shown, ensure_ascii=False, separators=(",", ":"))])
+    assert tokens <= 1_050

@@ -1,0 +1,184 @@
+"""The commands for people: the tools' answers in a terminal, and a check of the set-up."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from processes import COMMAND, LIST, ROOT, SUMMARIZE, StdioServer, environment, in_terminal, sample
+
+from mcp_truto_lms import __version__
+from mcp_truto_lms.cli import main
+
+AT = re.compile(r"As of [\d-]+ [\d:]+ \S+?,")
+CURSOR = re.compile(r'(?<=cursor=)\S+|(?<="next_cursor":")[^"]+')
+ASCII_ONLY = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+
+
+@pytest.fixture(scope="module")
+def server(connected) -> Iterator[StdioServer]:
+    """The server that the answers in the terminal are compared with."""
+    with StdioServer(connected | ASCII_ONLY) as started:
+        yield started
+
+
+def without_time(text: str) -> list[str]:
+    first, *rest = CURSOR.sub("c", text.rstrip("\n")).split("\n")
+    return [AT.sub("As of then,", first), *rest]
+
+
+@pytest.mark.parametrize(
+    ("command", "tool", "arguments"),
+    [
+        (
+            ["list", "--course", "Security Awareness", "--state", "overdue"],
+            LIST,
+            {"course": "Security Awareness", "state": "overdue"},
+        ),
+        (["list", "--course", "Forklift", "--format", "json"], LIST, {"course": "Forklift", "format": "json"}),
+        (
+            ["list", "--sort", "-due_at", "--due-from", "-3m", "--due-to=-1d"],
+            LIST,
+            {"sort": "-due_at", "due_from": "-3m", "due_to": "-1d"},
+        ),
+        (["summarize"], SUMMARIZE, {}),
+    ],
+    ids=["filter", "json", "values that begin with a dash", "overview"],
+)
+def test_a_command_prints_what_the_tool_answers(command, tool, arguments, connected, server):
+    done = in_terminal(*command, env=connected)
+    answer = server.request("tools/call", name=tool, arguments=arguments)
+    assert not answer.get("isError")
+    assert done.returncode == 0, done.stderr
+    assert without_time(done.stdout) == without_time(answer["content"][0]["text"])
+
+
+def test_a_flag_given_twice_takes_both_values_and_a_list_that_goes_on_says_how_to_see_more():
+    done = in_terminal("list", "--user", "Jane Doe", "--user", "Grace Lindholm", "--limit", "1")
+    assert "Jane Doe" in done.stdout.splitlines()[0]
+    assert "Grace Lindholm" in done.stdout.splitlines()[0]
+    assert " more: cursor=" in done.stdout.splitlines()[-1]
+    assert "raise --limit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "--user", "Jane Dough"], "No learner with this id, e-mail or name: 'Jane Dough'"),
+        (["summarize", "--due-from", "soon"], "due_from: 'soon' is no day"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_one_sentence_and_fails(arguments, message):
+    done = in_terminal(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["enroll"],
+        ["list", "--colour", "red"],
+        ["sandbox", "--port", "99999"],
+        ["sandbox", "--learners", "0"],
+        ["--transport", "pigeon"],
+    ],
+)
+def test_a_command_line_that_is_wrong_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_terminal_that_is_not_utf_8_takes_and_prints_names_as_well_as_it_can():
+    done = in_terminal("list", "--user", "Søren", "--limit", "2", env=sample(**ASCII_ONLY))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert "\nS?ren" in done.stdout
+
+
+def test_a_terminal_that_is_not_utf_8_does_not_change_what_a_client_gets(server):
+    answer = server.request("tools/call", name=LIST, arguments={"course": "Code of Conduct", "limit": 200})
+    assert "Søren" in answer["content"][0]["text"]
+
+
+def test_help_explains_every_argument_with_its_values(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["list", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Learners: id, e-mail or part of a name" in shown
+    assert "[finished, not_finished, not_started, overdue, due_soon, failed, expired, no_due_date]" in shown
+    assert "1 to 200 (default 25)" in shown
+    assert "--cursor" not in shown
+
+
+def test_version_is_that_of_the_package():
+    assert in_terminal("--version").stdout == f"{__version__}\n"
+
+
+def test_doctor_without_credentials_says_that_the_answers_are_sample_data():
+    done = in_terminal("doctor", env=environment())
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("ok: No LMS is connected, answers come from the built-in sample portal")
+    assert done.stdout.splitlines()[2:] == ["ok: It lists 18 courses.", "ok: It lists 245 people. 6 calls were made."]
+
+
+def test_doctor_names_the_portal_that_it_reaches_and_does_not_show_the_key(connected):
+    done = in_terminal("doctor", env=connected)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(f"ok: Reading TalentLMS at {connected['TALENTLMS_BASE_URL']}; the API key is set.\n")
+    assert connected["TALENTLMS_API_KEY"] not in done.stdout + done.stderr
+
+
+def test_doctor_fails_with_what_to_do_about_a_wrong_key(connected):
+    done = in_terminal("doctor", env=connected | {"TALENTLMS_API_KEY": "wrong" * 6})
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("FAILED: TalentLMS refused the API key: check TALENTLMS_API_KEY")
+
+
+def test_doctor_shows_nothing_of_an_address_with_a_password_in_it():
+    done = in_terminal(
+        "doctor", env=environment(TALENTLMS_BASE_URL="http://me:hidden@127.0.0.1:9", TALENTLMS_API_KEY="k" * 30)
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "hidden" not in done.stderr
+
+
+def test_a_setting_that_is_wrong_is_named():
+    done = in_terminal("doctor", env=environment(MCP_TRUTO_LMS_TIMEZONE="Mars/Base"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "MCP_TRUTO_LMS_TIMEZONE is 'Mars/Base': it takes a zone such as Europe/Oslo.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
+def test_someone_who_starts_the_server_by_hand_is_told_what_it_waits_for():
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        COMMAND, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, cwd=ROOT, env=sample()
+    ) as one:
+        shown = b""
+        deadline = time.monotonic() + 30
+        while b"Ctrl-C ends it." not in shown and time.monotonic() < deadline:
+            shown += os.read(ours, 1000)
+        one.terminate()
+        assert one.wait(10) == 0
+    os.close(ours)
+    os.close(theirs)
+    assert shown.startswith(b"Waiting for an MCP client on stdin. For people: mcp-truto-lms --help.")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
+def test_someone_who_waits_for_an_answer_sees_how_far_the_reading_is():
+    ours, theirs = os.openpty()
+    command = [*COMMAND, "list", "--limit", "1"]
+    done = subprocess.run(command, stderr=theirs, stdout=subprocess.PIPE, cwd=ROOT, env=sample(), check=True)
+    shown = os.read(ours, 10_000)
+    os.close(ours)
+    os.close(theirs)
+    assert re.search(rb"\r1 of (\d+) courses read.*\r\1 of \1 courses read", shown, re.DOTALL)
+    assert b"courses read" not in done.stdout

@@ -1,0 +1,269 @@
+"""Truto's emulator: what it asks for, what it gives, and its variations."""
+
+import json
+from dataclasses import replace
+from http import HTTPStatus
+
+import anyio
+import httpx
+import pytest
+
+from mcp_truto_lms.sandbox.faults import Fault
+from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
+from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
+from mcp_truto_lms.sandbox.records import Outcome, Role
+from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, SAMPLE_TRUTO_URL, truto_app
+from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
+
+pytestmark = pytest.mark.anyio
+ENROLLMENTS = "/unified/lms/course-enrollments"
+UNLIMITED = replace(PERMISSIVE, rate_limits=False)
+MISSING = "missing_required_query_parameters"
+
+
+def client_of(app, token=SAMPLE_TRUTO_TOKEN):
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app),
+        base_url=SAMPLE_TRUTO_URL,
+        headers={"Authorization": f"Bearer {token}"},
+        params={"integrated_account_id": SAMPLE_ACCOUNT_ID},
+    )
+
+
+@pytest.fixture
+def pairs(organisation):
+    return [(one.user_id, one.course_id) for one in organisation.enrollments if one.role is Role.LEARNER]
+
+
+def of(pair):
+    return {"user[id]": pair[0], "course[id]": pair[1]}
+
+
+async def test_an_account_that_needs_pairs_names_what_is_missing(organisation, pairs):
+    async with client_of(truto_app(organisation)) as client:
+        for params, missing in (
+            ({}, ["user[id]", "course[id]"]),
+            ({"user[id]": "8"}, ["course[id]"]),
+            ({"course[id]": "101", "user[email]": "x"}, ["user[id]"]),
+            ({"course[id]": "101", "user[id]": ""}, ["user[id]"]),
+        ):
+            response = await client.get(ENROLLMENTS, params=params)
+            assert response.status_code == 400
+            body = response.json()
+            assert body["truto_error_insight"][MISSING]["value"] == missing
+            assert "truto_is_remote_error" not in body
+        (one,) = (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result"]
+        assert (one["user"]["id"], one["course"]["id"]) == pairs[0]
+
+
+async def test_a_permissive_account_lists_everything(organisation, pairs):
+    app = truto_app(organisation, options=replace(UNLIMITED, largest_page_size=500))
+    found, cursor = [], ""
+    async with client_of(app) as client:
+        while cursor is not None:
+            body = (await client.get(ENROLLMENTS, params={"limit": 10_000, "next_cursor": cursor})).json()
+            assert body["result_count"] <= 500
+            found += [(one["user"]["id"], one["course"]["id"]) for one in body["result"]]
+            cursor = body["next_cursor"]
+        streamed = await client.get(ENROLLMENTS, params={"truto_response_format": "stream"})
+    assert sorted(found) == sorted(pairs)
+    assert len(streamed.text.splitlines()) == len(pairs)
+
+
+async def test_both_spellings_and_the_default_page_size(organisation):
+    async with client_of(truto_app(organisation, options=PERMISSIVE)) as client:
+        for path in (ENROLLMENTS, "/unified/lms/courseenrollments", "/unified/lms/users"):
+            assert (await client.get(path)).json()["result_count"] == 50
+
+
+async def test_the_token_and_the_account_must_be_right(organisation):
+    app = truto_app(organisation, token="t", account_id="a")
+    async with client_of(app, "t") as client:
+        client.params = {}
+        assert (await client.get("/unified/lms/users")).status_code == 400
+        assert (await client.get("/unified/lms/users?integrated_account_id=b")).status_code == 404
+        assert (await client.get("/unified/lms/users?integrated_account_id=a")).status_code == 200
+    async with client_of(app, "wrong") as client:
+        response = await client.get("/unified/lms/users")
+        assert response.status_code == 401
+        assert set(response.json()) == {"statusCode", "error", "message"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/unified/crm/users", 404),
+        ("GET", "/unified/lms/course-enrollments/1_2", 404),
+        ("POST", ENROLLMENTS, 405),
+        ("DELETE", "/unified/lms/users/8", 405),
+    ],
+)
+async def test_what_is_not_offered_is_refused_and_remembered(organisation, method, path, status):
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        response = await client.request(method, path)
+    assert response.status_code == status
+    assert response.json()["error"] == HTTPStatus(status).phrase
+    assert len(app.log.refused()) == 1
+
+
+async def test_the_log_counts_requests_and_holds_no_credentials(organisation, pairs):
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        for path in (ENROLLMENTS, "/unified/lms/courses", "/unified/lms/courses/101", "/unified/lms/users/8"):
+            await client.get(path, params=of(pairs[0]))
+        await client.get("/proxy/courses/101")
+    counts = {"course-enrollments": 1, "courses": 1, "courses/id": 1, "users/id": 1, "proxy/courses/id": 1}
+    assert app.log.counts() == counts
+    assert [one.arguments.get("id") for one in app.log] == [None, None, "101", "8", "101"]
+    assert next(iter(app.log)).arguments["user[id]"] == pairs[0][0]
+    assert SAMPLE_TRUTO_TOKEN not in repr(list(app.log))
+
+
+async def test_remote_data_has_rosters_and_transcripts_with_the_providers_secrets(organisation, pairs):
+    certified = {one.id for one in organisation.courses if one.certificate}
+    completed = [one for one in organisation.enrollments if one.outcome is Outcome.COMPLETED]
+    user_id = next(one.user_id for one in completed if one.course_id in certified)
+    async with client_of(truto_app(organisation)) as client:
+        course = (await client.get("/unified/lms/courses/101")).json()
+        assert {one["id"] for one in course["remote_data"]["users"]} >= {who for who, at in pairs if at == "101"}
+        user = (await client.get(f"/unified/lms/users/{user_id}")).json()
+        assert {one["id"] for one in user["remote_data"]["courses"]} >= {at for who, at in pairs if who == user_id}
+        assert LOGIN_KEY_MARK in user["remote_data"]["login_key"]
+        assert SIGNATURE_MARK in json.dumps(user["remote_data"]["certifications"])
+        listed = await client.get("/unified/lms/users", params={"truto_key_by": "id", "limit": 3})
+        assert listed.text.count(LOGIN_KEY_MARK) == 3
+        raw = await client.get(f"/unified/lms/users/{user_id}", params={"truto_response_format": "raw"})
+        assert LOGIN_KEY_MARK in raw.text
+
+
+async def test_secrets_can_be_left_out(organisation):
+    async with client_of(truto_app(organisation, options=replace(STRICT, remote_secrets=False))) as client:
+        assert LOGIN_KEY_MARK not in (await client.get("/unified/lms/users/8")).text
+
+
+async def test_without_remote_data_there_is_none_anywhere(organisation, pairs):
+    async with client_of(truto_app(organisation, options=replace(UNLIMITED, remote_data=False))) as client:
+        for path in (ENROLLMENTS, "/unified/lms/users", "/unified/lms/users/8", "/unified/lms/courses/101"):
+            for params in ({}, {"truto_ignore_remote_data": "false"}, of(pairs[0])):
+                assert "remote_data" not in (await client.get(path, params=params)).text
+        assert (await client.get("/unified/lms/users/8", params={"truto_response_format": "raw"})).status_code == 400
+
+
+async def test_the_proxy_gives_the_providers_body_verbatim(organisation):
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        portal = {"auth": (SAMPLE_API_KEY, "")}
+        for path, of_portal in (
+            ("/proxy/users/8", "users/id:8"),
+            ("/proxy/courses/101", "courses/id:101"),
+            ("/proxy/courses", "courses"),
+            ("/proxy/users?page_size=2&page_number=3", "users/page_size:2,page_number:3"),
+        ):
+            proxied = await client.get(path, params={**httpx.URL(path).params, **client.params})
+            assert proxied.content == (await client.get(f"/api/v1/{of_portal}", **portal)).content
+        gone = await client.get("/proxy/users/999999")
+        assert gone.status_code == 404
+        assert gone.json()["truto_is_remote_error"] is True
+        assert gone.json()["raw_response"]["error"]["message"] == "The requested user does not exist"
+
+
+@pytest.mark.parametrize(
+    "path", ["usersetstatus", "usersetstatus/8", "removeuserfromcourse", "ratelimit/1", "users/8/9"]
+)
+async def test_the_proxy_reaches_nothing_that_changes_the_portal(organisation, path):
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        params = {"user_id": "8", "course_id": "101", "status": "inactive"}
+        response = await client.get(f"/proxy/{path}", params=params)
+    assert response.status_code in (200, 404)
+    assert app.behind.log.refused() == []
+    assert not {"usersetstatus", "removeuserfromcourse"} & set(app.behind.log.counts())
+
+
+async def test_the_proxy_can_be_closed(organisation):
+    async with client_of(truto_app(organisation, options=replace(STRICT, proxy=False))) as client:
+        response = await client.get("/proxy/courses/101")
+    assert response.status_code == 403
+    assert "truto_is_remote_error" not in response.json()
+
+
+async def test_a_provider_that_answers_the_proxy_with_no_json_is_a_remote_error(organisation):
+    app = truto_app(organisation)
+    app.behind.faults.add(Fault(status=500, body="html"))
+    async with client_of(app) as client:
+        response = await client.get("/proxy/courses/101")
+    assert response.status_code == 500
+    assert response.json()["message"] == "The provider failed"
+
+
+async def test_what_the_account_can_do_can_be_asked(organisation):
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        found = await client.get(f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities?type=unified")
+        assert found.json()["unified"]["lms"]["course-enrollments"] == {"methods": ["list"]}
+        assert (await client.get("/integrated-account/other/capabilities?type=unified")).status_code == 404
+        for options, required in ((STRICT, True), (PERMISSIVE, False)):
+            app.options = options
+            schema = (await client.get(f"{ENROLLMENTS}/meta/list")).json()["query_schema"]
+            assert schema["user"]["required"] is required
+            assert schema["course"]["properties"]["id"]["required"] is required
+
+
+async def test_a_pair_that_is_none_is_empty_or_a_404_of_the_provider(organisation, pairs):
+    nobody = next(("8", one.id) for one in organisation.courses if ("8", one.id) not in pairs)
+    app = truto_app(organisation)
+    async with client_of(app) as client:
+        assert (await client.get(ENROLLMENTS, params=of(nobody))).json()["result"] == []
+        app.options = replace(STRICT, not_enrolled="error")
+        response = await client.get(ENROLLMENTS, params=of(nobody))
+        assert response.status_code == 404
+        assert response.json()["truto_is_remote_error"] is True
+        assert (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result_count"] == 1
+
+
+async def test_enrollments_may_have_ids_alone(organisation, pairs):
+    async with client_of(truto_app(organisation, options=replace(STRICT, names=False))) as client:
+        (one,) = (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result"]
+        assert one["user"] == {"id": pairs[0][0]}
+        assert one["course"] == {"id": pairs[0][1]}
+        query = {**of(pairs[0]), "truto_exclude_fields": "user"}
+        assert "user" not in (await client.get(ENROLLMENTS, params=query)).json()["result"][0]
+
+
+@pytest.mark.parametrize(("last_cursor", "expected"), [("null", None), ("empty", ""), ("absent", "nothing")])
+async def test_a_last_page_says_so_in_one_of_three_ways(organisation, last_cursor, expected):
+    app = truto_app(organisation, options=replace(UNLIMITED, last_cursor=last_cursor))
+    async with client_of(app) as client:
+        body = (await client.get("/unified/lms/courses")).json()
+        assert body.get("next_cursor", "nothing") == expected
+        assert (await client.get("/unified/lms/courses", params={"limit": 2})).json()["next_cursor"]
+
+
+async def test_it_answers_on_a_port_beside_the_portals_own_api(organisation, pairs):
+    app = truto_app(organisation)
+    async with anyio.create_task_group() as group:
+        port = await group.start(serve, app, "127.0.0.1", 0)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            found = await client.get("/api/v1/siteinfo", auth=(SAMPLE_API_KEY, ""))
+            assert found.json()["total_courses"]
+            headers = {"Authorization": f"Bearer {SAMPLE_TRUTO_TOKEN}"}
+            query = f"integrated_account_id={SAMPLE_ACCOUNT_ID}&user[id]={pairs[0][0]}&course[id]={pairs[0][1]}"
+            found = await client.get(f"{ENROLLMENTS}?{query}", headers=headers)
+            assert found.json()["result_count"] == 1
+        group.cancel_scope.cancel()
+
+
+async def test_a_server_may_run_its_lifespan(organisation):
+    sent = []
+    events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive():
+        return next(events)
+
+    async def send(message):
+        sent.append(message["type"])
+
+    await truto_app(organisation)({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -1,0 +1,173 @@
+"""Whatever is replaced in whatever order, the rows are those of a model made of dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, select
+
+from mcp_truto_lms.sources.protocol import Reading, Route, Scope
+from mcp_truto_lms.store import read, write
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.schema import enrollments
+from tests.stored import ACCOUNT, STAMP, at, course, person, record
+from tests.truth import NOON
+
+PEOPLE, COURSES = ("u", "v", "w"), ("c", "d")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An enrollment of the model; a learner may have two in one course."""
+
+    user: str
+    course: str
+    attempt: int
+    status: str
+    percent: int
+    learner: bool
+    route: Route = Route.LEARNER
+
+    @property
+    def key(self) -> str:
+        return f"{self.user}{self.course}{self.attempt}"
+
+
+ROWS = st.builds(
+    Row,
+    st.sampled_from(PEOPLE),
+    st.sampled_from(COURSES),
+    st.integers(1, 2),
+    st.sampled_from(["in_progress", "failed"]),
+    st.integers(0, 1),
+    st.booleans(),
+)
+SCOPES = st.builds(Scope, st.sampled_from([None, *PEOPLE]), st.sampled_from([None, *COURSES]))
+LISTED = st.booleans()
+
+
+@st.composite
+def replacements(draw: st.DrawFn) -> tuple[str, Any]:
+    kind = draw(st.sampled_from(["scope", "scope", "scope", "people", "courses"]))
+    if kind == "scope":
+        scope = draw(SCOPES)
+        rows = draw(st.lists(ROWS, max_size=5, unique_by=lambda one: one.key))
+        mine = [
+            replace(one, user=scope.user_id or one.user, course=scope.course_id or one.course, route=scope.route)
+            for one in rows
+        ]
+        return kind, (scope, list({one.key: one for one in mine}.values()), draw(st.booleans()))
+    names = PEOPLE if kind == "people" else COURSES
+    return kind, draw(st.dictionaries(st.sampled_from(names), st.booleans(), max_size=3))
+
+
+@dataclass
+class Model:
+    """What the store should hold; people and courses by whether they count."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    people: dict[str, bool] = field(default_factory=dict)
+    courses: dict[str, bool] = field(default_factory=dict)
+
+    def replace_scope(self, scope: Scope, rows: list[Row], complete: bool) -> None:
+        def within(one: Row) -> bool:
+            return scope.user_id in (None, one.user) and scope.course_id in (None, one.course)
+
+        before = {key: one for key, one in self.rows.items() if within(one)}
+        after = {**({} if complete else before)}
+        for one in rows:
+            old = before.get(one.key)
+            finer = old is not None and old.percent == one.percent and old.route is not Route.COURSE
+            if finer and one.route is Route.COURSE:
+                one = replace(one, status=old.status, route=old.route)
+            after[one.key] = one
+            self.people.setdefault(one.user, True)
+            self.courses.setdefault(one.course, True)
+        self.rows = {key: one for key, one in self.rows.items() if key not in before} | after
+
+    def replace_people(self, people: dict[str, bool]) -> None:
+        gone = self.people.keys() - people.keys()
+        self.rows = {key: one for key, one in self.rows.items() if one.user not in gone}
+        self.people = dict(people)
+
+    def replace_courses(self, courses: dict[str, bool]) -> None:
+        gone = self.courses.keys() - courses.keys()
+        self.rows = {key: one for key, one in self.rows.items() if one.course not in gone}
+        self.courses = dict(courses)
+
+    def left_out(self, row: Row) -> str | None:
+        if not row.learner:
+            return "instructor"
+        if not self.people[row.user]:
+            return "inactive"
+        if not self.courses[row.course]:
+            return "archived"
+        others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
+        return None if row.attempt == max(one.attempt for one in others) else "earlier attempt"
+
+    def seen(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            key: (one.user, one.course, one.status, one.percent, str(one.route), self.left_out(one))
+            for key, one in self.rows.items()
+        }
+
+
+def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    row = enrollments.c
+    columns = (row.id, row.user_id, row.course_id, row.status, row.progress_percent, row.route, row.left_out)
+    return {key: tuple(rest) for key, *rest in connection.execute(select(*columns))}
+
+
+def apply(connection: Connection, kind: str, what: Any) -> None:
+    if kind == "people":
+        found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
+        write.replace_learners(connection, ACCOUNT, found, STAMP)
+    elif kind == "courses":
+        titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
+        write.replace_courses(connection, ACCOUNT, titles, STAMP)
+    else:
+        scope, rows, complete = what
+        records = tuple(
+            replace(
+                record(
+                    one.user,
+                    one.course,
+                    one.status,
+                    key=one.key,
+                    learner=one.learner,
+                    attempt_number=one.attempt,
+                    progress_percent=one.percent,
+                    enrolled_at=at(NOON),
+                ),
+                route=scope.route,
+            )
+            for one in rows
+        )
+        write.replace_scope(connection, ACCOUNT, scope, Reading(records, complete=complete), STAMP)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(replacements(), max_size=10))
+def test_any_sequence_of_replacements_ends_in_the_rows_of_the_model(steps: list[tuple[str, Any]]):
+    database, model = Database(), Model()
+    try:
+        for kind, what in steps:
+            before, version = model.seen(), database._transact(lambda c: write.data_version(c, ACCOUNT))
+            database._transact(lambda c, kind=kind, what=what: apply(c, kind, what))
+            if kind == "people":
+                model.replace_people(what)
+            elif kind == "courses":
+                model.replace_courses(what)
+            else:
+                model.replace_scope(*what)
+            assert database._transact(seen) == model.seen()
+            if model.seen() != before:
+                assert database._transact(lambda c: write.data_version(c, ACCOUNT)) > version
+        counted = database._transact(lambda c: read.totals(c, Selection(ACCOUNT, NOON)))
+        assert counted.enrollments == sum(model.left_out(one) is None for one in model.rows.values())
+    finally:
+        database.close()

@@ -1,0 +1,83 @@
+"""Where a list goes on, as the store remembers it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from mcp_truto_lms.errors import QueryError
+from mcp_truto_lms.store import cursor, write
+from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.schema import cursors
+from tests.stored import ACCOUNT, STAMP, person
+from tests.truth import NOON
+
+UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
+
+
+@pytest.fixture
+def database() -> Database:
+    database = Database()
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    return database
+
+
+def save(database: Database, token: str = "tkn", *, version: int = 1, now: int = NOON) -> None:
+    database._transact(lambda c: cursor.save(c, ACCOUNT, token, question="{}", version=version, now=now))
+
+
+def load(database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON) -> str:
+    return database._transact(lambda c: cursor.load(c, account, token, now=now))
+
+
+def test_a_cursor_goes_on_for_an_hour(database: Database):
+    save(database)
+    assert load(database, now=NOON + MAX_AGE_SECONDS) == "{}"
+    with pytest.raises(QueryError, match=UNKNOWN):
+        load(database, now=NOON + MAX_AGE_SECONDS + 1)
+
+
+def test_a_cursor_can_be_used_again(database: Database):
+    save(database)
+    assert load(database) == load(database)
+
+
+@pytest.mark.parametrize(("token", "account"), [("other", ACCOUNT), ("tkn", "other"), ("", ACCOUNT)])
+def test_a_foreign_cursor_is_refused(database: Database, token: str, account: str):
+    save(database)
+    with pytest.raises(QueryError, match=UNKNOWN):
+        load(database, token, account=account)
+
+
+def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
+    save(database)
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    assert load(database) == "{}"
+    database._transact(lambda c: write.replace_learners(c, "other", [person("1", "B")], STAMP))
+    assert load(database) == "{}"
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "B")], STAMP))
+    with pytest.raises(QueryError, match=CHANGED):
+        load(database)
+
+
+def test_a_cursor_of_a_page_that_is_older_than_the_data_is_refused(database: Database):
+    save(database, version=0)
+    with pytest.raises(QueryError, match=CHANGED):
+        load(database)
+
+
+def test_expired_cursors_are_thrown_away_when_a_new_one_is_kept(database: Database):
+    save(database, "old")
+    save(database, "new", now=NOON + MAX_AGE_SECONDS + 1)
+    kept = database._transact(lambda c: list(c.execute(select(cursors.c.token)).scalars()))
+    assert kept == ["new"]
+
+
+def test_tokens_are_short_and_differ(database: Database):
+    tokens = {cursor.new_token() for _ in range(200)}
+    assert len(tokens) == 200
+    assert {len(one) for one in tokens} == {8}
+    for one in tokens:
+        save(database, one)
+    assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors)).scalar_one()) == 200

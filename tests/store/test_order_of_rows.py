@@ -1,0 +1,193 @@
+"""The order of rows, which must be the same on every engine: folded text, missing values last, ids at the end."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.progress import State
+from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.store import read
+from mcp_truto_lms.store.fold import fold
+from mcp_truto_lms.store.read import Selection
+from tests.stored import ACCOUNT, at, course, filled, person, record
+from tests.truth import DAY, NOON
+
+EVERYTHING = Selection(ACCOUNT, NOON)
+NAMES = {"1": "Zoë Adams", "2": "zoe Abel", "3": "Ärmin Öz", "4": "armin oz", "5": "  Bo   Li "}
+
+
+def keys(database, sort: str | None, *, limit: int = 200, offset: int = 0, path: str = "user.id") -> list[str]:
+    rows = database._transact(lambda c: read.page(c, EVERYTHING, sort=sort, limit=limit, offset=offset))
+    return [row[path] for row in rows]
+
+
+@pytest.fixture
+def names():
+    return filled(
+        [person(key, name) for key, name in NAMES.items()],
+        [course("c", "C")],
+        [record(key, "c", "enrolled") for key in NAMES],
+    )
+
+
+def test_names_sort_without_regard_to_case_accents_and_blanks(names):
+    assert keys(names, "user.name") == ["3", "4", "5", "2", "1"]
+
+
+def test_names_sort_the_other_way_with_ties_still_by_id(names):
+    assert keys(names, "-user.name") == ["1", "2", "5", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"), [("score", "213"), ("-score", "123"), ("due_at", "123"), ("-due_at", "213")]
+)
+def test_missing_values_come_last_both_ways(sort: str, order: str):
+    database = filled(
+        [person(key, key) for key in "123"],
+        [course("c", "C")],
+        [
+            record("1", "c", "enrolled", score=9.0, due=NOON),
+            record("2", "c", "enrolled", score=1.0, due=NOON + DAY),
+            record("3", "c", "enrolled"),
+        ],
+    )
+    assert "".join(keys(database, sort)) == order
+
+
+def test_the_usual_order_is_by_due_date_then_course_then_learner():
+    database = filled(
+        [person("1", "B"), person("2", "A")],
+        [course("c", "Öl"), course("d", "olive"), course("e", "A")],
+        [
+            record("1", "c", "enrolled"),
+            record("2", "c", "enrolled"),
+            record("1", "d", "enrolled"),
+            record("2", "e", "enrolled", due=NOON + DAY),
+            record("1", "e", "enrolled", due=NOON),
+        ],
+    )
+    assert keys(database, None, path="id") == ["1_e", "2_e", "2_c", "1_c", "1_d"]
+
+
+def test_the_status_sorts_as_it_is_at_the_answers_time():
+    database = filled(
+        [person("1", "A"), person("2", "B")],
+        [course("c", "C")],
+        [record("1", "c", "in_progress", ends=NOON - 1), record("2", "c", "in_progress")],
+    )
+    rows = database._transact(lambda c: read.page(c, EVERYTHING, sort="-status", limit=9, offset=0))
+    assert [(row["user.id"], row["status"]) for row in rows] == [("2", "in_progress"), ("1", "expired")]
+
+
+@pytest.mark.parametrize("path", [one for one in enrollment_columns() if one not in ("custom_fields", "urls")])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_every_column_can_be_sorted_by(names, path: str, sign: str):
+    assert sorted(keys(names, sign + path)) == sorted(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("name", "cde"),
+        ("-name", "edc"),
+        ("-enrollments", "dce"),
+        ("enrollments", "ced"),
+        ("-finished", "cde"),
+        ("rate", "dce"),
+        ("-rate", "cde"),
+        ("-average", "dce"),
+        ("average", "dce"),
+    ],
+)
+def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
+    database = filled(
+        [person(key, key) for key in "12"],
+        [course("c", "a"), course("d", "Ä b"), course("e", "C")],
+        [
+            record("1", "c", "completed"),
+            record("1", "d", "completed", progress_percent=100),
+            record("2", "d", "enrolled", progress_percent=0),
+            record("1", "e", "withdrawn"),
+        ],
+    )
+    groups, number = database._transact(lambda c: read.groups(c, EVERYTHING, GroupBy.COURSE, sort=sort, limit=9))
+    assert "".join(one.key for one in groups) == order
+    assert number == 3
+    some, number = database._transact(lambda c: read.groups(c, EVERYTHING, GroupBy.COURSE, sort=sort, limit=2))
+    assert "".join(one.key for one in some) == order[:2]
+    assert number == 3
+
+
+MAYBE = st.none() | st.integers(0, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("abÄ"), st.sampled_from("cdÖ"), MAYBE, MAYBE), max_size=12),
+    sort=st.sampled_from(["score", "-score", "due_at", "-due_at", "user.name", "-user.name", "course.title", None]),
+    limit=st.integers(1, 5),
+)
+def test_pages_of_any_size_hold_every_row_once_and_in_order(
+    rows: list[tuple[str, str, int | None, int | None]], sort: str | None, limit: int
+):
+    people = [person(f"{n}", name) for n, (name, *_) in enumerate(rows)]
+    records = [
+        record(f"{n}", title, "enrolled", score=score, due=due, enrolled_at=at(n))
+        for n, (_, title, score, due) in enumerate(rows)
+    ]
+    database = filled(people, [course(one, one) for one in "cdÖ"], records)
+    whole = database._transact(lambda c: read.page(c, EVERYTHING, sort=sort, limit=100, offset=0))
+    pages = [key for start in range(0, len(rows), limit) for key in keys(database, sort, limit=limit, offset=start)]
+    database.close()
+    assert pages == [one["user.id"] for one in whole]
+    assert sorted(pages) == sorted(str(n) for n in range(len(rows)))
+    path = (sort or "due_at").lstrip("-")
+    values = [one[path] if path in ("score", "due_at") else fold(one[path]) for one in whole]
+    filled_in = [one for one in values if one is not None]
+    assert values[: len(filled_in)] == filled_in
+    assert filled_in == sorted(filled_in, reverse=(sort or "").startswith("-"))
+
+
+def test_a_selection_narrows_totals_and_rows_alike():
+    database = filled(
+        [person(key, key) for key in "123"],
+        [course("c", "C"), course("d", "D")],
+        [
+            record("1", "c", "in_progress", due=NOON - DAY, progress_percent=10),
+            record("2", "c", "in_progress", due=NOON + DAY, progress_percent=60),
+            record("3", "c", "in_progress", ends=NOON - DAY),
+            record("3", "d", "completed", due=NOON),
+        ],
+    )
+    narrowed = {
+        Selection(ACCOUNT, NOON, statuses=(EnrollmentStatus.OVERDUE,)): {"1_c", "3_c"},
+        Selection(ACCOUNT, NOON, statuses=(EnrollmentStatus.EXPIRED,)): {"3_c"},
+        Selection(ACCOUNT, NOON, states=(State.FINISHED, State.DUE_SOON)): {"2_c", "3_d"},
+        Selection(ACCOUNT, NOON, due_from=NOON, due_before=NOON + DAY): {"3_d"},
+        Selection(ACCOUNT, NOON, progress_below=60): {"1_c", "3_c"},
+        Selection(ACCOUNT, NOON, user_ids=("3",)): {"3_c", "3_d"},
+        Selection(ACCOUNT, NOON, user_ids=("3",), course_ids=("c",)): {"3_c"},
+        Selection(ACCOUNT, NOON, user_ids=()): set(),
+    }
+    for selection, expected in narrowed.items():
+        rows = database._transact(lambda c, s=selection: read.page(c, s, sort=None, limit=9, offset=0))
+        assert {row["id"] for row in rows} == expected
+        assert database._transact(lambda c, s=selection: read.totals(c, s)).enrollments == len(expected)
+        groups, _ = database._transact(
+            lambda c, s=selection: read.groups(c, s, GroupBy.STATUS, sort="-enrollments", limit=9)
+        )
+        by_status = database._transact(lambda c, s=selection: read.by_status(c, s))
+        assert {one.key: one.counts.enrollments for one in groups} == by_status
+
+
+def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):
+    spreads = names._transact(lambda c: read.spreads(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"]))
+    assert {path: (one.filled, one.constant) for path, one in spreads.items()} == {
+        "user.name": (5, None),
+        "course.title": (5, "c"),
+        "score": (0, None),
+    }
+    assert names._transact(lambda c: read.spreads(c, EVERYTHING, ["custom_fields.site"])) == {}

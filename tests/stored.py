@@ -1,0 +1,138 @@
+"""Records that no TalentLMS portal yields, put straight into the store, or behind a source that the server reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from mcp import Client
+
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
+from mcp_truto_lms.server import create_server
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.store import write
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.write import Stamp
+from tests.conftest import TODAY, Desk
+from tests.truth import NOON
+
+STAMP = Stamp(fetched_at=NOON, took_seconds=0.1)
+ACCOUNT = "default"
+
+
+def person(key: str, name: str, *, email: str | None = None, status: str = "active") -> User:
+    emails = [Email(email=email)] if email else None
+    return User.model_validate({"id": key, "name": name, "emails": emails, "status": status})
+
+
+def course(key: str, title: str, *, code: str | None = None, status: str = "published") -> Course:
+    return Course.model_validate({"id": key, "title": title, "code": code, "status": status})
+
+
+def at(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def record(
+    user: str,
+    course_id: str,
+    status: str,
+    *,
+    due: int | None = None,
+    ends: int | None = None,
+    key: str | None = None,
+    learner: bool = True,
+    user_name: str | None = None,
+    title: str | None = None,
+    **fields: Any,
+) -> EnrollmentRecord:
+    """An enrollment; `due` and `ends` are epoch seconds."""
+    enrollment = CourseEnrollment.model_validate(
+        {
+            "id": key or f"{user}_{course_id}",
+            "user": EnrolledUser(id=user, name=user_name),
+            "course": EnrolledCourse(id=course_id, title=title),
+            "status": status,
+            "due_at": at(due),
+            **fields,
+        }
+    )
+    return EnrollmentRecord(enrollment, Route.LEARNER, access_ends_at=at(ends), is_learner=learner)
+
+
+@dataclass
+class Shelf:
+    """A source whose records are given; scopes named in `halves` come incomplete."""
+
+    people: Sequence[User] = ()
+    titles: Sequence[Course] = ()
+    records: Sequence[EnrollmentRecord] = ()
+    zone: tzinfo | None = None
+    unreported: frozenset[str] = frozenset()
+    halves: frozenset[str] = frozenset()
+    calls: int = 0
+
+    async def portal(self) -> Portal:
+        return Portal(self.zone, self.unreported)
+
+    async def courses(self) -> tuple[Course, ...]:
+        return tuple(self.titles)
+
+    async def learners(self) -> tuple[User, ...]:
+        return tuple(self.people)
+
+    async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
+        return next((one for one in self.people if one.id == user_id), None)
+
+    async def enrollments(
+        self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> Reading:
+        found = [
+            replace(one, route=scope.route)
+            for one in self.records
+            if one.enrollment.user is not None
+            and one.enrollment.course is not None
+            and scope.user_id in (None, one.enrollment.user.id)
+            and scope.course_id in (None, one.enrollment.course.id)
+        ]
+        return Reading(tuple(found), complete=scope.key not in self.halves)
+
+    def cost(self, route: Route) -> int | None:
+        return None if route is Route.LIST else 1
+
+    async def aclose(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def open_shelf(shelf: Shelf, **settings: Any) -> AsyncGenerator[Desk]:
+    """Open the server over given records."""
+    chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
+    connection = Connection(chosen, source=lambda: shelf)
+    async with connection, Client(create_server(chosen, connection), raise_exceptions=True) as client:
+        yield Desk(client, await connection.account(), None)  # type: ignore[arg-type]  # there is no portal
+
+
+def filled(
+    people: Sequence[User] = (), titles: Sequence[Course] = (), records: Sequence[EnrollmentRecord] = ()
+) -> Database:
+    """Make a store of people, courses and enrollments."""
+    database = Database()
+
+    def fill(connection: Any) -> None:
+        write.replace_learners(connection, ACCOUNT, people, STAMP)
+        write.replace_courses(connection, ACCOUNT, titles, STAMP)
+        by_course: dict[str, list[EnrollmentRecord]] = {}
+        for one in records:
+            assert one.enrollment.course is not None
+            by_course.setdefault(str(one.enrollment.course.id), []).append(one)
+        for key, found in by_course.items():
+            write.replace_scope(connection, ACCOUNT, Scope(course_id=key), Reading(tuple(found)), STAMP)
+
+    database._transact(fill)
+    return database

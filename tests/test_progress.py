@@ -1,0 +1,243 @@
+"""The definitions, over every combination of facts, against an independent reading of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+
+from mcp_truto_lms.model import EnrollmentStatus
+from mcp_truto_lms.progress import DUE_SOON_DAYS, WORDS, State, status_of
+from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.store import read
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.read import Counts, Selection
+from tests.stored import ACCOUNT, at, course, filled, person, record
+from tests.truth import DAY, NOON
+
+SOON = NOON + 14 * DAY
+OPEN = {"assigned", "enrolled", "in_progress", "overdue", "unknown"}
+
+
+class Case(NamedTuple):
+    status: str
+    due: int | None
+    ends: int | None
+    completed: bool
+    progress: int | None
+    seconds: int | None
+    active: bool
+
+
+CASES = [
+    Case(*facts)
+    for facts in product(
+        [str(one) for one in EnrollmentStatus],
+        [None, NOON - 1, NOON, SOON, SOON + 1],
+        [None, NOON - 1, NOON],
+        [False, True],
+        [None, 0, 50],
+        [None, 60],
+        [False, True],
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    records = [
+        record(
+            f"u{index}",
+            "c",
+            one.status,
+            due=one.due,
+            ends=one.ends,
+            completed_at=at(NOON - 400 * DAY) if one.completed else None,
+            progress_percent=one.progress,
+            time_spent_seconds=one.seconds,
+            last_activity_at=at(NOON - DAY) if one.active else None,
+        )
+        for index, one in enumerate(CASES)
+    ]
+    made = filled(titles=[course("c", "Course")], records=records)
+    yield made
+    made.close()
+
+
+def matching(database: Database, **selected: Any) -> set[int]:
+    """Number the cases that a selection matches."""
+    selection = Selection(ACCOUNT, NOON, **selected)
+    rows = database._transact(lambda c: read.page(c, selection, sort=None, limit=len(CASES), offset=0))
+    return {int(row["user.id"][1:]) for row in rows}
+
+
+def meant(database: Database, state: State) -> set[int]:
+    return matching(database, states=(state,))
+
+
+def cases(test: Any) -> set[int]:
+    return {index for index, one in enumerate(CASES) if test(one)}
+
+
+def is_open(one: Case) -> bool:
+    return one.status not in ("completed", "passed", "withdrawn")
+
+
+def has_expired(one: Case) -> bool:
+    return one.status == "expired" or (one.status in OPEN and one.ends is not None and one.ends < NOON)
+
+
+def is_overdue(one: Case) -> bool:
+    if not is_open(one) or (has_expired(one) and one.completed):
+        return False
+    return one.status == "overdue" or (one.due is not None and one.due < NOON) or has_expired(one)
+
+
+def is_not_started(one: Case) -> bool:
+    return is_open(one) and not (one.progress or one.seconds or one.active or one.completed)
+
+
+def test_finished_is_completed_or_passed(database: Database):
+    assert meant(database, State.FINISHED) == cases(lambda one: one.status in ("completed", "passed"))
+
+
+def test_finished_not_finished_and_withdrawn_part_all_enrollments(database: Database):
+    finished, open_ = meant(database, State.FINISHED), meant(database, State.NOT_FINISHED)
+    withdrawn = matching(database, statuses=(EnrollmentStatus.WITHDRAWN,))
+    assert withdrawn == cases(lambda one: one.status == "withdrawn")
+    assert finished | open_ | withdrawn == set(range(len(CASES)))
+    assert len(finished) + len(open_) + len(withdrawn) == len(CASES)
+
+
+def test_overdue_is_late_by_status_date_or_access_and_never_a_lapsed_certificate(database: Database):
+    assert meant(database, State.OVERDUE) == cases(is_overdue)
+    assert meant(database, State.OVERDUE) < meant(database, State.NOT_FINISHED)
+
+
+def test_the_status_overdue_asks_for_the_state_overdue(database: Database):
+    assert matching(database, statuses=(EnrollmentStatus.OVERDUE,)) == meant(database, State.OVERDUE)
+
+
+def test_due_soon_is_open_and_due_from_now_to_fourteen_days_on(database: Database):
+    assert meant(database, State.DUE_SOON) == cases(lambda one: is_open(one) and one.due in (NOON, SOON))
+
+
+def test_overdue_and_due_soon_meet_only_where_the_status_or_the_access_is_late(database: Database):
+    both = meant(database, State.OVERDUE) & meant(database, State.DUE_SOON)
+    assert both
+    assert all(CASES[one].status == "overdue" or has_expired(CASES[one]) for one in both)
+
+
+def test_not_started_needs_no_sign_of_work_whatever_the_status(database: Database):
+    assert meant(database, State.NOT_STARTED) == cases(is_not_started)
+    assert meant(database, State.NOT_STARTED) < meant(database, State.NOT_FINISHED)
+
+
+def test_access_that_has_ended_makes_an_open_enrollment_expired(database: Database):
+    assert meant(database, State.EXPIRED) == cases(has_expired)
+    assert matching(database, statuses=(EnrollmentStatus.EXPIRED,)) == cases(has_expired)
+
+
+def test_the_status_of_one_record_is_that_of_its_row(database: Database):
+    now = datetime.fromtimestamp(NOON, UTC)
+    told = {index: status_of(EnrollmentStatus(one.status), at(one.ends), now) for index, one in enumerate(CASES)}
+    for status in EnrollmentStatus:
+        if status is not EnrollmentStatus.OVERDUE:  # asks for the state as well
+            assert matching(database, statuses=(status,)) == {index for index, one in told.items() if one is status}
+
+
+def test_failed_stays_failed_after_its_access_has_ended(database: Database):
+    assert meant(database, State.FAILED) == cases(lambda one: one.status == "failed")
+
+
+def test_no_due_date_says_nothing_of_the_outcome(database: Database):
+    assert meant(database, State.NO_DUE_DATE) == cases(lambda one: one.due is None)
+
+
+def test_states_are_joined_by_or(database: Database):
+    two = (State.OVERDUE, State.FINISHED)
+    assert matching(database, states=two) == meant(database, two[0]) | meant(database, two[1])
+
+
+def test_progress_below_takes_unknown_progress_as_none_and_leaves_out_the_finished(database: Database):
+    assert matching(database, progress_below=50.0) == cases(lambda one: is_open(one) and (one.progress or 0) < 50)
+
+
+def test_counts_are_the_sizes_of_the_states(database: Database):
+    counts = database._transact(lambda c: read.totals(c, Selection(ACCOUNT, NOON)))
+    for state in (State.FINISHED, State.OVERDUE, State.DUE_SOON, State.NOT_STARTED, State.NO_DUE_DATE):
+        assert getattr(counts, state.value) == len(meant(database, state)), state
+    assert counts.withdrawn == len(cases(lambda one: one.status == "withdrawn"))
+    known = [one.progress for one in CASES if one.progress is not None]
+    assert counts.average == pytest.approx(sum(known) / len(known))
+    assert counts.rate == pytest.approx(100 * counts.finished / (len(CASES) - counts.withdrawn))
+
+
+def test_counts_by_status_add_up_to_the_whole(database: Database):
+    by_status = database._transact(lambda c: read.by_status(c, Selection(ACCOUNT, NOON)))
+    assert sum(by_status.values()) == len(CASES)
+    assert by_status["expired"] == len(cases(has_expired))
+    groups, number = database._transact(
+        lambda c: read.groups(c, Selection(ACCOUNT, NOON), GroupBy.STATUS, sort="-enrollments", limit=25)
+    )
+    assert {one.key: one.counts.enrollments for one in groups} == by_status
+    assert number == len(by_status)
+
+
+def test_a_completion_rate_without_enrollments_is_none():
+    nothing = Counts(2, 1, 1, 0, 0, 0, 0, withdrawn=2, no_due_date=0, maybe_failed=0, average=None)
+    assert nothing.rate is None
+
+
+def test_of_several_attempts_the_latest_counts():
+    records = [
+        record("u", "c", "failed", key="first", attempt_number=1, enrolled_at=at(NOON - DAY)),
+        record("u", "c", "completed", key="third", attempt_number=3, enrolled_at=at(NOON - 3 * DAY)),
+        record("u", "c", "in_progress", key="second", attempt_number=2, enrolled_at=at(NOON)),
+        record("u", "d", "failed", key="early", enrolled_at=at(NOON - 9 * DAY)),
+        record("u", "d", "in_progress", key="late", enrolled_at=at(NOON - 8 * DAY)),
+    ]
+    database = filled(records=records)
+    rows = database._transact(lambda c: read.page(c, Selection(ACCOUNT, NOON), sort="id", limit=9, offset=0))
+    left_out = database._transact(lambda c: read.left_out(c, Selection(ACCOUNT, NOON)))
+    database.close()
+    assert [row["id"] for row in rows] == ["late", "third"]
+    assert left_out.earlier_attempts == 3
+
+
+def test_inactive_people_archived_courses_and_instructors_are_no_part_of_the_population():
+    people = [person("1", "Ann"), person("2", "Bob", status="inactive")]
+    titles = [course("c", "Current"), course("d", "Old", status="archived")]
+    records = [
+        record("1", "c", "completed"),
+        record("2", "c", "completed"),
+        record("1", "d", "completed"),
+        record("3", "c", "in_progress", learner=False),
+    ]
+    database = filled(people, titles, records)
+    counts = database._transact(lambda c: read.totals(c, Selection(ACCOUNT, NOON)))
+    left = database._transact(lambda c: read.left_out(c, Selection(ACCOUNT, NOON)))
+    database.close()
+    assert (counts.enrollments, counts.learners, counts.courses) == (1, 1, 1)
+    assert (left.inactive_people, left.archived_courses, left.instructors, left.earlier_attempts) == (1, 1, 1, 0)
+
+
+def test_a_later_now_expires_and_makes_late_without_reading_again():
+    database = filled(records=[record("u", "c", "enrolled", due=NOON + DAY, ends=NOON + 2 * DAY)])
+
+    def states(now: int) -> tuple[str, int]:
+        selection = Selection(ACCOUNT, now)
+        status = next(iter(database._transact(lambda c: read.by_status(c, selection))))
+        return status, database._transact(lambda c: read.totals(c, selection)).overdue
+
+    seen = [states(NOON + days * DAY) for days in (0, 1, 2, 3)]
+    database.close()
+    assert seen == [("enrolled", 0), ("enrolled", 0), ("enrolled", 1), ("expired", 1)]
+
+
+def test_every_number_of_a_summary_has_its_words():
+    assert {"finished", "%", "overdue", "due_soon", "not_started"} <= set(WORDS)
+    assert str(DUE_SOON_DAYS) in WORDS["due_soon"]

@@ -1,0 +1,411 @@
+"""What is read before an answer: the fewest calls, once for all who wait, and again when it is too old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from mcp_truto_lms.errors import RateLimited, RouteClosed
+from mcp_truto_lms.refresh import READERS, Refresher
+from mcp_truto_lms.sandbox.faults import Fault
+from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sources.protocol import Reading, Route, Scope
+from mcp_truto_lms.store import write
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.write import Stamp
+from tests.conftest import TODAY, Desk, OpenDesk
+from tests.stored import ACCOUNT, Shelf, course, person, record
+
+pytestmark = pytest.mark.anyio
+
+MINUTE, HOUR = 60, 3600
+HELLO = {"siteinfo": 1, "ratelimit": 1}
+LABELS = {"getcustomregistrationfields": 1}
+PEOPLE = {"users": 2, **LABELS}
+"""A first page, and the one that shows that there are no more."""
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+def calls(desk: Desk) -> dict[str, int]:
+    """Take what was asked of the portal since it was looked at last."""
+    found = dict(desk.portal.log.counts())
+    desk.portal.log.clear()
+    return found
+
+
+def asked(desk: Desk, endpoint: str) -> list[str]:
+    return sorted(one.arguments["id"] for one in desk.portal.log if one.endpoint == endpoint)
+
+
+def current(organisation: Organisation) -> list[str]:
+    return sorted(one.id for one in organisation.courses if one.status != "archived")
+
+
+# The fewest calls
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({"user": 6}, {**LABELS, "users/id": 1}),
+        ({"user": "jane.doe@northgate.example"}, {**LABELS, "users/email": 1, "users/id": 1}),
+        ({"user": "Jane Doe"}, {**PEOPLE, "users/id": 1}),
+        ({"user": ["6", "7"]}, {**LABELS, "users/id": 2}),
+        ({"course": "Forklift Safety"}, {**PEOPLE, "courses/id": 1}),
+        ({"course": ["101", "COC-01"]}, {**PEOPLE, "courses/id": 2}),
+        ({"course": "Old Expense Tool"}, {**PEOPLE, "courses/id": 1}),
+        ({"user": "6", "course": "101"}, {**LABELS, "users/id": 1}),
+        ({"user": ["6", "7"], "course": "101"}, {**LABELS, "users/id": 2}),
+        ({"user": "Maria García", "course": "101"}, {**PEOPLE, "courses/id": 1}),
+        (
+            {"user": ["jane.doe@northgate.example", "omar.khan@northgate.example"], "course": "101"},
+            {**LABELS, "users/email": 2, "users/id": 2},
+        ),
+        ({}, {**PEOPLE, "courses/id": 16}),
+        ({"state": "overdue"}, {**PEOPLE, "courses/id": 16}),
+    ],
+    ids=str,
+)
+async def test_a_question_costs_what_it_touches_and_the_same_one_again_nothing(
+    open_desk: OpenDesk, question: dict[str, Any], expected: dict[str, int]
+):
+    async with open_desk() as desk:
+        await desk.list(**question)
+        assert calls(desk) == {**HELLO, "courses": 1, **expected}
+        await desk.list(**question)
+        await desk.summarize(**question)
+        assert calls(desk) == {}
+
+
+async def test_everything_is_every_course_that_is_not_archived(open_desk: OpenDesk, organisation: Organisation):
+    async with open_desk() as desk:
+        await desk.summarize()
+        assert asked(desk, "courses/id") == current(organisation)
+
+
+async def test_everything_goes_by_transcripts_where_there_are_more_courses_than_people(open_desk: OpenDesk):
+    small = generate(today=TODAY, learners=5, courses=18)
+    async with open_desk(of=small) as desk:
+        text = await desk.summarize()
+        assert asked(desk, "users/id") == sorted(one.id for one in small.people)
+        assert calls(desk) == {**HELLO, "courses": 1, **PEOPLE, "users/id": len(small.people)}
+    current_courses = {one.id for one in small.courses if one.status != "archived"}
+    active = {one.id for one in small.people if one.active}
+    number = sum(
+        one.role == "learner" and one.user_id in active and one.course_id in current_courses
+        for one in small.enrollments
+    )
+    assert text.startswith(f"{number:,} enrollments")
+
+
+async def test_after_everything_was_read_smaller_questions_cost_nothing(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.summarize()
+        calls(desk)
+        await desk.list(course="Forklift Safety")
+        await desk.list(user="Jane Doe")
+        await desk.list(user="6", course="101")
+        assert calls(desk) == {}
+
+
+async def test_everything_reads_only_the_courses_that_no_question_before_read(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.list(course=["101", "102"])
+        calls(desk)
+        await desk.list()
+        assert calls(desk) == {"courses/id": 14}
+
+
+async def test_names_that_nobody_has_are_looked_for_in_the_directory_once(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        for term in ("nobody@northgate.example", "99999", "Nobody Nowhere"):
+            assert "No learner" in await desk.refused("list_course_enrollments", user=term)
+        assert calls(desk) == {**HELLO, "courses": 1, **PEOPLE, "users/email": 1}
+        await desk.refused("list_course_enrollments", course="Underwater Basketry")
+        assert calls(desk) == {}
+
+
+async def test_an_id_that_nobody_has_costs_one_look_before_the_directory(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.refused("list_course_enrollments", user="99999")
+        assert calls(desk) == {**HELLO, "courses": 1, **PEOPLE, "users/id": 1}
+
+
+async def test_an_id_is_not_mistaken_for_a_number_in_somebodys_name(open_desk: OpenDesk, organisation: Organisation):
+    odd = next(one for one in organisation.people if one.id == "8")
+    people = tuple(replace(one, last_name="Agent 7") if one is odd else one for one in organisation.people)
+    async with open_desk(of=replace(organisation, people=people)) as desk:
+        await desk.list(user="8")
+        assert "Omar Khan" in await desk.list(user="7")
+
+
+# Ages
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+LOOKS = [
+    ({"user": "6"}, MINUTE, {"users/id": 1}),
+    ({"user": "6", "course": "101"}, MINUTE, {"users/id": 1}),
+    ({"course": "101"}, 15 * MINUTE, {"courses/id": 1}),
+    ({}, 15 * MINUTE, {"courses/id": 16}),
+]
+
+
+@pytest.mark.parametrize(("question", "age", "expected"), LOOKS, ids=str)
+async def test_what_was_read_is_good_for_its_time_and_read_again_after(
+    open_desk: OpenDesk, clock: Clock, question: dict[str, Any], age: int, expected: dict[str, int]
+):
+    async with open_desk(clock=clock) as desk:
+        await desk.list(**question)
+        calls(desk)
+        clock.pass_by(age - 1)
+        await desk.list(**question)
+        assert calls(desk) == {}
+        clock.pass_by(1)
+        text = await desk.list(**question)
+        assert calls(desk) == expected
+        assert f"As of {(clock() + timedelta(hours=2)):%Y-%m-%d %H:%M}" in text
+
+
+async def test_the_course_list_is_good_for_an_hour_and_the_directory_for_a_day(open_desk: OpenDesk, clock: Clock):
+    async with open_desk(clock=clock) as desk:
+        await desk.list(course="101")
+        calls(desk)
+        clock.pass_by(HOUR - 1)
+        await desk.list(course="101")
+        assert calls(desk) == {"courses/id": 1}
+        clock.pass_by(1)
+        await desk.list(course="101")
+        assert calls(desk) == {"courses": 1}
+        clock.pass_by(23 * HOUR - 1)
+        await desk.list(course="101")
+        assert calls(desk) == {"courses": 1, "courses/id": 1}
+        clock.pass_by(15 * MINUTE)
+        await desk.list(course="101")
+        assert calls(desk) == {"users": 2, "courses/id": 1}
+
+
+async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
+    refresher = Refresher(ACCOUNT, Shelf(), database := Database(), clock=(clock := Clock()), deadline_seconds=9)
+    stamp = Stamp(fetched_at=refresher.now(), took_seconds=300)
+    await database.run(lambda c: write.replace_courses(c, ACCOUNT, [course("c", "C")], stamp))
+    await database.run(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), Reading(()), stamp))
+    clock.pass_by(2999)
+    before = refresher.now() - 2999
+    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == before
+    clock.pass_by(1)
+    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == refresher.now()
+
+
+FRESH = [
+    ({"user": "6"}, {"users/id": 1}),
+    ({"user": "Jane Doe"}, {"users": 2, "users/id": 1}),
+    ({"course": "101"}, {"users": 2, "courses/id": 1}),
+    ({}, {"users": 2, "courses/id": 16}),
+]
+
+
+@pytest.mark.parametrize(("question", "expected"), FRESH, ids=str)
+async def test_fresh_reads_again_whatever_the_age_and_each_thing_once(
+    open_desk: OpenDesk, question: dict[str, Any], expected: dict[str, int]
+):
+    async with open_desk() as desk:
+        await desk.list(**question)
+        calls(desk)
+        await desk.list(**question, fresh=True)
+        assert calls(desk) == {"courses": 1, **expected}
+
+
+@pytest.mark.parametrize("question", [{"user": "6"}, {"user": "Jane Doe"}, {"course": "101"}, {}], ids=str)
+async def test_a_first_question_that_wants_it_fresh_costs_no_more(open_desk: OpenDesk, question: dict[str, Any]):
+    async with open_desk() as desk:
+        await desk.list(**question)
+        usual = calls(desk)
+    async with open_desk() as desk:
+        await desk.list(**question, fresh=True)
+        assert calls(desk) == usual
+
+
+# Once for all who wait
+
+
+async def test_what_several_calls_want_at_once_is_read_once(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        desk.portal.faults.add(Fault(delay_seconds=0.01), times=None)
+        answers: list[str] = []
+
+        async def ask() -> None:
+            answers.append(await desk.list(course=["101", "102"]))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(ask)
+        assert calls(desk) == {**HELLO, "courses": 1, **PEOPLE, "courses/id": 2}
+    assert len(answers) == 5
+    assert len({one.split("cursor=")[0] for one in answers}) == 1
+
+
+async def test_a_fresh_question_does_not_take_what_was_asked_for_before_it_began(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.list(user="6")
+        calls(desk)
+        desk.portal.faults.add(Fault(delay_seconds=0.03), endpoint="users/id")
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: desk.list(user="6", fresh=True))
+            await until(lambda: desk.portal.log.counts()["users/id"] == 1)
+            await desk.list(user="6", fresh=True)
+        assert calls(desk)["users/id"] == 2
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait until something that has no event of its own has happened."""
+    with anyio.fail_after(5):
+        while not happened():  # noqa: ASYNC110 - the portal tells nobody
+            await anyio.sleep(0.001)
+
+
+async def test_when_the_call_that_reads_is_cancelled_the_waiting_one_takes_over(open_desk: OpenDesk):
+    texts: list[str] = []
+    async with open_desk() as desk:
+        await desk.list(course="102")
+        calls(desk)
+        desk.portal.faults.add(Fault(delay_seconds=30), endpoint="courses/id")
+
+        async def wait_for_the_first() -> None:
+            texts.append(await desk.list(course="101"))
+
+        async with anyio.create_task_group() as group:
+            reading = anyio.CancelScope()
+
+            async def read() -> None:
+                with reading:
+                    await desk.list(course="101")
+
+            group.start_soon(read)
+            await until(lambda: len(desk.portal.log) == 1)
+            group.start_soon(wait_for_the_first)
+            await anyio.sleep(0.02)
+            assert calls(desk) == {"courses/id": 1}
+            reading.cancel()
+        assert reading.cancelled_caught
+        assert calls(desk) == {"courses/id": 1}
+    assert ", complete." in texts[0]
+
+
+# A provider whose ways are closed
+
+
+class Closing(Shelf):
+    """A source whose ways turn out to be closed, one by one, as they are tried."""
+
+    def __init__(self, *open_routes: Route, tells: bool = True) -> None:
+        super().__init__(
+            people=[person("u", "U"), person("v", "V")],
+            titles=[course("c", "C")],
+            records=[record("u", "c", "enrolled"), record("v", "c", "completed")],
+        )
+        self.closed: set[Route] = set()
+        self.open_routes, self.tells = open_routes, tells
+        self.tried: list[str] = []
+
+    def cost(self, route: Route) -> int | None:
+        return None if route in self.closed else 1
+
+    async def enrollments(self, scope: Scope, **given: Any) -> Any:
+        self.tried.append(scope.key)
+        if scope.route not in self.open_routes:
+            if self.tells:
+                self.closed.add(scope.route)
+            raise RouteClosed("This way is closed.")
+        return await super().enrollments(scope, **given)
+
+
+async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
+    refresher = Refresher(ACCOUNT, source, Database(), clock=Clock(), deadline_seconds=9)
+    call = refresher.begin()
+    await refresher.catalogue(call)
+    found = await refresher.enrollments(call, user_ids, course_ids)
+    return found.read, found.wanted, found.unit
+
+
+@pytest.mark.parametrize(
+    ("open_routes", "expected"),
+    [
+        ([Route.COURSE], (1, 1, "courses")),
+        ([Route.LIST], (1, 1, "lists")),
+        ([Route.LEARNER], (2, 2, "people")),
+        ([Route.PAIR], (2, 2, "pairs")),
+    ],
+)
+async def test_where_a_way_is_closed_the_next_best_is_taken(open_routes: list[Route], expected: tuple[int, int, str]):
+    assert await coverage(Closing(*open_routes)) == expected
+
+
+async def test_people_of_one_course_are_read_pair_by_pair_where_nothing_else_is_open():
+    assert await coverage(source := Closing(Route.PAIR), None, ["c"]) == (2, 2, "pairs")
+    assert sorted(source.tried[-2:]) == ["pair:u:c", "pair:v:c"]
+    assert await coverage(Closing(Route.PAIR), ["u"]) == (1, 1, "pairs")
+
+
+async def test_a_provider_without_any_way_is_an_error():
+    with pytest.raises(RouteClosed):
+        await coverage(Closing())
+    with pytest.raises(RouteClosed):
+        await coverage(Closing(tells=False))
+
+
+async def test_what_came_with_the_whole_list_is_not_read_again_alone():
+    source = Closing(Route.LIST, Route.COURSE, Route.LEARNER)
+    source.closed = {Route.COURSE, Route.LEARNER}
+    refresher = Refresher(ACCOUNT, source, Database(), clock=Clock(), deadline_seconds=9)
+    await refresher.catalogue(call := refresher.begin())
+    await refresher.enrollments(call, None, None)
+    source.closed = set()
+    assert (await refresher.enrollments(refresher.begin(), ["u"], None)).complete
+    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).complete
+    assert source.tried == ["list"]
+
+
+class Limited(Shelf):
+    """A source whose limit is used up after a few scopes."""
+
+    tried = 0
+
+    async def enrollments(self, scope: Scope, **given: Any) -> Any:
+        self.tried += 1
+        if self.tried > 3:
+            raise RateLimited("The limit is used up.")
+        return await super().enrollments(scope, **given)
+
+
+async def test_once_a_limit_is_used_up_no_more_is_asked_for():
+    people = [person(str(n), "P") for n in range(60)]
+    source = Limited(people=people, titles=[course(str(n), "C") for n in range(50)])
+    read, wanted, _ = await coverage(source)
+    assert (read, wanted) == (3, 50)
+    assert source.tried <= 3 + READERS
+
+
+async def test_a_portal_without_courses_is_an_answer_of_nothing():
+    assert await coverage(Shelf()) == (0, 0, "courses")

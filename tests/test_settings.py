@@ -1,0 +1,253 @@
+"""Settings: each variable, what it takes, and what is said where it is wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mcp_truto_lms.errors import ConfigurationError
+from mcp_truto_lms.settings import Settings, check_loopback, configure_logging
+
+KEY = "s3cr3t-k3y"
+REAL = {"TALENTLMS_DOMAIN": "acme", "TALENTLMS_API_KEY": KEY}
+
+TRUTO = {"TRUTO_API_TOKEN": KEY, "TRUTO_INTEGRATED_ACCOUNT_ID": "a1"}
+
+
+def refused(env: dict[str, str]) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(env)
+    return str(caught.value)
+
+
+def test_without_credentials_answers_come_from_the_sample_portal():
+    found = Settings.from_env({})
+    assert found == Settings()
+    assert found.source == "sample"
+    assert (found.deadline_seconds, found.call_budget, found.token_budget) == (120.0, 300, 6_000)
+
+
+def test_credentials_choose_talentlms():
+    found = Settings.from_env(REAL)
+    assert found.source == "talentlms"
+    assert found.talentlms_base_url == "https://acme.talentlms.com/api/v1"
+    assert found.talentlms_api_key == KEY
+
+
+def test_a_token_and_an_account_choose_truto():
+    found = Settings.from_env(TRUTO)
+    assert (found.source, found.truto_api_token, found.truto_account_id) == ("truto", KEY, "a1")
+    assert found.truto_base_url == ""
+    both = {**REAL, **TRUTO}
+    assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "truto"}).source == "truto"
+    assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "talentlms"}).source == "talentlms"
+
+
+@pytest.mark.parametrize(
+    ("domain", "address"),
+    [
+        ("acme", "https://acme.talentlms.com/api/v1"),
+        (" acme ", "https://acme.talentlms.com/api/v1"),
+        ("acme.talentlms.com", "https://acme.talentlms.com/api/v1"),
+        ("https://acme.talentlms.com/dashboard", "https://acme.talentlms.com/api/v1"),
+        ("http://learn.acme.com", "https://learn.acme.com/api/v1"),
+        ("learn.acme.com:8443", "https://learn.acme.com:8443/api/v1"),
+    ],
+)
+def test_a_domain_is_a_subdomain_a_host_or_an_address(domain: str, address: str):
+    assert Settings.from_env({**REAL, "TALENTLMS_DOMAIN": domain}).talentlms_base_url == address
+
+
+def test_a_whole_address_takes_the_place_of_the_domain():
+    env = {**REAL, "TALENTLMS_BASE_URL": "http://127.0.0.1:8765/api/v1/"}
+    assert Settings.from_env(env).talentlms_base_url == "http://127.0.0.1:8765/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        (
+            {"TALENTLMS_DOMAIN": "acme"},
+            "TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.",
+        ),
+        (
+            {"TALENTLMS_BASE_URL": "https://acme.talentlms.com/api/v1"},
+            "TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.",
+        ),
+        (
+            {"TALENTLMS_API_KEY": KEY},
+            "TALENTLMS_DOMAIN is missing: set it to the part before .talentlms.com.",
+        ),
+        (
+            {"MCP_TRUTO_LMS_SOURCE": "talentlms"},
+            "TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.",
+        ),
+        (
+            {"TALENTLMS_DOMAIN": "acme", "TALENTLMS_API_KEY": "${user_config.api_key}"},
+            "TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.",
+        ),
+        (
+            {**REAL, "TALENTLMS_DOMAIN": "acme corp"},
+            "TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.",
+        ),
+        (
+            {**REAL, "TALENTLMS_DOMAIN": "user@acme"},
+            "TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.",
+        ),
+        (
+            {**REAL, "TALENTLMS_BASE_URL": "acme.talentlms.com"},
+            "TALENTLMS_BASE_URL is no address: it looks like https://acme.talentlms.com/api/v1.",
+        ),
+        (
+            {**REAL, "TALENTLMS_BASE_URL": f"https://{KEY}:@acme.talentlms.com/api/v1"},
+            "TALENTLMS_BASE_URL is no address: it looks like https://acme.talentlms.com/api/v1.",
+        ),
+        (
+            {"TRUTO_API_TOKEN": KEY},
+            "TRUTO_INTEGRATED_ACCOUNT_ID is missing: set it to the id of the integrated account in Truto.",
+        ),
+        (
+            {"TRUTO_INTEGRATED_ACCOUNT_ID": "a1"},
+            "TRUTO_API_TOKEN is missing: set it to an API token of Truto.",
+        ),
+        (
+            {**TRUTO, "TRUTO_BASE_URL": "api.truto.one"},
+            "TRUTO_BASE_URL is no address: it looks like https://api.truto.one.",
+        ),
+        (
+            {**REAL, "TRUTO_API_TOKEN": KEY},
+            "Credentials of both Truto and TalentLMS are set: choose one with MCP_TRUTO_LMS_SOURCE=truto or talentlms.",
+        ),
+        *(
+            (
+                {"MCP_TRUTO_LMS_HTTP_TOKENS": wrong},
+                "MCP_TRUTO_LMS_HTTP_TOKENS takes one token of at least 16 visible characters, without commas.",
+            )
+            for wrong in ("x" * 15, "x" * 20 + " y", "x" * 20 + "," + "y" * 20)
+        ),
+        (
+            {"MCP_TRUTO_LMS_SOURCE": "moodle"},
+            "MCP_TRUTO_LMS_SOURCE is 'moodle': it takes auto, truto, talentlms, sample.",
+        ),
+        (
+            {"MCP_TRUTO_LMS_LOG_LEVEL": "loud"},
+            "MCP_TRUTO_LMS_LOG_LEVEL is 'loud': it takes debug, info, warning, error.",
+        ),
+        (
+            {"MCP_TRUTO_LMS_TODAY": "23.11.2026"},
+            "MCP_TRUTO_LMS_TODAY is '23.11.2026': it takes a day such as 2026-11-23.",
+        ),
+        (
+            {"MCP_TRUTO_LMS_DEADLINE": "soon"},
+            "MCP_TRUTO_LMS_DEADLINE is 'soon': it takes a number from 1 to 3600.",
+        ),
+        ({"MCP_TRUTO_LMS_DEADLINE": "0"}, "MCP_TRUTO_LMS_DEADLINE is '0': it takes a number from 1 to 3600."),
+        ({"MCP_TRUTO_LMS_DEADLINE": "nan"}, "MCP_TRUTO_LMS_DEADLINE is 'nan': it takes a number from 1 to 3600."),
+        (
+            {"MCP_TRUTO_LMS_CALL_BUDGET": "-1"},
+            "MCP_TRUTO_LMS_CALL_BUDGET is '-1': it takes a number from 0 to 100000.",
+        ),
+        (
+            {"MCP_TRUTO_LMS_TOKEN_BUDGET": "20001"},
+            "MCP_TRUTO_LMS_TOKEN_BUDGET is '20001': it takes a number from 500 to 20000.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_it_takes(env: dict[str, str], said: str):
+    assert refused(env) == said
+
+
+@pytest.mark.parametrize("zone", ["Europe/Nowhere", "Nowhere", "../etc/passwd", "Europe", "/", "x\0y", "é"])
+def test_an_unknown_zone_is_refused(zone: str):
+    said = refused({"MCP_TRUTO_LMS_TIMEZONE": zone})
+    assert said.startswith("MCP_TRUTO_LMS_TIMEZONE is ")
+    assert said.endswith(": it takes a zone such as Europe/Oslo.")
+
+
+def test_the_sample_can_be_asked_for_beside_credentials():
+    assert Settings.from_env({**REAL, "MCP_TRUTO_LMS_SOURCE": "Sample"}).source == "sample"
+
+
+def test_every_setting_is_read():
+    found = Settings.from_env(
+        {
+            **REAL,
+            "MCP_TRUTO_LMS_TIMEZONE": "Europe/Oslo",
+            "MCP_TRUTO_LMS_TODAY": "2026-11-23",
+            "MCP_TRUTO_LMS_DEADLINE": "45.5",
+            "MCP_TRUTO_LMS_CALL_BUDGET": "0",
+            "MCP_TRUTO_LMS_TOKEN_BUDGET": "20000",
+            "MCP_TRUTO_LMS_LOG_LEVEL": "Debug",
+        }
+    )
+    assert found == Settings(
+        source="talentlms",
+        talentlms_base_url="https://acme.talentlms.com/api/v1",
+        talentlms_api_key=KEY,
+        zone=ZoneInfo("Europe/Oslo"),
+        today=date(2026, 11, 23),
+        deadline_seconds=45.5,
+        call_budget=0,
+        token_budget=20_000,
+        log_level="DEBUG",
+    )
+
+
+def test_what_a_host_left_unset_is_unset():
+    names = ["TALENTLMS_DOMAIN", "TALENTLMS_API_KEY", "TALENTLMS_BASE_URL"]
+    names += [f"MCP_TRUTO_LMS_{one}" for one in ("SOURCE", "TIMEZONE", "TODAY", "DEADLINE", "TOKEN_BUDGET")]
+    assert Settings.from_env({name: f"${{user_config.{name.lower()}}}" for name in names}) == Settings()
+    assert Settings.from_env(dict.fromkeys(names, " ")) == Settings()
+
+
+def test_a_secret_shows_nowhere():
+    for env in (REAL, TRUTO, {"MCP_TRUTO_LMS_HTTP_TOKENS": KEY * 2}):
+        found = Settings.from_env(env)
+        assert KEY not in repr(found)
+        assert KEY not in str(found)
+    for wrong in ({"TALENTLMS_DOMAIN": "a b"}, {"TALENTLMS_BASE_URL": "x"}, {"MCP_TRUTO_LMS_TODAY": "x"}):
+        assert KEY not in refused({**REAL, **wrong})
+
+
+def test_a_fixed_day_stands_still_at_noon_utc():
+    clock = Settings(today=date(2026, 11, 23)).clock()
+    assert clock() == clock() == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def test_without_a_fixed_day_the_clock_is_the_systems():
+    before = datetime.now(UTC)
+    assert before <= Settings().clock()() <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
+def test_a_loopback_address_may_be_served(host: str):
+    check_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "example.com", "", "localhost.evil.com"])
+def test_any_other_address_is_refused_with_the_reason(host: str):
+    with pytest.raises(ConfigurationError, match="can read everyone's learning records. Use 127.0.0.1."):
+        check_loopback(host)
+
+
+@pytest.fixture
+def kept_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_the_log_goes_to_stderr_and_keeps_addresses_out(kept_logging: None, capsys: pytest.CaptureFixture[str]):
+    configure_logging("INFO")
+    logging.getLogger("mcp_truto_lms.test").info("read")
+    logging.getLogger("httpx").info("GET https://acme.talentlms.com/api/v1/users")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "INFO mcp_truto_lms.test: read" in err
+    assert "acme" not in err

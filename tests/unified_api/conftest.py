@@ -1,0 +1,46 @@
+"""The endpoint over the sample portal: on a real port, and in process where the clock or the provider is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+from unified_endpoint import ACCOUNT_ID, NOW, TOKEN, Caller, on_a_port, portal_of, source_over
+
+from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.unified_api.app import unified_app
+
+
+@pytest.fixture(scope="session")
+def small() -> Organisation:
+    return generate(learners=12, courses=4, today=date(2026, 11, 23))
+
+
+@pytest.fixture(scope="session")
+def address(small: Organisation) -> Iterator[str]:
+    """Where the endpoint over the small organisation listens; it asks for the token."""
+    app = unified_app({ACCOUNT_ID: source_over(portal_of(small))}, token=TOKEN, now=lambda: NOW)
+    with on_a_port(app) as address:
+        yield address
+
+
+@pytest.fixture
+def caller(address: str) -> Iterator[Caller]:
+    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        yield Caller(client)
+
+
+@pytest.fixture
+def in_process() -> Callable[..., httpx.AsyncClient]:
+    """Make a client of an endpoint in this process, over one source."""
+
+    def make(source: Any, **options: Any) -> httpx.AsyncClient:
+        app = unified_app({ACCOUNT_ID: source}, now=lambda: NOW, **options)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        params = {"integrated_account_id": ACCOUNT_ID}
+        return httpx.AsyncClient(transport=transport, base_url="http://endpoint.test", params=params)
+
+    return make

@@ -1,0 +1,96 @@
+"""Cursors and query strings, whatever is put in."""
+
+from contextlib import suppress
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
+from mcp_truto_lms.unified_api.errors import ApiError
+from mcp_truto_lms.unified_api.parameters import list_parameters
+from mcp_truto_lms.unified_api.query_string import QueryString
+from mcp_truto_lms.unified_api.wire import key_of, without
+
+CURSORS = Cursors(b"key")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+positions = st.builds(Position, texts, texts, texts)
+
+
+@given(positions, texts)
+def test_a_cursor_gives_its_position_back(position, listing):
+    assert CURSORS.open(CURSORS.pack(position, listing=listing), listing=listing) == position
+
+
+@given(positions, texts, texts)
+def test_a_cursor_opens_no_other_listing_and_no_other_endpoints(position, listing, other):
+    cursor = CURSORS.pack(position, listing=listing)
+    if listing != other:
+        with pytest.raises(ApiError):
+            CURSORS.open(cursor, listing=other)
+    with pytest.raises(ApiError):
+        Cursors(b"another").open(cursor, listing=listing)
+
+
+@given(positions, st.data())
+def test_a_cursor_that_was_altered_is_refused(position, data):
+    cursor = CURSORS.pack(position, listing="l")
+    place = data.draw(st.integers(0, len(cursor) - 2))  # the last character may hold bits that say nothing
+    letter = data.draw(st.sampled_from("ABCDwxyz0189-_").filter(lambda one: one != cursor[place]))
+    with pytest.raises(ApiError):
+        CURSORS.open(cursor[:place] + letter + cursor[place + 1 :], listing="l")
+
+
+@given(st.text(max_size=200))
+def test_any_text_as_a_cursor_is_a_refusal_and_nothing_worse(text):
+    with pytest.raises(ApiError):
+        CURSORS.open(text, listing="l")
+
+
+@given(st.lists(positions))
+def test_positions_have_one_order_that_begins_at_the_start(found):
+    keys = {one.key for one in found}
+    assert all(START.key <= key for key in keys)
+    assert len(keys) == len(set(found))
+
+
+def test_ids_that_are_numbers_come_in_the_order_of_numbers():
+    ids = ["10", "9", "a", "", "100", "B", "009"]
+    assert sorted(ids, key=lambda one: Position(one).key) == ["", "009", "9", "10", "100", "B", "a"]
+
+
+@given(st.text(max_size=300))
+def test_any_query_string_is_read_or_refused(text):
+    with suppress(ApiError):
+        assert list_parameters(QueryString(text)).account_id
+
+
+@given(st.lists(st.from_regex(r"[a-z_]{1,12}(\.[a-z_]{1,12}){0,2}", fullmatch=True), unique=True, max_size=6))
+def test_an_array_reads_the_same_in_all_its_forms(values):
+    forms = [
+        urlencode([("f[]", value) for value in values]),
+        urlencode([(f"f[{n}]", value) for n, value in enumerate(values)]),
+        urlencode([("f", value) for value in values]),
+        urlencode([("f", ",".join(values))]),
+    ]
+    assert {QueryString(form).several("f") for form in forms} == {tuple(values)}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(json_values, st.lists(st.sampled_from(["a", "b", "a.b", "c.a.b", "", "."]), max_size=3))
+def test_excluding_fields_never_fails_and_leaves_the_record_as_it_was(value, paths):
+    before = repr(value)
+    without(value, paths)
+    assert repr(value) == before
+
+
+@pytest.mark.parametrize(("value", "key"), [(45.0, "45"), (33.5, "33.5"), (True, "true"), (7, "7"), ("a", "a")])
+def test_a_key_is_written_as_people_would(value, key):
+    assert key_of({"a": {"b": value}}, "a.b") == key
