@@ -208,6 +208,8 @@ class Refresher:
         if by_everybody:
             await self.directory(call)
         courses = course_ids or await self._ids(GroupBy.COURSE)
+        if not courses:
+            return [], float(COURSE_MAX_AGE_SECONDS)
         ways = [[Scope(course_id=one) for one in courses], [Scope()]]
         if user_ids is not None:
             ways.insert(0, [Scope(user_id=one) for one in user_ids])
@@ -227,9 +229,9 @@ class Refresher:
         return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age
 
     def _cost(self, way: Sequence[Scope], stale: Sequence[Scope], directory_calls: int) -> int | None:
-        """Count the calls that reading the stale scopes of a way takes; None where the provider has no such way."""
+        """Count the calls that reading the stale scopes of a way takes; None where there is no such way."""
         if not way:
-            return 0
+            return None
         each = self._source.cost(way[0].route)
         if each is None or not stale:
             return None if each is None else 0

@@ -86,12 +86,14 @@ class QueryTool(Tool):
         async def report(done: int, total: int, message: str) -> None:
             await context.report_progress(done, total, message)
 
+        calls_before = self.connection.calls
         try:
             text, failed = await self.call(self.connection, arguments, report), False
         except LmsError as error:
             text, failed = str(error), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
             text, failed = self._told(error), True
+        logger.info("%s: %d calls to the LMS", self.name, self.connection.calls - calls_before)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=failed)
 
     def _told(self, error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Scope
 from mcp_truto_lms.store import write
+from mcp_truto_lms.tools import summarize_learner_progress
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
 from tests.stored import ACCOUNT, STAMP, Shelf, course, open_shelf, person, record
 from tests.truth import NOON, facts
@@ -335,3 +337,29 @@ async def test_a_summary_of_one_learner_or_course_is_one_state_with_its_rows(ope
     assert "list_course_enrollments has all" in judged
     assert "learner,enrollments" in ambiguous
     assert "course,enrollments" in courses
+
+
+async def test_how_many_calls_a_question_took_is_logged(open_desk: OpenDesk, caplog: pytest.LogCaptureFixture):
+    async with open_desk() as desk:
+        with caplog.at_level(logging.INFO, logger="mcp_truto_lms.tools"):
+            await desk.list(course="101")
+            await desk.list(course="101")
+    told = [int(one.args[1]) for one in caplog.records if one.name == "mcp_truto_lms.tools"]
+    assert told[0] == desk.account.source.calls
+    assert told[1] == 0
+
+
+async def test_without_an_lms_that_lists_courses_nothing_is_read_and_nothing_found(open_desk: OpenDesk):
+    empty = replace(generate(today=TODAY, learners=5, courses=3), courses=(), enrollments=())
+    async with open_desk(of=empty) as desk:
+        text = await desk.summarize()
+    assert text.startswith("0 enrollments, 0 learners, 0 courses. ")
+    assert "complete" in text
+    assert "users/id" not in desk.portal.log.counts()
+
+
+async def test_where_nobody_is_listed_rosters_are_read_all_the_same():
+    shelf = Shelf([], [course("c", "Course")], [record("1", "c", "enrolled")])
+    async with Connection(Settings(source="talentlms", today=TODAY), source=lambda: shelf) as connection:
+        text = await summarize_learner_progress(connection, {})
+    assert text.startswith("1 enrollment")
