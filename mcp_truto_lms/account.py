@@ -138,16 +138,20 @@ class Account:
         return await self._database.run(lambda c: names.resolve(c, ACCOUNT, by, terms))
 
     async def _resolve_users(self, call: Call, terms: tuple[str, ...]) -> tuple[Named, ...]:
-        """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory."""
+        """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory.
+
+        Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
+        """
         for term in terms:
             alone = "@" in term or term.isdigit()
             known = alone and await self._knows(term)
-            if alone and not known and not await self._refresher.knows_directory():
+            if alone and not known:
                 await self._refresher.find_learner(call, term)
                 known = await self._knows(term)
             if not known:
                 await self._refresher.directory(call)
-                break
+                if not await self._database.run(lambda c, t=term: names.finds(c, ACCOUNT, GroupBy.LEARNER, t)):
+                    await self._refresher.directory(call, max_age=COURSE_MAX_AGE_SECONDS)
         return await self._resolve(GroupBy.LEARNER, terms)
 
     async def _knows(self, term: str) -> bool:

@@ -27,6 +27,7 @@ from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import ConfigurationError, LmsError
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
 from mcp_truto_lms.settings import PREFIX, Settings, check_loopback, configure_logging
+from mcp_truto_lms.tally import TALLY, Tally
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -78,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = FAILED
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # whoever read stdout has seen enough, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
     sys.exit(code)
 
 
@@ -149,6 +153,14 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--seed", type=int, default=2026, help="another one is another organisation (default 2026)")
     sandbox.add_argument("--permissive", action="store_true", help="Truto lists enrollments without a pair")
     sandbox.add_argument("--no-remote-data", action="store_true", help="Truto's records carry no remote_data")
+    sandbox.add_argument(
+        "--fault",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FAULT",
+        help="what goes wrong at Truto, such as rate-limited, or once, as in rate-limited:1; a wrong one lists all",
+    )
     sandbox.set_defaults(run=_sandbox)
     return parser
 
@@ -203,9 +215,12 @@ async def _ask(settings: Settings, options: argparse.Namespace) -> int:
     query: type[EnrollmentFilter] = options.query
     given = {name: value for name in query.model_fields if (value := getattr(options, name, None)) is not None}
     call = list_course_enrollments if query is EnrollmentQuery else summarize_learner_progress
+    TALLY.set(tally := Tally())
     async with Connection(settings) as connection:
         answer = await call(connection, given, _show_progress if sys.stderr.isatty() else None)
     print(answer, flush=True)
+    if sys.stderr.isatty():
+        print(f"{tally.calls} calls to the LMS", file=sys.stderr)
     if " more: cursor=" in answer.rpartition("\n")[2]:
         print(_NO_CURSOR, file=sys.stderr)
     return 0
@@ -232,16 +247,24 @@ async def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
     from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
     from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, truto_app
+    from mcp_truto_lms.sandbox.truto_faults import Faults, fault_named
     from mcp_truto_lms.sandbox.truto_options import TrutoOptions
 
     today = settings.clock()().date()
     organisation = generate(learners=options.learners, courses=options.courses, seed=options.seed, today=today)
     variation = TrutoOptions(pair_required=not options.permissive, remote_data=not options.no_remote_data)
+    faults = Faults()
+    for one in options.fault:
+        name, _, times = one.partition(":")
+        try:
+            faults.add(fault_named(name), times=int(times) if times else None)
+        except ValueError as error:
+            raise ConfigurationError(f"--fault {one}: {error}") from None
     refused: OSError | None = None
     with _told_to_end() as ended:
         async with anyio.create_task_group() as group:
             try:
-                app = truto_app(organisation, options=variation)
+                app = truto_app(organisation, options=variation, faults=faults)
                 port: int = await group.start(serve, app, options.host, options.port)
             except OSError as error:
                 refused = error
@@ -281,14 +304,15 @@ async def _serve(settings: Settings, options: argparse.Namespace) -> int:
         else:
             from mcp_truto_lms.http import PATHS, application
 
-            app = application(server, options.transport, options.host)
+            app = application(server, options.transport, options.host, token=settings.http_token or None)
             await _serve_http(app, options, PATHS[options.transport])
     return 0
 
 
 async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
-    if not settings.http_token:
-        check_loopback(options.host, hint=f" Or set {PREFIX}HTTP_TOKENS to a token that clients must send.")
+    hint = f" Or set {PREFIX}HTTP_TOKENS to a token that clients must send."
+    for host in [options.host, *options.allowed_host] if not settings.http_token else []:
+        check_loopback(host, hint=hint)
     from mcp_truto_lms.http import make_app
     from mcp_truto_lms.server import create_server
 

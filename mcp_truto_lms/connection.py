@@ -37,11 +37,6 @@ class Connection:
         self._account: Account | None = None
         self._opening = anyio.Lock()
 
-    @property
-    def calls(self) -> int:
-        """How many calls to the LMS were made so far, for all questions."""
-        return self._account.source.calls if self._account is not None else 0
-
     async def account(self) -> Account:
         """Give the account, opened once."""
         async with self._opening:

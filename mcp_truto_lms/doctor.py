@@ -36,11 +36,10 @@ async def examine(connection: Connection) -> AsyncGenerator[Finding]:
     else:
         yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
     try:
-        portal = await source.portal()
-        zone = settings.zone or portal.zone
-        yield Finding(True, f"The portal answers. Days are in {zone or 'UTC'}.")
         courses = await source.courses()
-        yield Finding(True, f"It lists {len(courses)} courses.")
+        zone = settings.zone or (await source.portal()).zone
+        days = f"Days are in {zone}." if zone else "It tells no time zone: days are in UTC, or MCP_TRUTO_LMS_TIMEZONE."
+        yield Finding(True, f"It answers and lists {len(courses)} courses. {days}")
         learners = await source.learners()
         yield Finding(True, f"It lists {len(learners)} people. {source.calls} calls were made.")
     except SourceError as error:

@@ -16,7 +16,6 @@ import anyio
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,16 +35,18 @@ def in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def application(server: MCPServer[object], transport: HttpTransport, host: str) -> Starlette:
-    """Build the application of a transport; it answers requests for this machine alone.
+def application(server: MCPServer[object], transport: HttpTransport, host: str, *, token: str | None = None) -> ASGIApp:
+    """Build the application of a transport; it answers requests for this machine alone, and with the token if any.
 
     A web page that resolves its own name to a loopback address is refused by the Host or the Origin that it sends. The
     SDK checks them by itself for three spellings of loopback, and is silent about others.
     """
     security = _security(host)
     if transport == "sse":
-        return server.sse_app(host=host, transport_security=security)
-    return server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
+        app = server.sse_app(host=host, transport_security=security)
+    else:
+        app = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
+    return BearerToken(app, token=token)
 
 
 def make_app(

@@ -53,6 +53,11 @@ def knows(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
     )
 
 
+def finds(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
+    """Tell whether a term stands for anybody or anything in the store, in part at least."""
+    return bool(_matches(connection, account, by, term))
+
+
 def _matches(connection: Connection, account: str, by: GroupBy, term: str) -> tuple[Match, ...]:
     found = read.candidates(connection, account, by, term)
     folded = fold(term)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
@@ -414,5 +414,3 @@ def _plain(node: _SchemaNode, definitions: Mapping[str, _SchemaNode]) -> _Schema
 
 
 _DOCSTRINGS = {enum.__doc__ for enum in (GroupBy, Format, State, EnrollmentStatus)}
-
-ToolName = Literal["list_course_enrollments", "summarize_learner_progress"]

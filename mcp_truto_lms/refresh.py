@@ -63,6 +63,7 @@ class Coverage:
         wanted: how many it takes
         unit: what a scope is here, `courses` or `people`
         trouble: why something is missing or old, as one sentence
+        partial: how many of those read the LMS itself gave only in part
     """
 
     as_of: int
@@ -70,11 +71,12 @@ class Coverage:
     wanted: int
     unit: str
     trouble: str | None = None
+    partial: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether everything that the question touches was read."""
-        return self.read == self.wanted
+        """Whether everything that the question touches was read, whole."""
+        return self.read == self.wanted and not self.partial
 
 
 @dataclass(slots=True)
@@ -147,8 +149,8 @@ class Refresher:
 
         await self._list(call, COURSES, COURSES_MAX_AGE_SECONDS, fetch)
 
-    async def directory(self, call: Call) -> None:
-        """Bring the people directory into the store, unless it is younger than a day."""
+    async def directory(self, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> None:
+        """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
 
         async def fetch() -> None:
             started = anyio.current_time()
@@ -156,7 +158,7 @@ class Refresher:
             stamp = self._stamp(started)
             await self._database.run(lambda c: write.replace_learners(c, self._account, found, stamp))
 
-        await self._list(call, LEARNERS, LEARNERS_MAX_AGE_SECONDS, fetch)
+        await self._list(call, LEARNERS, max_age, fetch)
 
     async def knows_directory(self) -> bool:
         """Tell whether the people directory is there and young enough."""
@@ -314,8 +316,9 @@ class Refresher:
             trouble = f"the LMS needed more than {self._deadline_seconds:g} s; ask again to go on"
         return Coverage(
             as_of=min((one.fetched_at for one in found), default=self.now()),
-            read=sum(one.complete for one in found),
+            read=len(found),
             wanted=len(scopes),
+            partial=sum(not one.complete for one in found),
             unit=_unit(scopes),
             trouble=trouble,
         )
@@ -326,9 +329,15 @@ class Refresher:
         try:
             reading = await self._source.enrollments(scope, courses=courses, learners=people)
         except NotFound:
+            if scope.route is Route.COURSE and await self._still_listed(scope.course_id):
+                raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             reading = Reading(())
         stamp = self._stamp(started)
         await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp))
+
+    async def _still_listed(self, course_id: str | None) -> bool:
+        """Tell whether a course that was not found is in the list as it is now."""
+        return any(one.id == course_id for one in await self._source.courses())
 
     async def _list(self, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]) -> None:
         """Bring a whole list into the store; where that fails, an older one will do."""

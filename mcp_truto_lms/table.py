@@ -89,7 +89,11 @@ def cell(value: Any, kind: CellKind, zone: tzinfo, limit: int = CELL_CHARACTERS)
         case "link":
             return clean(str(value[0].get("url", "")), 200)
         case _:
-            return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), limit)
+            return clean(value if isinstance(value, str) else _compact(value), limit)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def value_at(row: Mapping[str, Any], path: str) -> Any:

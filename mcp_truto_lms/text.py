@@ -198,6 +198,8 @@ def _first_line(ground: Ground, counted: str, constants: Mapping[str, str], budg
     whole = "complete"
     if not coverage.complete:
         whole = f"{coverage.read} of {coverage.wanted} {coverage.unit} read, ask again to go on"
+        if coverage.read == coverage.wanted:
+            whole = "the LMS gave only a part of what it has"
     sentences = [
         f"{SAMPLE if ground.sample else ''}{head}{': ' if about else ''}{about}.",
         f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {whole}.",
@@ -276,7 +278,8 @@ def _notes(ground: Ground) -> list[str]:
 def _about_failing(query: EnrollmentFilter) -> bool:
     """Whether counting a failed one as in progress could change what is said: not where only lateness is asked."""
     telling = {State.FINISHED, State.FAILED, State.NOT_FINISHED}
-    return bool(query.status) or not query.state or bool(telling & {*query.state})
+    statuses = {*query.status} - {EnrollmentStatus.OVERDUE}
+    return bool(statuses or telling & {*query.state}) or not (query.status or query.state)
 
 
 def _legend(ground: Ground, *, summary: bool = False, rates: bool = False) -> list[str]:

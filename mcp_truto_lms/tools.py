@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from anyio import BrokenResourceError, ClosedResourceError
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
@@ -20,6 +22,7 @@ from pydantic import ConfigDict
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import LmsError
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
+from mcp_truto_lms.tally import TALLY, Tally
 
 if TYPE_CHECKING:
     from mcp_truto_lms.refresh import Progress
@@ -84,16 +87,19 @@ class QueryTool(Tool):
         """Answer a call; progress goes to the client that asked for it."""
 
         async def report(done: int, total: int, message: str) -> None:
-            await context.report_progress(done, total, message)
+            with suppress(BrokenResourceError, ClosedResourceError):  # who does not listen still gets the answer
+                await context.report_progress(done, total, message)
 
-        calls_before = self.connection.calls
+        counting = TALLY.set(tally := Tally())
         try:
             text, failed = await self.call(self.connection, arguments, report), False
         except LmsError as error:
             text, failed = str(error), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
             text, failed = self._told(error), True
-        logger.info("%s: %d calls to the LMS", self.name, self.connection.calls - calls_before)
+        finally:
+            TALLY.reset(counting)
+        logger.info("%s: %d calls to the LMS", self.name, tally.calls)
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=failed)
 
     def _told(self, error: BaseException) -> str:

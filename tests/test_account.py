@@ -363,3 +363,13 @@ async def test_where_nobody_is_listed_rosters_are_read_all_the_same():
     async with Connection(Settings(source="talentlms", today=TODAY), source=lambda: shelf) as connection:
         text = await summarize_learner_progress(connection, {})
     assert text.startswith("1 enrollment")
+
+
+async def test_calls_are_counted_for_the_question_that_made_them(open_desk: OpenDesk, caplog: pytest.LogCaptureFixture):
+    async with open_desk() as desk:
+        with caplog.at_level(logging.INFO, logger="mcp_truto_lms.tools"):
+            async with anyio.create_task_group() as group:
+                for one in ("101", "102", "103"):
+                    group.start_soon(lambda one=one: desk.list(course=one))
+    told = [int(one.args[1]) for one in caplog.records if one.name == "mcp_truto_lms.tools"]
+    assert sum(told) == desk.account.source.calls

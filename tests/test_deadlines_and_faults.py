@@ -11,10 +11,16 @@ import anyio
 import pytest
 from mcp import Client
 
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.errors import NotFound, QueryError
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, HTML_BODY, MALFORMED_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.sources.protocol import Reading, Scope
+from mcp_truto_lms.tools import summarize_learner_progress
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, OpenDesk
+from tests.stored import Shelf, course, open_shelf, person, record
 from tests.truth import facts
 
 pytestmark = pytest.mark.anyio
@@ -344,15 +350,44 @@ async def test_a_course_that_fails_for_good_does_not_keep_the_others_from_being_
         assert told(await desk.summarize()) == (15, 16, "courses")
 
 
-async def test_a_course_that_was_deleted_after_it_was_listed_has_no_enrollments(open_desk: OpenDesk):
+async def test_a_listed_course_that_the_lms_does_not_show_is_missing_and_not_empty(open_desk: OpenDesk):
     async with open_desk() as desk:
         before = await desk.list(course="103")
         desk.portal._index.courses.pop("103")
         text = await desk.list(course="103", fresh=True)
-        assert not before.startswith("0")
-        assert text.startswith("0 of 0 enrollments: GDPR & Data Protection")
-        assert ", complete." in first_line(text)
-        assert ", complete." in await desk.summarize()
+        assert text.splitlines()[1:4] == before.splitlines()[1:4]
+        assert "The LMS lists course 103, but does not show it." in text
+        assert "lists course 103" in await desk.summarize(fresh=True)
+
+
+class Closing(Shelf):
+    """A source that loses its last course after it was listed."""
+
+    async def enrollments(self, scope: Scope, **known: Any) -> Reading:
+        if scope.course_id == "d":
+            self.titles = self.titles[:1]
+            raise NotFound("There is no such course.")
+        return await super().enrollments(scope, **known)
+
+
+async def test_a_course_that_is_gone_since_it_was_listed_is_no_gap():
+    shelf = Closing([person("1", "Ann")], [course("c", "C"), course("d", "D")], [record("1", "c", "enrolled")])
+    async with open_shelf(shelf) as desk:
+        assert ", complete." in first_line(await desk.summarize())
+
+
+async def test_somebody_who_joined_after_the_directory_was_read_is_found_by_id_and_soon_by_name(clock: Clock):
+    shelf = Shelf(
+        [person("1", "Ann")], [course("c", "C")], [record("1", "c", "enrolled"), record("2", "c", "enrolled")]
+    )
+    connection = Connection(Settings(source="talentlms", today=TODAY), source=lambda: shelf, clock=clock)
+    async with connection:
+        await summarize_learner_progress(connection, {})
+        shelf.people = [person("1", "Ann"), person("2", "Newcomer")]
+        with pytest.raises(QueryError, match="No learner"):
+            await summarize_learner_progress(connection, {"user": "Newcomer"})
+        clock.moment += timedelta(minutes=16)
+        assert "Newcomer" in first_line(await summarize_learner_progress(connection, {"user": "Newcomer"}))
 
 
 @pytest.mark.parametrize("fault", [DOWN, CUT_CONNECTION, Fault(status=429)], ids=["503", "cut", "429"])

@@ -82,8 +82,8 @@ def test_a_long_text_is_clipped_with_a_mark():
         ([{"url": "https://x/y"}], "link", "https://x/y"),
         ("a\nb", "text", "a b"),
         (12, "text", "12"),
-        (["North", "South"], "text", '["North", "South"]'),
-        ({"Site": "Łódź"}, "fields", '{"Site": "Łódź"}'),
+        (["North", "South"], "text", '["North","South"]'),
+        ({"Site": "Łódź"}, "fields", '{"Site":"Łódź"}'),
     ],
 )
 def test_a_cell_prints_as_short_as_its_kind_allows(value: object, kind: CellKind, shown: str):

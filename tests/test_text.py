@@ -200,7 +200,7 @@ async def test_incomplete_data_is_marked_before_the_first_number():
         as_json = json.loads(await desk.list(format="json"))
     assert listed.startswith("1 of at least 1 enrollments. As of 2026-11-23 12:00 UTC, ")
     assert counted.startswith("at least 1 enrollments, 1 learner, 1 course. As of ")
-    assert " read, ask again to go on." in listed.splitlines()[0]
+    assert ", the LMS gave only a part of what it has." in listed.splitlines()[0]
     assert as_json["complete"] is False
 
 

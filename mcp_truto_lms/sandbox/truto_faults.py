@@ -34,6 +34,7 @@ __all__ = [
     "Faults",
     "TrutoFault",
     "Twist",
+    "fault_named",
 ]
 
 
@@ -85,3 +86,32 @@ RATE_LIMITED_UNTOLD = TrutoFault(status=429, remote=True)
 BLOCKED_ACCOUNT = TrutoFault(status=503, message="The integrated account is blocked")
 EMPTY_MESSAGE = TrutoFault(status=500, message="")
 NOT_JSON = TrutoFault(status=200, body="html")
+
+_NAMED: Mapping[str, Fault] = MappingProxyType(
+    {
+        "remote-401": REMOTE_UNAUTHORIZED,
+        "forbidden": FORBIDDEN,
+        "rate-limited": RATE_LIMITED,
+        "rate-limited-untold": RATE_LIMITED_UNTOLD,
+        "500": TrutoFault(status=500),
+        "502": TrutoFault(status=502),
+        "504": TrutoFault(status=504),
+        "blocked": BLOCKED_ACCOUNT,
+        "empty-message": EMPTY_MESSAGE,
+        "not-json": NOT_JSON,
+        "cut": CUT_CONNECTION,
+        "slow": TrutoFault(delay_seconds=3.0),
+        **{twist.value.replace("_", "-"): TrutoFault(twists=frozenset({twist})) for twist in Twist},
+    }
+)
+
+
+def fault_named(name: str) -> Fault:
+    """Find a fault by its name on the command line.
+
+    Raises:
+        ValueError: there is none of this name; the message lists all.
+    """
+    if name not in _NAMED:
+        raise ValueError(f"there is no fault {name!r}; there are {', '.join(_NAMED)}")
+    return _NAMED[name]

@@ -38,6 +38,7 @@ import httpx
 from mcp_truto_lms import __version__
 from mcp_truto_lms.errors import ConfigurationError, RateLimited, SourceError, Unavailable, UnexpectedAnswer
 from mcp_truto_lms.sources.pacing import Clock, Pacer, Sleep, Window
+from mcp_truto_lms.tally import TALLY
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 TOTAL_TIMEOUT_SECONDS = 80.0
@@ -311,6 +312,8 @@ class HttpClient:
             await held.enter_async_context(call.lane.slots)
             await call.lane.pacer.wait()
             self._calls += 1
+            if (tally := TALLY.get()) is not None:
+                tally.calls += 1
             self._sending += 1
             started = self._clock()
             try:

@@ -154,7 +154,7 @@ class TalentLmsApi:
         refusal = self._http.refusal(answer)
         if isinstance(refusal, RateLimited):
             return await self._budget.refused() or refusal
-        return refusal or _meaning(answer.status, endpoint, arguments, message)
+        return refusal or _meaning(answer, endpoint, arguments, message)
 
 
 def basic_authorization(api_key: str) -> str:
@@ -183,8 +183,9 @@ def _opened(answer: Answer) -> tuple[Any, str | None]:
     return None, message[:_MAX_MESSAGE_LENGTH]
 
 
-def _meaning(status: int, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
-    folded = message.lower()
+def _meaning(answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+    status = answer.status
+    folded = message.lower() if _is_object(answer) else ""  # a page of a proxy says nothing of people or courses
     lookup = bool(_LOOKUPS & frozenset(arguments))
     if "not enrolled" in folded:
         return NotEnrolled("This person is not enrolled in this course.")
@@ -199,6 +200,13 @@ def _meaning(status: int, endpoint: str, arguments: Mapping[str, str], message: 
     if 300 <= status < 400 or status == 404:
         return Unavailable(f"No TalentLMS API answers there (HTTP {status}): check TALENTLMS_DOMAIN.")
     return UnexpectedAnswer(f"TalentLMS refused to answer `{endpoint}` (HTTP {status}).")
+
+
+def _is_object(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.json(), dict)
+    except ValueError:
+        return False
 
 
 def _nobody(endpoint: str, arguments: Mapping[str, str], folded: str) -> NotFound:

@@ -136,8 +136,8 @@ class TrutoSource:
         return cls(client, integrated_account_id, clock=clock, now=now, zone=zone, remote_data=remote_data)
 
     def with_remote_data(self) -> TrutoSource:
-        """Give the same account as a source whose records keep the provider's payload; both share their limits."""
-        return TrutoSource(
+        """Give the same account with records that keep the payload; both share what was learnt of it."""
+        other = TrutoSource(
             self._reader.client,
             self._account_id,
             clock=self._clock,
@@ -145,6 +145,8 @@ class TrutoSource:
             zone=self._zone,
             remote_data=True,
         )
+        other._reader, other._learnt = self._reader, self._learnt
+        return other
 
     @property
     def calls(self) -> int:
@@ -283,23 +285,23 @@ class TrutoSource:
         if not self._remote_data and way is not Way.LIST_OF_PAIR:
             asked["truto_ignore_remote_data"] = True
         found: dict[str, EnrollmentRecord] = {}
-        pages = skipped = news = 0
+        pages = skipped = 0
         complete, page = True, Page([])
         try:
             async for page in self._reader.pages("course-enrollments", asked):
-                pages, before = pages + 1, len(found)
+                pages += 1
                 for raw in page.items:
                     one = self._enrollment(raw, way, courses, learners)
                     if one is None:
                         skipped += 1
                     else:
                         found.setdefault(one.enrollment.id, one)
-                complete, news = complete and not page.is_partial_response, len(found) - before
+                complete = complete and not page.is_partial_response
         except TrutoError as error:
             if way is not Way.LIST_OF_PAIR or not _is_not_enrolled(error):
                 raise
         _note_skipped("course-enrollments", skipped)
-        complete = complete and not (page.next_cursor is not None and news)
+        complete = complete and page.next_cursor is None  # else the list broke off at a cursor that leads nowhere new
         self._learnt.opened(way, calls=pages)
         everything = Reading(tuple(found.values()), complete=complete, skipped=skipped)
         mine = _within(everything, scope)

@@ -48,12 +48,13 @@ class AccountReader:
 
     async def list(self, endpoint: str) -> AsyncGenerator[Page]:
         """Read a list to its end, and notice whether the provider gave all of it."""
-        partial = False
+        partial, page = False, Page([])
         async with aclosing(self.pages(endpoint, {})) as pages:
             async for page in pages:
                 partial = partial or page.is_partial_response
                 self._notice(*page.items)
                 yield page
+        partial = partial or page.next_cursor is not None  # it broke off at a cursor that leads nowhere new
         (self.noticed.partial.add if partial else self.noticed.partial.discard)(endpoint)
 
     async def pages(self, endpoint: str, asked: Mapping[str, Any]) -> AsyncGenerator[Page]:

@@ -165,7 +165,8 @@ class Reader:
                         yield part
                         del part
             except NotFound:
-                continue  # the course is gone since the list was read
+                if course_id in await self._catalogue.courses(fresh=True):
+                    yield Part([], complete=False)  # else the course is gone since the list was read
 
     async def _scope(self, scope: Scope, after: Position, in_pages: bool) -> AsyncGenerator[Part]:
         if in_pages or scope.route is not Route.COURSE or not isinstance(self._source, RosterInParts):

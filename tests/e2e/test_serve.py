@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from processes import LIST, SUMMARIZE, ask, by_stdio, environment, in_terminal, running, sandbox
+from processes import LIST, SUMMARIZE, ask, by_stdio, environment, in_terminal, running, sandbox, serving
 
 TOKEN = "a-token-of-this-test-alone"
 COURSE = "Forklift Safety"
@@ -41,6 +41,46 @@ def test_another_address_than_loopback_needs_a_token():
     done = in_terminal("serve", "--host", "0.0.0.0")
     assert done.returncode == 1
     assert "MCP_TRUTO_LMS_HTTP_TOKENS" in done.stderr
+
+
+def test_a_name_that_others_use_needs_a_token_too():
+    done = in_terminal("serve", "--allowed-host", "lms.example.com")
+    assert done.returncode == 1
+    assert "MCP_TRUTO_LMS_HTTP_TOKENS" in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["streamable-http", "sse"])
+def test_the_other_transports_ask_for_the_token_as_well(connected, transport):
+    with serving(transport, env=connected | {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN}) as (url, _):
+        assert get(url, None).status_code == 401
+
+
+def test_nothing_shows_a_token_whatever_goes_wrong_and_however_much_is_logged():
+    with sandbox("TRUTO", "--fault", "remote-401") as (env, _):
+        settings = env | {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN, "MCP_TRUTO_LMS_LOG_LEVEL": "debug"}
+        with running("serve", "--port", "0", env=settings) as process:
+            address = process.wait_for(r"^Serving (http://127\.0\.0\.1:\d+)/mcp")[1]
+            params = {"integrated_account_id": "default"}
+            answers = [get(f"{address}/unified/lms/{one}", **params) for one in ("courses", "course-enrollments")]
+            answers.append(get(f"{address}/unified/lms/courses", TOKEN[:-1], **params))
+            shown = "".join(one.text for one in answers) + process.stdout + process.stderr
+    assert [one.status_code for one in answers] == [401, 401, 401]
+    assert "reconnect the account" in shown
+    assert "DEBUG" in shown
+    assert [secret for secret in (TOKEN, TOKEN[:-1], env["TRUTO_API_TOKEN"]) if secret in shown] == []
+
+
+def test_a_fault_of_the_sandbox_is_what_the_tools_explain():
+    with sandbox("TRUTO", "--fault", "blocked") as (env, _):
+        text, is_error = ask(by_stdio(env), SUMMARIZE)
+    assert is_error
+    assert "blocked" in text
+
+
+def test_an_unknown_fault_lists_those_that_there_are():
+    done = in_terminal("sandbox", "--port", "0", "--fault", "boredom")
+    assert done.returncode == 1
+    assert "there are remote-401, " in done.stderr
 
 
 def test_a_token_that_is_too_short_is_refused_without_being_shown():

@@ -125,7 +125,10 @@ def test_doctor_without_credentials_says_that_the_answers_are_sample_data():
     done = in_terminal("doctor", env=environment())
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("ok: No LMS is connected, answers come from the built-in sample portal")
-    assert done.stdout.splitlines()[2:] == ["ok: It lists 18 courses.", "ok: It lists 245 people. 6 calls were made."]
+    assert done.stdout.splitlines()[1:] == [
+        "ok: It answers and lists 18 courses. Days are in Europe/Athens.",
+        "ok: It lists 245 people. 6 calls were made.",
+    ]
 
 
 def test_doctor_names_the_portal_that_it_reaches_and_does_not_show_the_key(connected):
@@ -182,3 +185,15 @@ def test_someone_who_waits_for_an_answer_sees_how_far_the_reading_is():
     os.close(theirs)
     assert re.search(rb"\r1 of (\d+) courses read.*\r\1 of \1 courses read", shown, re.DOTALL)
     assert b"courses read" not in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "summarize"], env=sample(), cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

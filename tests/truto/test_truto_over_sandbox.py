@@ -275,6 +275,15 @@ async def test_a_part_is_not_told_as_the_whole(open_truto):
         assert "at least" in (await over.client.summarize()).splitlines()[0]
 
 
+@pytest.mark.parametrize("endpoint", ["course-enrollments", "users", "courses"])
+async def test_a_list_that_breaks_off_at_a_repeated_cursor_is_not_told_as_the_whole(open_truto, endpoint):
+    planned = Faults()
+    small = replace(ANYTHING, largest_page_size=5)
+    async with open_truto(small, faults=planned) as over:
+        planned.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint=endpoint)
+        assert "at least" in (await over.client.summarize()).splitlines()[0]
+
+
 async def test_unknown_words_and_missing_fields_cost_no_record(open_truto):
     planned = Faults()
     async with open_truto(ANYTHING, faults=planned) as over:
