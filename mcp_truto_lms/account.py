@@ -113,6 +113,7 @@ class Account:
         courses = await self._resolve(GroupBy.COURSE, query.course) if query.course else None
         users = await self._resolve_users(call, query.user) if query.user else None
         question = Question(query, ACCOUNT, self._refresher.now(), self._zone(portal), users, courses)
+        question.selection().check()
         coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
         question = replace(question, now=self._refresher.now())
         if query.asks_for_failed:

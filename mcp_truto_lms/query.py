@@ -286,7 +286,9 @@ class EnrollmentFilter(BaseModel):
     due_from: Annotated[str | None, _DAY, Field(description="First day: 2026-11-01, today, +14d, -3m")] = None
     due_to: Annotated[str | None, _DAY, Field(description="Last day, included")] = None
     progress_below: Annotated[
-        float | None, BeforeValidator(_percent), Field(json_schema_extra={"minimum": 0, "maximum": 100})
+        float | None,
+        BeforeValidator(_percent),
+        Field(description="Percent, of those not finished", json_schema_extra={"minimum": 0, "maximum": 100}),
     ] = None
     fresh: Annotated[
         bool, BeforeValidator(_truth), Field(description='Read again from the LMS now ("she just finished")')

@@ -339,6 +339,14 @@ async def test_a_summary_of_one_learner_or_course_is_one_state_with_its_rows(ope
     assert "course,enrollments" in courses
 
 
+async def test_a_last_day_before_the_first_is_refused_before_anything_is_counted(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        for tool in (LIST, "summarize_learner_progress"):
+            text = await desk.refused(tool, due_from="+14d", due_to="today")
+            assert text == "due_to is before due_from: no day lies between them."
+        assert "courses/id" not in desk.portal.log.counts()
+
+
 async def test_how_many_calls_a_question_took_is_logged(open_desk: OpenDesk, caplog: pytest.LogCaptureFixture):
     async with open_desk() as desk:
         with caplog.at_level(logging.INFO, logger="mcp_truto_lms.tools"):

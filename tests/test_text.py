@@ -444,7 +444,7 @@ FILTERS = st.fixed_dictionaries(
         "due_to": st.sampled_from(["today", "+14d", "2026-12-31", "-1w"]),
         "progress_below": st.sampled_from([0, 1, 50, 100]),
     },
-)
+).filter(lambda asked: FIRST_DAYS.get(asked.get("due_from"), -999) <= DAYS.get(asked.get("due_to"), 999))
 SHAPES = st.fixed_dictionaries(
     {},
     optional={

@@ -51,6 +51,12 @@ TOO_MANY_REQUESTS = 429
 Query = Sequence[tuple[str, str]]
 
 logger = logging.getLogger(__name__)
+SPEAKS_OF_A_LIMIT = re.compile(
+    r"\b(?:(?:rate|api|call|calls|request|requests|hourly|usage).?limits?|limits?.{0,40}\b(?:exceeded|reached)"
+    r"|exceeded.{0,40}\blimits?|reached.{0,40}\blimits?|too many (?:requests|calls)|quota|throttled)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What a provider says where it means 429 and sends another status."""
 _HOST = re.compile(r"[\w.\-:]+", re.ASCII)
 _calling: ContextVar[bool] = ContextVar("calling", default=False)
 

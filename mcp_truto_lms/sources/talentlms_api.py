@@ -28,7 +28,7 @@ from mcp_truto_lms.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.sources.budget import Allowance, HourlyBudget, allowance
-from mcp_truto_lms.sources.http import Answer, HttpClient, Service
+from mcp_truto_lms.sources.http import SPEAKS_OF_A_LIMIT, Answer, HttpClient, Service
 from mcp_truto_lms.sources.pacing import Window
 from mcp_truto_lms.talentlms.values import record, text
 
@@ -61,11 +61,6 @@ _LOOKUPS = frozenset({"id", "email", "username", "course_id", "user_id"})
 _MAY_SPEAK_OF_A_LIMIT = frozenset({200, 400, 403})
 _BURST_SECONDS = 5.0
 _MAX_MESSAGE_LENGTH = 2_000
-_OF_A_LIMIT = re.compile(
-    r"\b(?:(?:rate|api|call|calls|request|requests|hourly|usage).?limits?|limits?.{0,40}\b(?:exceeded|reached)"
-    r"|exceeded.{0,40}\blimits?|reached.{0,40}\blimits?|too many (?:requests|calls)|quota|throttled)\b",
-    re.IGNORECASE | re.DOTALL,
-)
 _OF_THE_KEY = re.compile(
     r"api.?key|authenticat|unauthori[sz]ed|not authori[sz]ed|access denied|api (?:access )?is (?:not enabled|disabled)",
     re.IGNORECASE,
@@ -149,7 +144,7 @@ class TalentLmsApi:
     async def _error(self, answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
         if answer.status == 401:
             return _key_refused()
-        if answer.status in _MAY_SPEAK_OF_A_LIMIT and _OF_A_LIMIT.search(message):
+        if answer.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
             return await self._budget.refused() or self._http.rate_limited(_BURST_SECONDS)
         refusal = self._http.refusal(answer)
         if isinstance(refusal, RateLimited):
@@ -175,7 +170,7 @@ def _opened(answer: Answer) -> tuple[Any, str | None]:
         payload = answer.json()
     except ValueError:
         raw = answer.content[:_MAX_MESSAGE_LENGTH].decode("utf-8", errors="replace")
-        return None, None if answer.status == 200 and not _OF_A_LIMIT.search(raw) else raw
+        return None, None if answer.status == 200 and not SPEAKS_OF_A_LIMIT.search(raw) else raw
     error = record(payload).get("error")
     if not error:
         return payload, None

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, not_, null, or_, select, true
 
 from mcp_truto_lms import progress
+from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import STATES, State
 from mcp_truto_lms.query import GroupBy
@@ -54,6 +55,15 @@ class Selection:
     due_before: int | None = None
     progress_below: float | None = None
     included: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+    def check(self) -> None:
+        """Refuse what nothing can match.
+
+        Raises:
+            QueryError: the last due day is before the first.
+        """
+        if self.due_from is not None and self.due_before is not None and self.due_from >= self.due_before:
+            raise QueryError("due_to is before due_from: no day lies between them.")
 
     def matching(self) -> ColumnElement[bool]:
         """Compose the filters, without the population."""

@@ -33,7 +33,8 @@ from mcp_truto_lms.talentlms.values import (
     text,
 )
 
-_INSTRUCTORS = frozenset({"instructor", "trainer"})
+INSTRUCTORS = frozenset({"instructor", "trainer"})
+"""Roles in a course that are no learner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def _record(item: Raw, parts: _Parts, *, dates: PortalDates, remote_data: bool) 
         enrollment,
         parts.route,
         access_ends_at=parts.terms.access_ends_at(expired_on),
-        is_learner=role is None or role.lower() not in _INSTRUCTORS,
+        is_learner=role is None or role.lower() not in INSTRUCTORS,
     )
 
 

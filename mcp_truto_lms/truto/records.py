@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from mcp_truto_lms.model import Course, CourseEnrollment, UnifiedModel, User, field_types
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
+from mcp_truto_lms.talentlms.enrollments import INSTRUCTORS
 from mcp_truto_lms.talentlms.redaction import without_secrets
 from mcp_truto_lms.talentlms.values import Raw, epoch, number, percent, record, text
 
@@ -28,7 +29,6 @@ FIRST_YEAR, LAST_YEAR = 1900, 9000
 WHOLE_DAY = len("2026-11-01")
 
 _MILLISECONDS_FROM = 20_000_000_000  # as epoch seconds this would be the year 2603
-_INSTRUCTORS = frozenset({"instructor", "trainer"})
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LONE_FIELD = {"emails": "email", "urls": "url"}
 
@@ -56,7 +56,7 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
     role = text(fields.get("role"))
     if route is Route.LIST and role is not None and "completion_status" not in fields:
         route = Route.COURSE
-    return EnrollmentRecord(found, route, is_learner=role is None or role.lower() not in _INSTRUCTORS)
+    return EnrollmentRecord(found, route, is_learner=role is None or role.lower() not in INSTRUCTORS)
 
 
 def user(raw: object, *, remote_data: bool = False) -> User | None:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from mcp_truto_lms.errors import SourceError
-from mcp_truto_lms.sources.http import Answer
+from mcp_truto_lms.sources.http import SPEAKS_OF_A_LIMIT, Answer
 from mcp_truto_lms.talentlms.redaction import REMOVED, without_secrets
 from mcp_truto_lms.talentlms.values import record, text
 from mcp_truto_lms.truto.errors import (
@@ -42,11 +42,6 @@ _MISSING = ("missing_required_query_parameters", "conditionally_required_query_p
 _PARAMETER = re.compile(r"(?<![A-Za-z_])(user|course)(?:\[id\]|\.id\b|_id\b)", re.IGNORECASE)
 _BARE_PARAMETERS = frozenset({"user", "course"})
 _OF_THE_ACCOUNT = re.compile(r"integrated.?account", re.IGNORECASE)
-_OF_A_LIMIT = re.compile(
-    r"too many (?:requests|calls)|quota|throttl|(?:rate|api|hourly|usage|request|call)s?.?limit|limit.{0,40}"
-    r"(?:exceeded|reached)",
-    re.IGNORECASE | re.DOTALL,
-)
 _OF_NO_RECORD = re.compile(r"does not exist|not enrolled|not found|no such", re.IGNORECASE)
 _OF_NO_ACTION = re.compile(r"action does not exist|not (?:supported|implemented)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?i:\b(?:bearer|basic)\s+[\w.~+/=:-]+)")
@@ -89,7 +84,7 @@ def error_of(
     """
     refusal = refusal_in(answer.status, body, token=token)
     limit = refusal.status_code == 429 or "rate_limit_error" in refusal.insight
-    if limit or (refusal.is_remote and refusal.status_code in (400, 403) and _says(refusal, _OF_A_LIMIT)):
+    if limit or (refusal.is_remote and refusal.status_code in (400, 403) and _says(refusal, SPEAKS_OF_A_LIMIT)):
         return _too_many(Answer(429, answer.headers, b""), refusal, of_status)
     if refusal.status_code >= 500 and refusal.status_code != 501:
         return _failed(refusal)
