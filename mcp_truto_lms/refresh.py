@@ -140,14 +140,13 @@ class Refresher:
 
     async def catalogue(self, call: Call) -> None:
         """Bring the course list into the store, unless it is younger than an hour."""
+        await self._list(call, COURSES, COURSES_MAX_AGE_SECONDS, self._read_courses)
 
-        async def fetch() -> None:
-            started = anyio.current_time()
-            found = await self._source.courses()
-            stamp = self._stamp(started)
-            await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp))
-
-        await self._list(call, COURSES, COURSES_MAX_AGE_SECONDS, fetch)
+    async def _read_courses(self) -> None:
+        started = anyio.current_time()
+        found = await self._source.courses()
+        stamp = self._stamp(started)
+        await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp))
 
     async def directory(self, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> None:
         """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
@@ -329,15 +328,21 @@ class Refresher:
         try:
             reading = await self._source.enrollments(scope, courses=courses, learners=people)
         except NotFound:
-            if scope.route is Route.COURSE and await self._still_listed(scope.course_id):
+            if scope.route is Route.COURSE and await self._still_listed(scope.course_id, started):
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             reading = Reading(())
         stamp = self._stamp(started)
         await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp))
 
-    async def _still_listed(self, course_id: str | None) -> bool:
-        """Tell whether a course that was not found is in the list as it is now."""
-        return any(one.id == course_id for one in await self._source.courses())
+    async def _still_listed(self, course_id: str | None, since: float) -> bool:
+        """Tell whether a course that was not found is in the course list, read anew once for all that are not found."""
+        flight = self._flights.setdefault(COURSES, _Flight())
+        async with flight.lock:
+            if flight.began_at < since:
+                began_at = anyio.current_time()
+                await self._read_courses()
+                flight.began_at = began_at
+        return course_id in await self._database.run(lambda c: read.course_records(c, self._account))
 
     async def _list(self, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]) -> None:
         """Bring a whole list into the store; where that fails, an older one will do."""

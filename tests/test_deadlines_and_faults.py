@@ -360,6 +360,17 @@ async def test_a_listed_course_that_the_lms_does_not_show_is_missing_and_not_emp
         assert "lists course 103" in await desk.summarize(fresh=True)
 
 
+async def test_the_course_list_is_read_once_more_for_all_courses_that_are_not_shown(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.summarize()
+        for one in ("102", "103", "104"):
+            desk.portal._index.courses.pop(one)
+        desk.portal.log.clear()
+        text = await desk.summarize(fresh=True)
+        assert desk.portal.log.counts()["courses"] == 2
+        assert "but does not show it" in text
+
+
 class Closing(Shelf):
     """A source that loses its last course after it was listed."""
 
