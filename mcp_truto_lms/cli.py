@@ -288,7 +288,7 @@ async def _explain(settings: Settings, trouble: ConfigurationError) -> int:
         raise trouble
 
     async with Connection(settings, source=refuse) as connection:
-        await _serve_stdio(create_server(settings, connection), connection)
+        await _serve_stdio(create_server(connection), connection)
     return FAILED
 
 
@@ -298,7 +298,7 @@ async def _serve(settings: Settings, options: argparse.Namespace) -> int:
     from mcp_truto_lms.server import create_server
 
     async with Connection(settings) as connection:
-        server = create_server(settings, connection)
+        server = create_server(connection)
         if options.transport == "stdio":
             await _serve_stdio(server, connection)
         else:
@@ -318,7 +318,7 @@ async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
 
     async with Connection(settings) as connection:
         app = make_app(
-            create_server(settings, connection),
+            create_server(connection),
             {options.account_id: (await connection.account()).source.with_remote_data()},
             host=options.host,
             token=settings.http_token or None,

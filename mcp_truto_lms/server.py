@@ -11,7 +11,6 @@ from mcp_types import INVALID_PARAMS
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.tools import make_tools
 
 INSTRUCTIONS = (
@@ -21,9 +20,9 @@ INSTRUCTIONS = (
 )
 
 
-def create_server(settings: Settings, connection: Connection | None = None) -> MCPServer[object]:
+def create_server(connection: Connection) -> MCPServer[object]:
     """Build the server. The connection outlives it: whoever gave it closes it."""
-    tools = make_tools(connection or Connection(settings))
+    tools = make_tools(connection)
     known = [tool.name for tool in tools]
 
     async def refuse_unknown_tool(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:

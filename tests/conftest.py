@@ -99,7 +99,7 @@ def open_desk(organisation: Organisation) -> OpenDesk:
             return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
 
         async with Connection(chosen, source=source, clock=clock) as connection:
-            server = create_server(chosen, connection)
+            server = create_server(connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield Desk(client, await connection.account(), portal)
 

@@ -114,7 +114,7 @@ async def open_shelf(shelf: Shelf, **settings: Any) -> AsyncGenerator[Desk]:
     """Open the server over given records."""
     chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
     connection = Connection(chosen, source=lambda: shelf)
-    async with connection, Client(create_server(chosen, connection), raise_exceptions=True) as client:
+    async with connection, Client(create_server(connection), raise_exceptions=True) as client:
         yield Desk(client, await connection.account(), None)  # type: ignore[arg-type]  # there is no portal
 
 

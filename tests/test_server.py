@@ -40,7 +40,7 @@ async def test_there_are_two_tools_and_both_only_read(open_desk: OpenDesk):
 
 async def test_listing_tools_opens_nothing():
     connection = Connection(Settings())
-    async with connection, Client(create_server(Settings(), connection)) as client:
+    async with connection, Client(create_server(connection)) as client:
         await client.list_tools()
         assert connection._account is None
 
@@ -106,7 +106,7 @@ async def test_an_error_of_the_source_is_an_error_result_in_its_own_words():
 
 async def test_a_server_makes_its_own_connection_where_none_is_given():
     settings = Settings(today=TODAY)
-    async with Client(create_server(settings)) as client:
+    async with Client(create_server(Connection(settings))) as client:
         result = await client.call_tool(LIST, {"course": "Forklift Safety", "limit": 1})
         assert "SAMPLE DATA, no LMS connected. " in str(result.content)
 
@@ -117,7 +117,7 @@ async def test_two_clients_share_what_was_read(open_desk: OpenDesk):
         calls = desk.account.source.calls
         connection = Connection(Settings(today=TODAY), source=lambda: desk.account.source)
         connection._account = desk.account
-        async with Client(create_server(connection.settings, connection)) as other:
+        async with Client(create_server(connection)) as other:
             await other.call_tool(LIST, {"course": "101"})
         assert desk.account.source.calls == calls
 

@@ -11,6 +11,7 @@ from mcp import Client
 from pydantic import TypeAdapter
 
 from bench.tokens import count
+from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import EnrollmentQuery, Format, GroupBy, ProgressQuery
@@ -26,7 +27,7 @@ QUERIES = {LIST: EnrollmentQuery, SUMMARIZE: ProgressQuery}
 
 @pytest.fixture(scope="module")
 async def client(anyio_backend: str) -> AsyncGenerator[Client]:
-    async with Client(create_server(Settings())) as opened:
+    async with Client(create_server(Connection(Settings()))) as opened:
         yield opened
 
 

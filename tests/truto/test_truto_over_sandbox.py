@@ -118,7 +118,7 @@ def open_truto(organisation):
             remote_data=remote_data,
         )
         async with Connection(chosen, source=lambda: source) as connection:
-            server = create_server(chosen, connection)
+            server = create_server(connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield TrutoDesk(Desk(client, await connection.account(), truto.portal), truto, source)
 

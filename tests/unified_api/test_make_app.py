@@ -30,7 +30,7 @@ def serving():
         accounts = {"acme": PlayedSource({"1": [enrolled("1", "1")]})}
         ended = anyio.Event()
         async with Connection(settings) as connection:
-            app = make_app(create_server(settings, connection), accounts, host="127.0.0.1", **options)
+            app = make_app(create_server(connection), accounts, host="127.0.0.1", **options)
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 async with anyio.create_task_group() as group, httpx.AsyncClient(base_url=address) as client:
