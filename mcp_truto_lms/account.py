@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from typing import Any, cast
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from mcp_truto_lms import names
-from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer
+from mcp_truto_lms import names, report
+from mcp_truto_lms.answer import Ground, ListAnswer, Question, SummaryAnswer
 from mcp_truto_lms.errors import RouteClosed
-from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
 from mcp_truto_lms.names import Named
-from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
 from mcp_truto_lms.refresh import COURSE_MAX_AGE_SECONDS, LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
 from mcp_truto_lms.settings import Clock, Settings
@@ -22,10 +20,7 @@ from mcp_truto_lms.sources.protocol import Portal, Scope, Source
 from mcp_truto_lms.store import cursor, read
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
-from mcp_truto_lms.store.write import data_version
 
-DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
-OVERVIEW_ROWS = 8
 ACCOUNT = "default"
 
 
@@ -71,9 +66,9 @@ class Account:
             return await self._go_on(query.cursor)
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
         question, coverage, portal = await self._ask(call, query)
-        if any(one.path == "score" for one in _columns(query)):
+        if any(one.path == "score" for one in report.columns_of(query)):
             coverage = await self._read_scores(call, question.selection(), coverage)
-        return await self._database.run(lambda c: self._page(c, question, coverage, portal, offset=0))
+        return await self._database.run(lambda c: report.page(c, self._ground(c, question, coverage), portal))
 
     async def summarize(self, query: ProgressQuery, on_progress: Progress | None = None) -> SummaryAnswer:
         """Answer with the counts of a match.
@@ -84,7 +79,7 @@ class Account:
         """
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
         question, coverage, portal = await self._ask(call, query)
-        return await self._database.run(lambda c: self._summary(c, question, query, coverage, portal))
+        return await self._database.run(lambda c: report.summary(c, self._ground(c, question, coverage), portal))
 
     async def keep_cursor(self, answer: ListAnswer, token: str, shown: int) -> None:
         """Remember where a list goes on under a token."""
@@ -128,7 +123,9 @@ class Account:
             kept = _KEPT.validate_json(cursor.load(connection, ACCOUNT, token, now=now))
             query = EnrollmentQuery.model_validate(kept.query)
             question = Question(query, ACCOUNT, kept.now, self._zone(portal), kept.users, kept.courses)
-            return self._page(connection, question, kept.coverage, portal, offset=kept.offset)
+            return report.page(
+                connection, self._ground(connection, question, kept.coverage), portal, offset=kept.offset
+            )
 
         return await self._database.run(answer)
 
@@ -184,99 +181,5 @@ class Account:
     async def _refine(self, call: Call, scopes: list[Scope], max_age: float) -> Coverage:
         return await self._refresher.read(call, scopes, max_age=max_age, most=self._settings.call_budget, alone=True)
 
-    def _page(
-        self,
-        connection: Connection,
-        question: Question,
-        coverage: Coverage,
-        portal: Portal,
-        *,
-        offset: int,
-    ) -> ListAnswer:
-        query, selection = cast("EnrollmentQuery", question.query), question.selection()
-        columns = _columns(query)
-        shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
-        return ListAnswer(
-            ground=self._ground(connection, question, selection, coverage),
-            columns=shown,
-            rows=tuple(read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)),
-            offset=offset,
-            spreads=read.spreads(connection, selection, [one.path for one in shown]),
-            unreported=tuple(one.header for one in columns if one not in shown),
-            data_version=data_version(connection, ACCOUNT),
-        )
-
-    def _ground(self, connection: Connection, question: Question, selection: Selection, coverage: Coverage) -> Ground:
-        return Ground(
-            question=question,
-            counts=read.totals(connection, selection),
-            left_out=read.left_out(connection, selection),
-            coverage=coverage,
-            sample=self._sample,
-        )
-
-    def _summary(
-        self,
-        connection: Connection,
-        question: Question,
-        query: ProgressQuery,
-        coverage: Coverage,
-        portal: Portal,
-    ) -> SummaryAnswer:
-        selection = question.selection()
-        details = None
-        if query.group_by is None and (only := _only_one(question)):
-            listed = {**_filters(query), "limit": query.limit}
-            if only is GroupBy.COURSE:
-                late = (State.OVERDUE,) if not query.judges_outcome else query.state
-                listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
-            narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
-            details = self._page(connection, narrowed, coverage, portal, offset=0)
-        tables: list[GroupTable] = []
-        for by in [] if details is not None else _groupings(question, query):
-            sort = query.sort or ("-enrollments" if by is GroupBy.STATUS else "-overdue")
-            limit = query.limit if query.group_by else min(query.limit, OVERVIEW_ROWS)
-            found, number = read.groups(connection, selection, by, sort=sort, limit=limit)
-            tables.append(GroupTable(by, tuple(found), number, sort))
-        course = next(iter(question.course_ids or ()), None)
-        alone = _only_one(question) is GroupBy.COURSE and coverage.complete
-        return SummaryAnswer(
-            ground=self._ground(connection, question, selection, coverage),
-            tables=tuple(tables),
-            by_status=read.by_status(connection, selection),
-            details=details,
-            not_enrolled=read.not_enrolled(connection, ACCOUNT, course) if alone and course else None,
-        )
-
-
-def _filters(query: EnrollmentFilter) -> dict[str, object]:
-    return {name: getattr(query, name) for name in EnrollmentFilter.model_fields}
-
-
-def _only_one(question: Question) -> GroupBy | None:
-    """Tell whether a question is about one learner, or about one course as a whole."""
-    if len(question.user_ids or ()) == 1:
-        return GroupBy.LEARNER
-    return GroupBy.COURSE if question.users is None and len(question.course_ids or ()) == 1 else None
-
-
-def _groupings(question: Question, query: ProgressQuery) -> list[GroupBy]:
-    """Choose what to count by: what was asked for, else what a name left open, else the overall picture."""
-    if query.group_by is not None:
-        return [query.group_by]
-    if question.users is not None:
-        return [GroupBy.LEARNER]
-    return [GroupBy.COURSE] if question.courses is not None else [GroupBy.COURSE, GroupBy.LEARNER]
-
-
-def _columns(query: EnrollmentQuery) -> list[Column]:
-    """Choose the columns: those asked for, else the usual ones and what is sorted by."""
-    known = enrollment_columns()
-    paths = list(query.fields or DEFAULT_COLUMNS)
-    if query.sort and query.sort.lstrip("-") not in paths:
-        paths.append(query.sort.lstrip("-"))
-    return [
-        known[path] if path in known else Column(path, path.removeprefix(f"{CUSTOM_FIELDS}."), "text")
-        for path in paths
-        if path not in query.exclude_fields
-    ]
+    def _ground(self, connection: Connection, question: Question, coverage: Coverage) -> Ground:
+        return report.ground(connection, question, coverage, sample=self._sample)

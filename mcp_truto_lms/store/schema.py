@@ -89,6 +89,18 @@ scopes = Table(
     Column("complete", Boolean, nullable=False),
 )
 
+dimensions = Table(
+    "dimensions",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("learner_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("folded", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What people are grouped by besides their courses: `team`, `manager`, `custom_fields.<label>`; several values may hold."""
+Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.folded)
+
 accounts = Table(
     "accounts",
     metadata,
