@@ -98,7 +98,7 @@ dimensions = Table(
     Column("folded", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""What people are grouped by besides their courses: `team`, `manager`, `custom_fields.<label>`; several values may hold."""
+"""What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
 Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.folded)
 
 accounts = Table(
