@@ -6,22 +6,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import Any
 
+import anyio.to_thread
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from mcp_truto_lms import names, report
 from mcp_truto_lms.answer import Ground, ListAnswer, Question, SummaryAnswer
-from mcp_truto_lms.errors import RouteClosed
+from mcp_truto_lms.background import Background
+from mcp_truto_lms.errors import AccessDenied, RouteClosed, SourceError
 from mcp_truto_lms.names import Named
+from mcp_truto_lms.people_file import PeopleFile
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
 from mcp_truto_lms.refresh import COURSE_MAX_AGE_SECONDS, LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Scope, Source
-from mcp_truto_lms.store import cursor, read
+from mcp_truto_lms.store import cursor, dimensions, read
+from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
-
-ACCOUNT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +39,43 @@ class _Kept:
 
 
 _KEPT = TypeAdapter(_Kept)
+TEAM = "team"
 
 
 class Account:
-    """Answers questions about one account of an LMS."""
+    """Answers questions about one account of an LMS.
 
-    def __init__(self, source: Source, database: Database, settings: Settings, *, clock: Clock) -> None:
+    Args:
+        source: where it is read from
+        database: where it is kept; may be shared by accounts
+        settings: of the process
+        key: of its rows in the store
+        background: where reading goes on when its question is answered
+        clock: the wall clock
+    """
+
+    def __init__(
+        self, source: Source, database: Database, settings: Settings, *, key: str, background: Background, clock: Clock
+    ) -> None:
         self.source = source
+        self.key = key
         self._database = database
         self._settings = settings
         self._sample = settings.source == "sample"
-        self._refresher = Refresher(
-            ACCOUNT,
-            source,
-            database,
-            clock=clock,
-            deadline_seconds=settings.deadline_seconds,
-        )
+        self._file = PeopleFile(settings.people_file) if settings.people_file else None
+        self._refresher = Refresher(key, source, database, background=background, clock=clock, settings=settings)
 
-    async def list_enrollments(self, query: EnrollmentQuery, on_progress: Progress | None = None) -> ListAnswer:
-        """Answer with the rows of a match.
+    async def list_enrollments(
+        self, query: EnrollmentQuery, on_progress: Progress | None = None, *, principal: str = ""
+    ) -> ListAnswer:
+        """Answer with the rows of a match; a cursor goes on for the caller alone to whom it was given.
 
         Raises:
             QueryError: a name stands for nothing, or the cursor cannot go on.
             SourceError: nothing could be read.
         """
         if query.cursor is not None:
-            return await self._go_on(query.cursor)
+            return await self._go_on(query.cursor, principal)
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
         question, coverage, portal = await self._ask(call, query)
         if any(one.path == "score" for one in report.columns_of(query)):
@@ -81,8 +93,8 @@ class Account:
         question, coverage, portal = await self._ask(call, query)
         return await self._database.run(lambda c: report.summary(c, self._ground(c, question, coverage), portal))
 
-    async def keep_cursor(self, answer: ListAnswer, token: str, shown: int) -> None:
-        """Remember where a list goes on under a token."""
+    async def keep_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
+        """Remember where a list goes on under a token, for one caller."""
         question = answer.ground.question
         kept = _Kept(
             query=question.query.model_dump(mode="json", exclude_defaults=True),
@@ -94,12 +106,40 @@ class Account:
         )
         packed, now = _KEPT.dump_json(kept).decode(), self._refresher.now()
         version = answer.data_version
-        await self._database.run(lambda c: cursor.save(c, ACCOUNT, token, question=packed, version=version, now=now))
+        await self._database.run(
+            lambda c: cursor.save(c, self.key, token, principal=principal, question=packed, version=version, now=now),
+            write=True,
+        )
 
-    async def aclose(self) -> None:
-        """Close the source and drop the data."""
-        await self.source.aclose()
-        self._database.close()
+    def begin_sync(self, *, fresh: bool, on_progress: Progress | None) -> Call:
+        """Begin a call that takes all the time that reading everything takes."""
+        return self._refresher.begin(fresh=fresh, on_progress=on_progress, unattended=True)
+
+    async def read_everything(self, call: Call) -> Coverage:
+        """Bring everything into the store: courses, people, and all enrollments.
+
+        Raises:
+            SourceError: something could not be read.
+        """
+        max_age = self._settings.max_age_seconds
+        await self._refresher.portal(call)
+        await self._refresher.catalogue(call, max_age=max_age)
+        await self._refresher.directory(call, max_age=max_age)
+        return await self._refresher.enrollments(call, None, None)
+
+    async def sizes(self) -> read.Sizes:
+        """Count what is in the store."""
+        return await self._database.run(lambda c: read.sizes(c, self.key))
+
+    async def complete(self, by: GroupBy, prefix: str, limit: int) -> list[str]:
+        """Offer the names of learners or courses that begin with what was typed.
+
+        Raises:
+            SourceError: the list of them could not be read.
+        """
+        call = self._refresher.begin()
+        await (self._refresher.catalogue(call) if by is GroupBy.COURSE else self._refresher.directory(call))
+        return await self._database.run(lambda c: names.complete(c, self.key, by, prefix, limit))
 
     async def _ask(self, call: Call, query: EnrollmentFilter) -> tuple[Question, Coverage, Portal]:
         """Resolve what is asked and bring it into the store."""
@@ -107,25 +147,55 @@ class Account:
         await self._refresher.catalogue(call)
         courses = await self._resolve(GroupBy.COURSE, query.course) if query.course else None
         users = await self._resolve_users(call, query.user) if query.user else None
-        question = Question(query, ACCOUNT, self._refresher.now(), self._zone(portal), users, courses)
+        question = Question(query, self.key, self._refresher.now(), self._zone(portal), users, courses)
         question.selection().check()
+        notes: tuple[str, ...] = ()
+        if query.needs_directory:
+            await self._refresher.directory(call)
+            notes = await self._know_people(call, query)
         coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
-        question = replace(question, now=self._refresher.now())
+        asked = replace(question, now=self._refresher.now(), notes=notes)
+        question = await self._database.run(lambda c: report.settle(c, asked, portal, self._settings))
         if query.asks_for_failed:
             coverage = await self._read_transcripts(call, question.selection(), coverage)
         return question, coverage, portal
 
-    async def _go_on(self, token: str) -> ListAnswer:
+    async def _know_people(self, call: Call, query: EnrollmentFilter) -> tuple[str, ...]:
+        """Bring what people are grouped by into the store: the people file, and teams where only the LMS has them.
+
+        Raises:
+            ConfigurationError: the people file cannot be read, and never could.
+        """
+        file, notes = self._file, list[str]()
+        people = None if file is None else await anyio.to_thread.run_sync(file.load_if_changed)
+        if not await self._database.run(lambda c: dimensions.holds(c, self.key, people)):
+            await self._database.run(lambda c: dimensions.replace_people(c, self.key, people), write=True)
+        if file is not None and file.note:
+            notes.append(file.note)
+        unmatched = await self._database.run(lambda c: dimensions.unmatched(c, self.key)) if people else 0
+        if unmatched:
+            notes.append(f"Not in the LMS: {unmatched:,} of the people file.")
+        if TEAM in query.dimensions and (people is None or TEAM not in people.columns):
+            try:
+                await self._refresher.teams(call)
+            except AccessDenied:
+                raise
+            except SourceError as error:
+                notes.append(f"Teams could not be read: {error}")
+        return tuple(notes)
+
+    async def _go_on(self, token: str, principal: str) -> ListAnswer:
         """Continue a list where its last page ended: at the same moment, and without reading anything again."""
-        now, portal = self._refresher.now(), await self._refresher.portal(self._refresher.begin())
+        now = self._refresher.now()
 
         def answer(connection: Connection) -> ListAnswer:
-            kept = _KEPT.validate_json(cursor.load(connection, ACCOUNT, token, now=now))
+            kept = _KEPT.validate_json(cursor.load(connection, self.key, token, principal=principal, now=now))
+            portal, _ = portals.load(connection, self.key) or (Portal(), 0)
             query = EnrollmentQuery.model_validate(kept.query)
-            question = Question(query, ACCOUNT, kept.now, self._zone(portal), kept.users, kept.courses)
-            return report.page(
-                connection, self._ground(connection, question, kept.coverage), portal, offset=kept.offset
-            )
+            asked = Question(query, self.key, kept.now, self._zone(portal), kept.users, kept.courses)
+            question = report.settle(connection, asked, portal, self._settings)
+            ground = self._ground(connection, question, kept.coverage)
+            return report.page(connection, ground, portal, offset=kept.offset)
 
         return await self._database.run(answer)
 
@@ -133,7 +203,7 @@ class Account:
         return self._settings.zone or portal.zone or UTC
 
     async def _resolve(self, by: GroupBy, terms: tuple[str, ...]) -> tuple[Named, ...]:
-        return await self._database.run(lambda c: names.resolve(c, ACCOUNT, by, terms))
+        return await self._database.run(lambda c: names.resolve(c, self.key, by, terms))
 
     async def _resolve_users(self, call: Call, terms: tuple[str, ...]) -> tuple[Named, ...]:
         """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory.
@@ -148,12 +218,12 @@ class Account:
                 known = await self._knows(term)
             if not known:
                 await self._refresher.directory(call)
-                if not await self._database.run(lambda c, t=term: names.finds(c, ACCOUNT, GroupBy.LEARNER, t)):
+                if not await self._database.run(lambda c, t=term: names.finds(c, self.key, GroupBy.LEARNER, t)):
                     await self._refresher.directory(call, max_age=COURSE_MAX_AGE_SECONDS)
         return await self._resolve(GroupBy.LEARNER, terms)
 
     async def _knows(self, term: str) -> bool:
-        return await self._database.run(lambda c: names.knows(c, ACCOUNT, GroupBy.LEARNER, term))
+        return await self._database.run(lambda c: names.knows(c, self.key, GroupBy.LEARNER, term))
 
     async def _read_transcripts(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from mcp_truto_lms.dimensions import Chosen, Mandatory
 from mcp_truto_lms.model import Column
 from mcp_truto_lms.names import Named
-from mcp_truto_lms.query import EnrollmentFilter, GroupBy, resolve_day
+from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
+from mcp_truto_lms.query import EnrollmentFilter, resolve_day
 from mcp_truto_lms.refresh import Coverage
-from mcp_truto_lms.store.read import Counts, Group, LeftOut, Selection, Spread
+from mcp_truto_lms.store.counts import LeftOut, Totals
+from mcp_truto_lms.store.groups import Group
+from mcp_truto_lms.store.read import Spread, Trouble
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
+from mcp_truto_lms.store.selection import Selection
 
 FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
 """Days beyond these mean always and never; any zone can still say when they begin and end."""
@@ -24,6 +29,11 @@ class Question:
 
     Args:
         now: epoch seconds
+        where: HR's dimensions that learners are chosen by
+        groups: what a summary is grouped by
+        mandatory: what the settings call mandatory, where that is asked for
+        thresholds: of what is at risk
+        notes: what a reader must know of how people were chosen
     """
 
     query: EnrollmentFilter
@@ -32,6 +42,11 @@ class Question:
     zone: tzinfo
     users: tuple[Named, ...] | None
     courses: tuple[Named, ...] | None
+    where: tuple[Chosen, ...] = ()
+    groups: tuple[str, ...] = ()
+    mandatory: Mandatory = field(default_factory=Mandatory)
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    notes: tuple[str, ...] = ()
 
     @property
     def user_ids(self) -> tuple[str, ...] | None:
@@ -43,19 +58,23 @@ class Question:
         """The courses meant; None is everything."""
         return _ids(self.courses)
 
-    def day(self, text: str) -> date:
-        """Resolve a day of the query, at the question's own moment."""
+    def day(self, text: str, *, last: bool = False) -> date:
+        """Resolve a day of the query, at the question's own moment; of a period the first, or the last."""
         today = datetime.fromtimestamp(self.now, self.zone).date()
-        return min(max(resolve_day(text, today), FIRST_DAY), LAST_DAY)
+        return min(max(resolve_day(text, today, last=last), FIRST_DAY), LAST_DAY)
 
     def selection(self) -> Selection:
         """Say the question in the store's terms."""
         query = self.query
 
-        def midnight(text: str | None, days: int) -> int | None:
-            if text is None:
-                return None
-            return int(datetime.combine(self.day(text) + timedelta(days=days), time(), self.zone).timestamp())
+        def begin(text: str | None) -> int | None:
+            return None if text is None else midnight(self.day(text))
+
+        def end(text: str | None) -> int | None:
+            return None if text is None else midnight(self.day(text, last=True) + timedelta(days=1))
+
+        def midnight(day: date) -> int:
+            return int(datetime.combine(day, time(), self.zone).timestamp())
 
         included = {INACTIVE} if _all_left_out(self.users) else set[str]()
         included |= {ARCHIVED} if _all_left_out(self.courses) else set()
@@ -66,19 +85,32 @@ class Question:
             course_ids=self.course_ids,
             statuses=query.status,
             states=query.state,
-            due_from=midnight(query.due_from, 0),
-            due_before=midnight(query.due_to, 1),
+            due_from=begin(query.due_from),
+            due_before=end(query.due_to),
+            completed_from=begin(query.completed_from),
+            completed_before=end(query.completed_to),
+            enrolled_from=begin(query.enrolled_from),
+            enrolled_before=end(query.enrolled_to),
+            inactive_since=begin(query.inactive_since),
             progress_below=query.progress_below,
+            mandatory=query.is_mandatory,
+            mandatory_ids=self.mandatory.ids,
+            where=tuple((one.name, one.values) for one in self.where),
+            thresholds=self.thresholds,
             included=frozenset(included),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is."""
+    """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is.
+
+    Where people without an enrollment are asked for, the totals count the enrollments that are missing.
+    """
 
     question: Question
-    counts: Counts
+    counts: Totals
+    by_status: Mapping[str, int]
     left_out: LeftOut
     coverage: Coverage
     sample: bool
@@ -86,12 +118,13 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """Rows of enrollments.
+    """Rows of enrollments, or of people without one.
 
     Args:
         rows: each by the dotted paths of the model
         offset: how many rows of the match come before them
         unreported: columns asked for that this LMS never fills
+        namesakes: the ids of learners and courses whose name another one bears
         data_version: the state of the data that the rows were read from
     """
 
@@ -101,17 +134,35 @@ class ListAnswer:
     offset: int
     spreads: Mapping[str, Spread]
     unreported: tuple[str, ...] = ()
+    namesakes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     data_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
-    """Lines of a summary: the first ones of `number`, in the order of `sort`."""
+    """Lines of a summary: the first ones of `number`, in the order of `sort`.
 
-    by: GroupBy
+    Args:
+        by: one or two keys
+        namesakes: for each key, the ids whose name another one bears
+        in_several: dimensions of which somebody has several values, and is counted in each
+    """
+
+    by: tuple[str, ...]
     groups: tuple[Group, ...]
     number: int
     sort: str
+    namesakes: tuple[frozenset[str], ...] = ()
+    in_several: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleTable:
+    """The learners most at risk: the first ones of `number`."""
+
+    lines: tuple[Trouble, ...]
+    number: int
+    namesakes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +170,21 @@ class SummaryAnswer:
     """Counts of a match, by groups or as the overall picture.
 
     Args:
-        by_status: enrollments by their status at the answer's time
+        tables: by what was asked for, or by course
+        trouble: who is most at risk, in the overall picture
+        period: what was open or enrolled in the time that completions are asked for; its finished ones are the match
         details: one learner's courses, or who is late in the one course asked for
         not_enrolled: active people without an enrollment in the one course asked for
+        empty_courses: the titles of those in which nobody is enrolled
     """
 
     ground: Ground
     tables: tuple[GroupTable, ...]
-    by_status: Mapping[str, int]
+    trouble: TroubleTable | None = None
+    period: Totals | None = None
     details: ListAnswer | None = None
     not_enrolled: int | None = None
+    empty_courses: tuple[str, ...] = ()
 
 
 def _ids(named: tuple[Named, ...] | None) -> tuple[str, ...] | None:

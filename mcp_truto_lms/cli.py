@@ -26,7 +26,7 @@ from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import ConfigurationError, LmsError
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
-from mcp_truto_lms.settings import PREFIX, Settings, check_loopback, configure_logging
+from mcp_truto_lms.settings import PREFIX, AccountName, Settings, check_loopback, configure_logging
 from mcp_truto_lms.tally import TALLY, Tally
 
 if TYPE_CHECKING:
@@ -46,7 +46,14 @@ _METAVARS = {
     "state": "STATE",
     "due_from": "DAY",
     "due_to": "DAY",
+    "completed_from": "DAY",
+    "completed_to": "DAY",
+    "enrolled_from": "DAY",
+    "enrolled_to": "DAY",
+    "inactive_since": "DAY",
     "progress_below": "PERCENT",
+    "is_mandatory": "YES|NO",
+    "where": "KEY=VALUE",
     "fields": "COLUMN",
     "exclude_fields": "COLUMN",
     "sort": "COLUMN",
@@ -54,7 +61,9 @@ _METAVARS = {
     "format": "FORMAT",
     "group_by": "WHAT",
 }
-_MAY_BEGIN_WITH_A_DASH = frozenset({"--sort", "--due-from", "--due-to"})
+_MAY_BEGIN_WITH_A_DASH = frozenset(
+    f"--{name.replace('_', '-')}" for name, metavar in _METAVARS.items() if metavar == "DAY" or name == "sort"
+)
 _BEGINS_WITH_A_DASH = re.compile(r"-[^-]")
 _NO_CURSOR = (
     "A cursor ends with the process that gave it: for more rows here, raise --limit (200 at most) or narrow down."
@@ -133,13 +142,17 @@ def _parser() -> argparse.ArgumentParser:
     _query_parser(commands.add_parser("summarize", help="print counts, as the tool answers"), ProgressQuery)
     doctor = commands.add_parser("doctor", help="check settings and access")
     doctor.set_defaults(run=_doctor)
+    sync = commands.add_parser("sync", help="read everything into the store, however long that takes; for cron")
+    sync.add_argument("--account", metavar="NAME", help="one of several accounts (default all)")
+    sync.add_argument("--fresh", action="store_true", help="read again what is fresh enough, too")
+    sync.set_defaults(run=_sync)
     serve = commands.add_parser("serve", help="serve /mcp and the unified endpoint /unified/lms on one port")
     serve.add_argument("--host", default="127.0.0.1", help="any other than loopback needs a token (default 127.0.0.1)")
     serve.add_argument("--port", type=_port, default=8000, help="0 is any (default 8000)")
     serve.add_argument(
         "--account-id",
         default="default",
-        help="the integrated_account_id that the endpoint answers to (default default)",
+        help="the integrated_account_id that the endpoint answers to (default default); several have their names",
     )
     serve.add_argument(
         "--allowed-host", nargs="+", action="extend", default=[], metavar="NAME", help="a name that clients reach it by"
@@ -186,6 +199,7 @@ def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]
     """
     parser.usage = f"{parser.prog} [--ARGUMENT VALUE ...]"
     parser.set_defaults(run=_ask, query=query)
+    parser.add_argument("--account", metavar="NAME", help="one of several accounts")
     properties = input_schema(query)["properties"]
     for name, field in query.model_fields.items():
         if name == "cursor":
@@ -210,10 +224,12 @@ def _help(node: Mapping[str, Any]) -> str:
 
 
 async def _ask(settings: Settings, options: argparse.Namespace) -> int:
-    from mcp_truto_lms.tools import list_course_enrollments, summarize_learner_progress
+    from mcp_truto_lms.tools import ACCOUNT, list_course_enrollments, summarize_learner_progress
 
     query: type[EnrollmentFilter] = options.query
-    given = {name: value for name in query.model_fields if (value := getattr(options, name, None)) is not None}
+    given = {
+        name: value for name in (*query.model_fields, ACCOUNT) if (value := getattr(options, name, None)) is not None
+    }
     call = list_course_enrollments if query is EnrollmentQuery else summarize_learner_progress
     TALLY.set(tally := Tally())
     async with Connection(settings) as connection:
@@ -238,6 +254,23 @@ async def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # no
         async for finding in examine(connection):
             print(f"{'ok' if finding.good else 'FAILED'}: {finding.text}", flush=True)
             code = code if finding.good else FAILED
+    return code
+
+
+async def _sync(settings: Settings, options: argparse.Namespace) -> int:
+    if not settings.store:
+        raise ConfigurationError(f"{PREFIX}STORE is missing: set it to a file, what is read into memory is lost.")
+    from mcp_truto_lms.sync import Watch, synchronise
+
+    code = 0
+    async with Connection(settings) as connection:
+        for name in [options.account] if options.account else connection.names:
+            account = await connection.account(name)
+            watch = Watch(name, account.source, sys.stderr, live=sys.stderr.isatty())
+            result = await synchronise(account, fresh=options.fresh, on_progress=watch.progress, on_wait=watch.waits)
+            watch.end()
+            print(f"{name}: {result}", flush=True)
+            code = code if result.complete else FAILED
     return code
 
 
@@ -284,7 +317,7 @@ async def _explain(settings: Settings, trouble: ConfigurationError) -> int:
     """Serve on stdio although the settings are wrong: every call answers what is."""
     from mcp_truto_lms.server import create_server
 
-    def refuse() -> Source:
+    def refuse(_: AccountName) -> Source:
         raise trouble
 
     async with Connection(settings, source=refuse) as connection:
@@ -317,9 +350,10 @@ async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
     from mcp_truto_lms.server import create_server
 
     async with Connection(settings) as connection:
+        accounts = {name: (await connection.account(name)).source.with_remote_data() for name in connection.names}
         app = make_app(
             create_server(connection),
-            {options.account_id: (await connection.account()).source.with_remote_data()},
+            accounts if len(accounts) > 1 else dict(zip([options.account_id], accounts.values(), strict=True)),
             host=options.host,
             token=settings.http_token or None,
             allowed_hosts=options.allowed_host,

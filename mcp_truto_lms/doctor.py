@@ -23,7 +23,7 @@ class Finding:
 async def examine(connection: Connection) -> AsyncGenerator[Finding]:
     """Check the settings, then the way to the LMS, one step after the other; stop where a step fails."""
     settings = connection.settings
-    source = (await connection.account()).source  # refuses an address that is none, before it is printed
+    opened = {name: (await connection.account(name)).source for name in connection.names}  # refuses what is no address
     if settings.source == "sample":
         yield Finding(
             True,
@@ -32,15 +32,17 @@ async def examine(connection: Connection) -> AsyncGenerator[Finding]:
         )
     elif settings.source == "truto":
         address = settings.truto_base_url or "https://api.truto.one"
-        yield Finding(True, f"Reading the integrated account through Truto at {address}; the token is set.")
+        yield Finding(True, f"Reading through Truto at {address}; the token is set.")
     else:
         yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
-    try:
-        courses = await source.courses()
-        zone = settings.zone or (await source.portal()).zone
-        days = f"Days are in {zone}." if zone else "It tells no time zone: days are in UTC, or MCP_TRUTO_LMS_TIMEZONE."
-        yield Finding(True, f"It answers and lists {len(courses)} courses. {days}")
-        learners = await source.learners()
-        yield Finding(True, f"It lists {len(learners)} people. {source.calls} calls were made.")
-    except SourceError as error:
-        yield Finding(False, str(error))
+    for name, source in opened.items():
+        of = f" (account {name})" if len(opened) > 1 else ""
+        try:
+            courses = await source.courses()
+            zone = settings.zone or (await source.portal()).zone
+            days = f"in {zone}" if zone else "in UTC, or MCP_TRUTO_LMS_TIMEZONE, for it tells no time zone"
+            yield Finding(True, f"It answers and lists {len(courses)} courses{of}. Days are {days}.")
+            learners = await source.learners()
+            yield Finding(True, f"It lists {len(learners)} people{of}. {source.calls} calls were made.")
+        except SourceError as error:
+            yield Finding(False, f"{error}{of}")

@@ -3,6 +3,8 @@
     LmsError
     ├── ConfigurationError          a setting is missing or wrong; the message names it
     ├── QueryError                  an argument cannot be understood; the message says how to ask instead
+    │   └── UnknownCursor           a cursor that is not this account's or this caller's, or too old
+    ├── StoreError                  what was read cannot be kept or looked up; the message says what stands in the way
     └── SourceError                 the LMS, or the way to it, failed
         ├── AccessDenied            the key or token was refused
         ├── NotFound                the LMS does not have what was asked for
@@ -28,6 +30,14 @@ class ConfigurationError(LmsError):
 
 class QueryError(LmsError):
     """An argument cannot be understood as it stands."""
+
+
+class UnknownCursor(QueryError):
+    """A cursor is not of this account or caller, or too old."""
+
+
+class StoreError(LmsError):
+    """What was read cannot be kept or looked up."""
 
 
 class SourceError(LmsError):

@@ -1,26 +1,35 @@
 """Names as people type them, resolved to learners and courses; never merged in silence.
 
-An id, an e-mail or a code stands for one; a whole name for those who bear it; part of a name for all who have all its
-words. Active people and current courses come first: only where there is no other match does a name stand for an
-inactive person or an archived course, which is then shown because it was asked for.
+An id, an e-mail or a code stands for one; a whole name, in any order of its words, for those who bear it; part of a
+name for all who have all its words, where a lone letter, as in `J. Doe`, is the beginning of one. Case, accents and
+punctuation do not matter. A typo resolves to nobody: it is answered with the nearest names.
+
+Active people and current courses come first: only where there is no other match does a name stand for an inactive
+person or an archived course, which is then shown because it was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from sqlalchemy import Connection
 
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.query import GroupBy
-from mcp_truto_lms.store import read
+from mcp_truto_lms.store import find
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.read import Match
 from mcp_truto_lms.table import clean
+from mcp_truto_lms.talentlms.redaction import storable
 
 SUGGESTIONS = 5
+LIKENESS, WHOLE_LIKENESS = 0.6, 75
+"""Below, a word is not near another, of 1; nor a whole name, of 100."""
+NEAR_WORDS = 20
+
+_BETWEEN = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +44,23 @@ def resolve(connection: Connection, account: str, by: GroupBy, terms: Sequence[s
     """Resolve every term.
 
     Raises:
-        QueryError: a term stands for nobody or nothing; the message offers the nearest names.
+        QueryError: a term stands for nobody or nothing, and the message offers the nearest names; or for too many.
     """
     found: list[Named] = []
     for term in terms:
         matches = _matches(connection, account, by, term)
         if not matches:
             raise QueryError(_nothing(connection, account, by, term))
+        if len(matches) > find.MOST:
+            many = "courses" if by is GroupBy.COURSE else "people"
+            raise QueryError(f"{term[:80]!r} is part of the names of more than {find.MOST:,} {many}: write more of it.")
         found.append(Named(term, matches))
     return tuple(found)
 
 
 def knows(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
     """Tell whether a term is an id, an e-mail or code, or a whole name in the store."""
-    return any(
-        term.lower() in texts or term == match.id for match, texts in read.candidates(connection, account, by, term)
-    )
+    return bool(find.bearers(connection, account, by, storable(term)))
 
 
 def finds(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
@@ -58,24 +68,59 @@ def finds(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
     return bool(_matches(connection, account, by, term))
 
 
+def complete(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:
+    """List names with a word that begins so: active people and current courses first, then by name."""
+    start = fold(storable(prefix).rstrip("-'\u2019 "))
+    return [clean(one) for one in find.names_beginning(connection, account, by, start, limit=limit)]
+
+
+def nearest(term: str, known: Iterable[str], limit: int = SUGGESTIONS) -> list[str]:
+    """List the known names that were probably meant, the likeliest first."""
+    shown = {fold(one): one for one in known}
+    return [shown[one] for one in _nearest(term, shown, limit)]
+
+
 def _matches(connection: Connection, account: str, by: GroupBy, term: str) -> tuple[Match, ...]:
-    found = read.candidates(connection, account, by, term)
-    folded = fold(term)
-    by_id = [match for match, _ in found if match.id == term]
-    exact = [match for match, texts in found if term.lower() in texts or (folded and folded in texts)]
-    in_part = [match for match, _ in found] if folded else []  # marks alone fold to nothing, which is in every name
-    matches = by_id or exact or in_part
+    term = storable(term)
+    matches = find.bearers(connection, account, by, term)
+    words = _words(term)
+    if not matches and words:  # marks alone fold to nothing, which is in every name
+        in_part = find.bearers_in_part(connection, account, by, words)
+        matches = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
     return tuple(one for one in matches if not one.left_out) or tuple(matches)
 
 
+def _words(text: str) -> list[str]:
+    return [one for one in _BETWEEN.split(fold(text)) if one]
+
+
 def _nothing(connection: Connection, account: str, by: GroupBy, term: str) -> str:
-    by_folded = {fold(name): name for name in read.names(connection, account, by)}
-    folded = fold(term)
-    near = get_close_matches(folded, by_folded, n=SUGGESTIONS, cutoff=0.55)
-    words = {part: name for name in by_folded for part in name.split()}
-    for word in folded.split():
-        near += [words[one] for one in get_close_matches(word, words, n=2, cutoff=0.75)]
-    names = list(dict.fromkeys(clean(by_folded[one]) for one in near))[:SUGGESTIONS]
+    folded = find.folded_names(connection, account, by)
+    near = _nearest(term, folded, SUGGESTIONS)
+    shown = find.shown_names(connection, account, by, near)
     kind = "course with this id, code or title" if by is GroupBy.COURSE else "learner with this id, e-mail or name"
-    hint = f" Nearest: {', '.join(names)}." if names else ""
-    return f"No {kind}: {term[:80]!r}, among {len(by_folded)} names.{hint}"
+    hint = f" Nearest: {', '.join(clean(shown[one]) for one in near)}." if near else ""
+    return f"No {kind}: {term[:80]!r}, among {len(folded):,} names.{hint}"
+
+
+def _nearest(term: str, names: Collection[str], limit: int) -> list[str]:
+    """Rank folded names by how alike their words are to the term's, each to each, or the whole to the whole."""
+    from rapidfuzz import fuzz, process
+    from rapidfuzz.distance import OSA
+
+    wanted = [one for one in _words(term) if len(one) > 1]
+    words = list(set(" ".join(names).split()))
+    alike: dict[str, dict[str, float]] = {}
+    for one in wanted:
+        score = OSA.normalized_similarity
+        for word, likeness, _ in process.extract(one, words, scorer=score, limit=NEAR_WORDS, score_cutoff=LIKENESS):
+            alike.setdefault(word, {})[one] = likeness
+    scores: dict[str, float] = {}
+    for name in names:
+        own = alike.keys() & name.split()
+        if own:
+            scores[name] = sum(max(alike[word].get(one, 0) for word in own) for one in wanted) / len(wanted)
+    whole = "".join(wanted)
+    for name, likeness, _ in process.extract(whole, names, scorer=fuzz.ratio, limit=limit, score_cutoff=WHOLE_LIKENESS):
+        scores[name] = max(scores.get(name, 0), likeness / 100)
+    return sorted(scores, key=lambda name: (-scores[name], abs(len(name) - len(whole)), name))[:limit]

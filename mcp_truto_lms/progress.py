@@ -1,4 +1,4 @@
-"""What HR words mean: finished, overdue, not started, due soon. Each once, as SQL and as words.
+"""What HR words mean: finished, overdue, not started, due soon, at risk. Each once, as SQL and as words.
 
 Facts are stored, judgements are made at the answer's `now`. A definition is a function of a table's columns and a
 moment in epoch seconds (UTC), so that filters, counts and rates can never disagree.
@@ -10,17 +10,29 @@ moment in epoch seconds (UTC), so that filters, counts and rates can never disag
 - not started: not finished, not withdrawn, and no progress, time spent or activity, whatever the status says; a
   completion date is activity.
 - due soon: not finished, not withdrawn, due within 14 days from now.
-- completion rate: finished / enrollments without withdrawn.
+- inactive since a day: not finished, not withdrawn, and no activity on that day or later; where there is none at all,
+  enrolled before it.
+- at risk: not finished, not withdrawn, and at least one signal: overdue; failed; due soon with little progress;
+  inactive for long, where the LMS tells and there is no completion date; enrolled long ago and not started. The
+  `Thresholds` say how soon, little and long. More signals come first, then more days late.
+- completion rate: finished / enrollments without withdrawn. Learner rate: learners who finished all of theirs /
+  learners with any. Both leave out withdrawn enrollments.
+- finished in a period (`completed_from`, `completed_to`): finished, with a completion date in it. A rate of the period
+  is of what was open or enrolled in it: enrolled before its end, and not finished before it began. What was finished
+  without a date is in neither.
+- not enrolled: active people, instructors and administrators aside, who have no enrollment in a course at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mcp_truto_lms.model import EnrollmentStatus as Status
+from mcp_truto_lms.model import UserRole
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
@@ -39,11 +51,31 @@ class State(StrEnum):
     NOT_STARTED = "not_started"
     OVERDUE = "overdue"
     DUE_SOON = "due_soon"
+    AT_RISK = "at_risk"
     FAILED = "failed"
     EXPIRED = "expired"
+    NOT_ENROLLED = "not_enrolled"
     NO_DUE_DATE = "no_due_date"
 
 
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From when on a sign of trouble counts.
+
+    Args:
+        due_days: so many days before the due date, `progress` percent are expected
+        progress: below it, what is due soon is at risk
+        inactive_days: without activity
+        not_started_days: since the enrollment
+    """
+
+    due_days: int = DUE_SOON_DAYS
+    progress: int = 50
+    inactive_days: int = 30
+    not_started_days: int = 30
+
+
+DEFAULT_THRESHOLDS = Thresholds()
 WORDS: Mapping[str, str] = {
     "finished": "finished = completed or passed",
     "%": "% = finished of all but withdrawn",
@@ -51,8 +83,22 @@ WORDS: Mapping[str, str] = {
     "due_soon": f"due {DUE_SOON_DAYS}d = not finished, due within {DUE_SOON_DAYS} days",
     "not_started": "not started = no progress, time or activity",
     "avg": "avg % = mean reported progress",
+    "learner_rate": "learners % = learners who finished all of theirs",
+    "period": "enrollments = open or enrolled in that time; finished, % = finished in it",
+    "month": "each line = enrolled in that month; finished in month = completed in it, whenever enrolled",
+    "not_enrolled": "not enrolled = active people without an enrollment, instructors and administrators aside",
+    "inactive": "inactive = not finished, no activity since; without any, enrolled before",
 }
 """The legend of an answer, by the column that it explains."""
+
+
+def at_risk_words(thresholds: Thresholds) -> str:
+    """Say what at risk means, with the thresholds in use."""
+    return (
+        f"at risk = not finished and overdue, failed, due within {thresholds.due_days} days below "
+        f"{thresholds.progress} %, inactive {thresholds.inactive_days} days where told, or not started "
+        f"{thresholds.not_started_days} days after enrolling"
+    )
 
 
 def status_at(row: FromClause, now: int) -> ColumnElement[str]:
@@ -120,6 +166,97 @@ def due_soon(row: FromClause, now: int) -> ColumnElement[bool]:
     return not_finished(row, now) & row.c.due_at.between(now, now + DUE_SOON_DAYS * _DAY_SECONDS)
 
 
+def behind(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+    """Not finished, due soon, and little of it done."""
+    return row.c.due_at.between(now, now + thresholds.due_days * _DAY_SECONDS) & below(row, now, thresholds.progress)
+
+
+def below(row: FromClause, now: int, percent: float) -> ColumnElement[bool]:
+    """Not finished, and done to less than so many percent; progress that is not reported is none."""
+    from sqlalchemy import func
+
+    return not_finished(row, now) & (func.coalesce(row.c.progress_percent, 0) < percent)
+
+
+def inactive(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+    """Not finished, and the last activity is long ago."""
+    long_ago = row.c.last_activity_at <= now - thresholds.inactive_days * _DAY_SECONDS
+    return not_finished(row, now) & row.c.completed_at.is_(None) & row.c.last_activity_at.is_not(None) & long_ago
+
+
+def inactive_since(row: FromClause, now: int, since: int) -> ColumnElement[bool]:
+    """Not finished, and nothing done at a moment or later; without any activity, enrolled before it."""
+    from sqlalchemy import func
+
+    return not_finished(row, now) & (func.coalesce(row.c.last_activity_at, row.c.enrolled_at) < since)
+
+
+def never_begun(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+    """Not started, long after enrolling."""
+    return not_started(row, now) & (row.c.enrolled_at <= now - thresholds.not_started_days * _DAY_SECONDS)
+
+
+def signals(row: FromClause, now: int, thresholds: Thresholds) -> dict[str, ColumnElement[bool]]:
+    """Give the signs of trouble, by their words, in the order in which they are told."""
+    return {
+        "overdue": overdue(row, now),
+        "failed": failed(row, now),
+        "due soon": behind(row, now, thresholds),
+        "inactive": inactive(row, now, thresholds),
+        "not started": never_begun(row, now, thresholds),
+    }
+
+
+def at_risk(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+    """At least one sign of trouble."""
+    from sqlalchemy import or_
+
+    return not_finished(row, now) & or_(*signals(row, now, thresholds).values())  # most are finished: told at once
+
+
+def late_since(row: FromClause, now: int) -> ColumnElement[int | None]:
+    """From when on an overdue enrollment is late: its due date, else the end of access; NULL where there is neither."""
+    from sqlalchemy import case, null
+
+    by_date = row.c.due_at.is_not(None) & (row.c.due_at < now)
+    by_access = row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now)
+    since = case((by_date, row.c.due_at), (by_access, row.c.access_ends_at), else_=null())
+    return case((overdue(row, now), since), else_=null())
+
+
+def days_late(late_since: int, now: int) -> int:
+    """Count the days since a moment, begun ones included."""
+    return -((late_since - now) // _DAY_SECONDS)
+
+
+def finished_within(row: FromClause, now: int, since: int | None, before: int | None) -> ColumnElement[bool]:
+    """Finished, with a completion date in a period that is open where a bound is None."""
+    from sqlalchemy import and_
+
+    parts = [finished(row, now), row.c.completed_at.is_not(None)]
+    if since is not None:
+        parts.append(row.c.completed_at >= since)
+    if before is not None:
+        parts.append(row.c.completed_at < before)
+    return and_(*parts)
+
+
+def open_within(row: FromClause, now: int, since: int | None, before: int | None) -> ColumnElement[bool]:
+    """Open or enrolled in a period: enrolled before its end, and not finished before it began."""
+    from sqlalchemy import and_
+
+    finished_later = row.c.completed_at.is_not(None) if since is None else row.c.completed_at >= since
+    parts: list[ColumnElement[bool]] = [~finished(row, now) | finished_later]
+    if before is not None:
+        parts.append(row.c.enrolled_at.is_(None) | (row.c.enrolled_at < before))
+    return and_(*parts)
+
+
+def learns(person: FromClause) -> ColumnElement[bool]:
+    """Of the people who are expected to be enrolled: neither an instructor nor an administrator, as far as is told."""
+    return person.c.role.is_(None) | person.c.role.not_in([UserRole.INSTRUCTOR, UserRole.ADMIN])
+
+
 def no_due_date(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Without a due date in the LMS."""
     return row.c.due_at.is_(None)
@@ -147,4 +284,4 @@ STATES: Mapping[State, Callable[[Any, int], ColumnElement[bool]]] = {
     State.EXPIRED: expired,
     State.NO_DUE_DATE: no_due_date,
 }
-"""The definition behind each value of `state`."""
+"""The definition behind each value of `state` that is a fact of one enrollment; `at_risk` takes thresholds besides."""

@@ -29,11 +29,19 @@ DEFAULT_LIMIT = 25
 
 
 class GroupBy(StrEnum):
-    """What a summary counts by."""
+    """What a summary counts by, besides the keys of `where`, which depend on the organisation."""
 
     COURSE = "course"
     LEARNER = "learner"
     STATUS = "status"
+    MONTH = "month"
+    TEAM = "team"
+    MANAGER = "manager"
+
+
+def is_usual_group(by: str) -> bool:
+    """Tell whether a grouping is by what every enrollment has, rather than by a dimension of the learners."""
+    return by in (GroupBy.COURSE, GroupBy.LEARNER, GroupBy.STATUS, GroupBy.MONTH)
 
 
 class Format(StrEnum):
@@ -46,16 +54,29 @@ class Format(StrEnum):
 SUMMARY_COLUMNS = {
     "name": "name",
     "enrollments": "enrollments",
+    "not_enrolled": "enrollments",
+    "learners": "learners",
     "finished": "finished",
     "%": "rate",
     "rate": "rate",
+    "learners_%": "learner_rate",
+    "learner_rate": "learner_rate",
     "overdue": "overdue",
+    "at_risk": "at_risk",
     "due_soon": "due_soon",
     "due": "due_soon",
     "not_started": "not_started",
     "avg": "average",
+    "avg_%": "average",
+    "hours": "hours",
+    "finished_in_month": "finished_in_month",
 }
 """What a summary can be sorted by, as it may be written."""
+PEOPLE_COLUMNS = ("user.name", "user.id", "user.emails", "course.title", "course.id")
+"""What a list of people without an enrollment has."""
+MAX_GROUPS = 2
+SIGNALS = "signals"
+"""The one column of a list that the model does not have: the signs of trouble that an enrollment shows."""
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
@@ -138,10 +159,83 @@ def _one(enum: type[_Enum], value: object, what: str) -> _Enum:
     return members[0]
 
 
-def _group(value: object) -> GroupBy:
-    synonyms = {"user": "learner", "person": "learner", "people": "learner", "title": "course", "statuses": "status"}
-    words = [synonyms.get(word, word.removesuffix("s") if word != "status" else word) for word in _words(value)]
-    return _one(GroupBy, words, "group_by")
+_GROUP_SYNONYMS = {"user": "learner", "person": "learner", "people": "learner", "title": "course", "statuse": "status"}
+
+
+def _groups(value: object) -> tuple[GroupBy | str, ...]:
+    """Read what to count by; what is none of the usual ones may be a key of `where`, which the store knows."""
+    found: list[GroupBy | str] = []
+    for item in _unpack(value):
+        if not isinstance(item, str):
+            raise ValueError(f"takes one or two of {', '.join(GroupBy)}, or a key of where")
+        for part in filter(None, map(str.strip, item.split(","))):
+            word = re.sub(r"[\s-]+", "_", part.lower())
+            word = _GROUP_SYNONYMS.get(word, word)
+            singular = _GROUP_SYNONYMS.get(word.removesuffix("s"), word.removesuffix("s"))
+            one = next((by for by in GroupBy if by in (word, singular)), _key(part))
+            if one not in found:
+                found.append(one)
+    if len(found) > MAX_GROUPS:
+        raise ValueError(f"takes one or two, not {len(found)}")
+    return tuple(found)
+
+
+Where = tuple[tuple[str, tuple[str, ...]], ...]
+"""What of the learners is wanted: a key, and the values any of which will do."""
+_WHERE_FORM = 'takes an object such as {"team": "Sales", "custom_fields.site": ["Oslo", "Hull"]}'
+
+
+def _where(value: object) -> Where:
+    """Read HR's own dimensions: an object, however nested, its JSON text, or `team=Sales`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, given in _pairs(value):
+        try:
+            terms = _terms(str(given).lower() if isinstance(given, bool) else given)
+        except ValueError:
+            raise ValueError(f"{key}: takes one value or a list of values as text") from None
+        if terms:
+            found[key] = tuple(dict.fromkeys([*found.get(key, ()), *terms]))
+    if len(found) > MAX_TERMS:
+        raise ValueError(f"{len(found)} keys are too many: {MAX_TERMS} at most")
+    return tuple(found.items())
+
+
+def _pairs(value: object, prefix: str = "") -> Iterable[tuple[str, object]]:
+    """Take an object apart into keys and values; a nested key is joined by a dot."""
+    if isinstance(value, str):
+        if value.lstrip().startswith(("{", "[")):
+            with suppress(ValueError, RecursionError):
+                yield from _pairs(json.loads(value))
+                return
+        key, sign, rest = value.partition("=")
+        if not sign:
+            raise ValueError(_WHERE_FORM)
+        yield _key(key), rest
+    elif isinstance(value, Mapping):
+        for key, inner in cast("Mapping[str, object]", value).items():
+            if isinstance(inner, Mapping) and not prefix:
+                yield from _pairs(cast("object", inner), f"{key}.")
+            else:
+                yield _key(f"{prefix}{key}"), inner
+    elif isinstance(value, list | tuple):
+        items = list(cast("list[object]", value))
+        if len(items) == 2 and isinstance(items[0], str) and isinstance(items[1], list | tuple):
+            yield _key(items[0]), cast("object", items[1])
+            return
+        for item in items:
+            if isinstance(item, list | tuple | Mapping | str):
+                yield from _pairs(cast("object", item))
+            elif item is not None:
+                raise ValueError(_WHERE_FORM)
+    else:
+        raise ValueError(_WHERE_FORM)
+
+
+def _key(text: str) -> str:
+    key = text.strip()
+    if not 0 < len(key) <= MAX_TERM_CHARACTERS:
+        raise ValueError(f"a key takes 1 to {MAX_TERM_CHARACTERS} characters")
+    return key
 
 
 def column_paths(value: str) -> tuple[str, ...]:
@@ -153,7 +247,7 @@ def column_paths(value: str) -> tuple[str, ...]:
     columns = enrollment_columns()
     word = value.strip()
     folded = re.sub(r"[\s-]+", "_", word.lower())
-    if folded in columns:
+    if folded in columns or folded == SIGNALS:
         return (folded,)
     if word.lower().startswith(f"{CUSTOM_FIELDS}.") and len(CUSTOM_FIELDS) + 1 < len(word) <= MAX_TERM_CHARACTERS:
         return (f"{CUSTOM_FIELDS}.{word[len(CUSTOM_FIELDS) + 1 :]}",)
@@ -182,7 +276,7 @@ def _sort(value: object) -> str:
     sign = "-" if text.startswith("-") else ""
     paths = column_paths(text.lstrip("+-"))
     path = paths[0] if len(paths) == 1 else next(one for one in paths if one.endswith((".name", ".title")))
-    if path.startswith(CUSTOM_FIELDS) or path in ("user.emails", "urls"):
+    if path.startswith(CUSTOM_FIELDS) or path in ("user.emails", "urls", SIGNALS):
         raise ValueError(f"{path} cannot be sorted by; sort by a single value such as due_at or user.name")
     return sign + path
 
@@ -192,7 +286,8 @@ def _summary_sort(value: object) -> str:
     sign = "-" if text.startswith("-") else ""
     word = re.sub(r"[\s-]+", "_", text.lstrip("+-").strip())
     if word not in SUMMARY_COLUMNS:
-        raise _refuse(word, "column to sort a summary by", [*SUMMARY_COLUMNS])
+        first = {column: written for written, column in reversed(SUMMARY_COLUMNS.items())}
+        raise _refuse(word, "column to sort a summary by", [*reversed(first.values())], also=SUMMARY_COLUMNS)
     return sign + SUMMARY_COLUMNS[word]
 
 
@@ -234,22 +329,31 @@ _RELATIVE = re.compile(r"([+-]?)(\d{1,4})\s*([dwmy])")
 _NEAR = {"today": 0, "now": 0, "tomorrow": 1, "yesterday": -1}
 
 
+_PERIOD = re.compile(r"(this|last|next|previous)[\s_-]*(week|month|quarter|year)")
+_STEPS = {"this": 0, "last": -1, "previous": -1, "next": 1}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
 def _day_text(value: object) -> str:
     text = str(value).strip().lower()
     resolve_day(text, date(2000, 6, 15))
     return text
 
 
-def resolve_day(text: str, today: date) -> date:
+def resolve_day(text: str, today: date, *, last: bool = False) -> date:
     """Resolve `2026-11-01`, `today`, `+14d` or `-3m` (d, w, m, y) to a day. A month's end stays at the month's end.
+
+    A period such as `last_month` or `this quarter` is its first day, or its last one; weeks begin on Monday.
 
     Raises:
         ValueError: this is no day.
     """
     if text in _NEAR:
         return today + timedelta(days=_NEAR[text])
-    relative = _RELATIVE.fullmatch(text)
+    relative, period = _RELATIVE.fullmatch(text), _PERIOD.fullmatch(text)
     try:
+        if period is not None:
+            return _of_period(_STEPS[period[1]], period[2], today, last=last)
         if relative is None:
             return date.fromisoformat(re.split("[t ]", text)[0])
         sign, number, unit = relative.groups()
@@ -257,11 +361,23 @@ def resolve_day(text: str, today: date) -> date:
         if unit in "dw":
             return today + timedelta(days=count * (7 if unit == "w" else 1))
         months = today.year * 12 + today.month - 1 + count * (12 if unit == "y" else 1)
-        year, month = divmod(months, 12)
-        first, next_first = date(year, month + 1, 1), date(year + (month == 11), (month + 1) % 12 + 1, 1)
-        return first + timedelta(days=min(today.day, (next_first - first).days) - 1)
+        first = first_of_month(months)
+        return first + timedelta(days=min(today.day, (first_of_month(months + 1) - first).days) - 1)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:30]!r} is no day: write 2026-11-30, today, +14d or -3m") from None
+
+
+def first_of_month(number: int) -> date:
+    """Say the first day of a month, counted from January of the year 0."""
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def _of_period(steps: int, unit: str, today: date, *, last: bool) -> date:
+    if unit == "week":
+        return today + timedelta(days=7 * steps - today.weekday() + (6 if last else 0))
+    size = _MONTHS[unit]
+    number = ((today.year * 12 + today.month - 1) // size + steps) * size
+    return first_of_month(number + size) - timedelta(days=1) if last else first_of_month(number)
 
 
 Terms = Annotated[tuple[str, ...], BeforeValidator(_terms)]
@@ -275,24 +391,36 @@ class EnrollmentFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    user: Annotated[Terms, Field(description="Learners: id, e-mail or part of a name")] = ()
-    course: Annotated[Terms, Field(description="Courses: id, code or part of a title")] = ()
+    user: Annotated[Terms, Field(description="Id, e-mail or part of a name")] = ()
+    course: Annotated[Terms, Field(description="Id, code or part of a title")] = ()
     status: Annotated[
         tuple[EnrollmentStatus, ...], BeforeValidator(_statuses), Field(description="As the LMS has it")
     ] = ()
     state: Annotated[
-        tuple[State, ...], BeforeValidator(_states), Field(description="What people mean; several are joined by or")
+        tuple[State, ...],
+        BeforeValidator(_states),
+        Field(description="What people mean; not_enrolled needs course"),
     ] = ()
-    due_from: Annotated[str | None, _DAY, Field(description="First day: 2026-11-01, today, +14d, -3m")] = None
-    due_to: Annotated[str | None, _DAY, Field(description="Last day, included")] = None
+    due_from: Annotated[str | None, _DAY, Field(description="2026-11-01, today, +14d or -3m; inclusive")] = None
+    due_to: Annotated[str | None, _DAY] = None
+    completed_from: Annotated[str | None, _DAY] = None
+    completed_to: Annotated[str | None, _DAY] = None
+    enrolled_from: Annotated[str | None, _DAY] = None
+    enrolled_to: Annotated[str | None, _DAY] = None
+    inactive_since: Annotated[str | None, _DAY] = None
     progress_below: Annotated[
         float | None,
         BeforeValidator(_percent),
-        Field(description="Percent, of those not finished", json_schema_extra={"minimum": 0, "maximum": 100}),
+        Field(json_schema_extra={"minimum": 0, "maximum": 100}),
     ] = None
-    fresh: Annotated[
-        bool, BeforeValidator(_truth), Field(description='Read again from the LMS now ("she just finished")')
-    ] = False
+    is_mandatory: Annotated[bool | None, BeforeValidator(_truth)] = None
+    where: Annotated[
+        Where,
+        BeforeValidator(_where),
+        WithJsonSchema({"type": "object"}),
+        Field(description="Of the learners: {team: Sales, manager: Ann Lee, custom_fields.site: Oslo}"),
+    ] = ()
+    fresh: Annotated[bool, BeforeValidator(_truth), Field(description="Read again now")] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -321,15 +449,54 @@ class EnrollmentFilter(BaseModel):
             sentences = [_sentence(one["loc"], one["msg"]) for one in error.errors(include_url=False)]
             raise QueryError(" ".join(dict.fromkeys(sentences))) from None
 
+    @model_validator(mode="after")
+    def _not_enrolled_alone(self) -> Self:
+        if not self.asks_who_is_missing:
+            return self
+        if not self.course:
+            raise ValueError("state not_enrolled needs course, to say in which")
+        others = [*self.state[:1], *(name for name in _OF_ENROLLMENTS if getattr(self, name) not in (None, ()))]
+        if len(self.state) > 1 or len(others) > 1:
+            apart = [one for one in [*self.state, *others[1:]] if one is not State.NOT_ENROLLED]
+            raise ValueError(f"state not_enrolled is about people without an enrollment: leave out {', '.join(apart)}")
+        return self
+
     @property
     def judges_outcome(self) -> bool:
         """Whether it filters on how things went, which makes a completion rate meaningless."""
-        return bool(self.status or self.state) or self.progress_below is not None
+        outcome = {*self.state} - {State.NO_DUE_DATE}
+        return bool(self.status or outcome or self.inactive_since) or self.progress_below is not None
+
+    @property
+    def asks_who_is_missing(self) -> bool:
+        """Whether it is about people who have no enrollment."""
+        return State.NOT_ENROLLED in self.state
+
+    @property
+    def period_asked(self) -> bool:
+        """Whether it is about what was completed in some time."""
+        return self.completed_from is not None or self.completed_to is not None
+
+    @property
+    def needs_directory(self) -> bool:
+        """Whether the answer depends on what is known of everybody."""
+        return bool(self.where) or self.asks_who_is_missing
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """What learners are chosen or grouped by, folded."""
+        return frozenset(key.strip().casefold() for key, _ in self.where)
 
     @property
     def asks_for_failed(self) -> bool:
         """Whether the answer depends on telling failed from in progress."""
         return EnrollmentStatus.FAILED in self.status or State.FAILED in self.state
+
+
+_OF_ENROLLMENTS = tuple(
+    name for name in EnrollmentFilter.model_fields if name not in ("user", "course", "state", "where", "fresh")
+)
+"""The filters that only an enrollment can match."""
 
 
 class EnrollmentQuery(EnrollmentFilter):
@@ -340,7 +507,7 @@ class EnrollmentQuery(EnrollmentFilter):
         _COLUMN_LIST,
         Field(description="Columns instead of the default ones; also custom_fields.<name>"),
     ] = ()
-    exclude_fields: Annotated[tuple[str, ...], _COLUMN_LIST, Field(description="Columns to leave out")] = ()
+    exclude_fields: Annotated[tuple[str, ...], _COLUMN_LIST] = ()
     sort: Annotated[str | None, BeforeValidator(_sort), Field(description="A column; -column for descending")] = None
     limit: Annotated[int, BeforeValidator(_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
     cursor: Annotated[str | None, BeforeValidator(_cursor), Field(description="From the answer before; alone")] = None
@@ -352,23 +519,69 @@ class EnrollmentQuery(EnrollmentFilter):
             raise ValueError(f"cursor comes alone, it remembers the question: leave out {', '.join(others)}")
         return self
 
+    @model_validator(mode="after")
+    def _of_people_only(self) -> Self:
+        """Refuse columns of enrollments where there are none."""
+        if not self.asks_who_is_missing:
+            return self
+        wrong = [one for one in (*self.fields, (self.sort or "").lstrip("-")) if one and one not in PEOPLE_COLUMNS]
+        if wrong:
+            known = ", ".join(PEOPLE_COLUMNS)
+            raise ValueError(f"state not_enrolled has no {wrong[0]}, as there is no enrollment; it has {known}")
+        return self
+
 
 class ProgressQuery(EnrollmentFilter):
     """The arguments of `summarize_learner_progress`."""
 
     group_by: Annotated[
-        GroupBy | None, BeforeValidator(_group), Field(description="Without it: the overall picture")
-    ] = None
+        tuple[GroupBy | str, ...],
+        BeforeValidator(_groups),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+        Field(description=f"One or two of {', '.join(GroupBy)}, or a key of where"),
+    ] = ()
     sort: Annotated[
         str | None,
         BeforeValidator(_summary_sort),
         WithJsonSchema({"type": "string"}),
-        Field(description="A column of the summary, such as -overdue or name"),
+        Field(description="Such as -overdue or name"),
     ] = None
     limit: Annotated[int, BeforeValidator(_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
 
+    @model_validator(mode="after")
+    def _sorted_by_what_is_told(self) -> Self:
+        column = (self.sort or "").lstrip("-")
+        if column in ("learners", "learner_rate") and all(map(is_usual_group, self.group_by)):
+            raise ValueError("sort by learners takes group_by team, manager or a key of where")
+        if column == "finished_in_month" and GroupBy.MONTH not in self.group_by:
+            raise ValueError("sort by finished_in_month takes group_by month")
+        return self
+
+    @model_validator(mode="after")
+    def _missing_by_people(self) -> Self:
+        """Refuse groups and orders of enrollments where there are none."""
+        if not self.asks_who_is_missing:
+            return self
+        if wrong := [one for one in self.group_by if one in (GroupBy.STATUS, GroupBy.MONTH)]:
+            raise ValueError(f"state not_enrolled has no {wrong[0]}: group by course, learner, or a key of where")
+        if self.sort is not None and self.sort.lstrip("-") not in ("name", "enrollments"):
+            raise ValueError("state not_enrolled is sorted by name or not_enrolled")
+        return self
+
+    @property
+    def needs_directory(self) -> bool:
+        """Whether the answer depends on what is known of everybody."""
+        return super().needs_directory or not all(map(is_usual_group, self.group_by))
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """What learners are chosen or grouped by, folded."""
+        return super().dimensions | {one.casefold() for one in self.group_by}
+
 
 def _absent(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(_absent(item) for item in cast("Mapping[str, object]", value).values())
     if isinstance(value, list | tuple):
         return all(_absent(item) for item in cast("list[object]", value))
     return value is None or (isinstance(value, str) and not value.strip())
@@ -389,9 +602,7 @@ def input_schema(query: type[EnrollmentFilter]) -> _SchemaNode:
     definitions = cast("dict[str, _SchemaNode]", schema.pop("$defs", {}))
     properties = {name: _plain(node, definitions) for name, node in schema["properties"].items()}
     if "fields" in properties:
-        properties["fields"]["items"] = {
-            "anyOf": [{"enum": [*enrollment_columns()]}, {"type": "string", "pattern": rf"^{CUSTOM_FIELDS}\."}]
-        }
+        properties["fields"]["items"] = {"anyOf": [{"enum": [*enrollment_columns()]}, {"type": "string"}]}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

@@ -5,22 +5,27 @@ fewer calls. A scope that is fresh enough is not read again: 60 seconds for a le
 times what the last read took, an hour for the course list, a day for the people directory. A question that wants
 everything fresh takes what was read since it began.
 
-Scopes are read side by side and written one by one, so that what was read is kept when the time of a call is over: the
-answer then covers what is there and says so, and asking again goes on from there. The time is one for all that a call
-reads. A scope that several calls want at once is read by one of them; the others wait for it.
+Scopes are read side by side and written one by one. A question waits for its deadline at most, and for a moment only
+where all it touches is in the store, just old: the reading then goes on in the background, and the answer covers what
+is there and says so. The time is one for all that a call reads. A call that is cancelled ends what only it waits for.
 
-What was read before outlives a failure of the LMS, and is answered with its age; only a refused key ends it.
+A scope is read once for all who want it, in this process and in those that share the store: the others wait for it, and
+take what was written. What was read before outlives a failure of the LMS, and is answered with its age; only a refused
+key ends it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil, inf
 
 import anyio
 
+from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.errors import (
     AccessDenied,
     NotFound,
@@ -30,13 +35,15 @@ from mcp_truto_lms.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.query import GroupBy
-from mcp_truto_lms.settings import Clock
-from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source
+from mcp_truto_lms.settings import Clock, Settings
+from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory
+from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.write import COURSES, LEARNERS, Stamp
+from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
 COURSES_MAX_AGE_SECONDS = 3600
 LEARNERS_MAX_AGE_SECONDS = 24 * 3600
@@ -48,9 +55,17 @@ NAMELESS = (Route.COURSE, Route.LIST)
 """Ways that do not say enough of the people: they are joined with the directory."""
 FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
+PATIENCE_SECONDS = 3.0
+"""How long a question waits for what is in the store already, only old."""
+KNOWN_PEOPLE = 20_000
+"""How many people are kept ready while rosters are joined."""
 
 Progress = Callable[[int, int, str], Awaitable[None]]
 """Called with scopes read, scopes to read, and what is being done."""
+
+
+class StillBeingRead(Unavailable):
+    """A list that a question needs is being read for the first time, and takes longer than the question may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,7 @@ class Coverage:
         unit: what a scope is here, `courses` or `people`
         trouble: why something is missing or old, as one sentence
         partial: how many of those read the LMS itself gave only in part
+        seconds_left: how long the reading that goes on in the background will take, where it does
     """
 
     as_of: int
@@ -72,6 +88,12 @@ class Coverage:
     unit: str
     trouble: str | None = None
     partial: int = 0
+    seconds_left: int | None = None
+
+    @property
+    def again(self) -> str:
+        """Say when to ask again."""
+        return f"ask again in {self.seconds_left} s" if self.seconds_left else "ask again to go on"
 
     @property
     def complete(self) -> bool:
@@ -85,68 +107,106 @@ class Call:
 
     Args:
         fresh: whether everything is read again
+        asked_at: epoch seconds
         began_at, ends_at: in the event loop's seconds
         done: scopes, over all that is read one after the other
         failure: what the LMS failed with first
-        late: whether the time was over before everything was read
+        seconds_left: how long what goes on in the background will take, once the time was over
     """
 
     fresh: bool
+    asked_at: int
     began_at: float
     ends_at: float
     on_progress: Progress | None = None
     done: int = 0
     failure: SourceError | None = None
-    late: bool = False
+    seconds_left: int | None = None
 
-
-@dataclass(slots=True)
-class _Flight:
-    """The reading of one scope: one call at a time, and when the last one that ended well began."""
-
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    began_at: float = float("-inf")
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody waits for the answer, so that it may take as long as it takes."""
+        return self.ends_at == inf
 
 
 class Refresher:
-    """Brings the scopes of one account into the store."""
+    """Brings the scopes of one account into the store.
+
+    Args:
+        account: the key of its rows
+        source: where it is read from
+        database: where it is kept
+        background: where reading goes on when its call is over
+        clock: the wall clock
+        settings: deadline, call budget and ages
+    """
 
     def __init__(
-        self, account: str, source: Source, database: Database, *, clock: Clock, deadline_seconds: float
+        self,
+        account: str,
+        source: Source,
+        database: Database,
+        *,
+        background: Background,
+        clock: Clock,
+        settings: Settings,
     ) -> None:
         self._account = account
         self._source = source
         self._database = database
+        self._background = background
         self._clock = clock
-        self._deadline_seconds = deadline_seconds
-        self._flights: dict[str, _Flight] = {}
+        self._settings = settings
+        self._flights = Flights(account, database, background)
+        self._portal: Portal | None = None
 
     def now(self) -> int:
         """Tell the time of the answer in epoch seconds."""
         return int(self._clock().timestamp())
 
-    def begin(self, *, fresh: bool = False, on_progress: Progress | None = None) -> Call:
-        """Begin the time of a call."""
+    def begin(self, *, fresh: bool = False, on_progress: Progress | None = None, unattended: bool = False) -> Call:
+        """Begin the time of a call; one that is unattended has all the time, and all calls, that it takes."""
         began_at = anyio.current_time()
-        return Call(fresh, began_at, began_at + self._deadline_seconds, on_progress)
+        ends_at = inf if unattended else began_at + self._settings.deadline_seconds
+        return Call(fresh, self.now(), began_at, ends_at, on_progress)
 
     async def portal(self, call: Call) -> Portal:
-        """Read what the LMS says of itself; one that says nothing is answered in UTC."""
-        with self._in_time(call):
-            try:
-                return await self._source.portal()
-            except (NotFound, UnexpectedAnswer):
-                return Portal()
+        """Tell what the LMS says of itself; one that says nothing is answered in UTC."""
+        kept = await self._database.run(lambda c: portals.load(c, self._account))
+        if kept is not None and self.now() - kept[1] < LEARNERS_MAX_AGE_SECONDS:
+            return kept[0]
+        try:
+            with self._in_time(call):
+                return await self._introduce()
+        except AccessDenied:
+            raise
+        except SourceError as error:
+            if kept is None:
+                raise
+            call.failure = call.failure or error
+            return kept[0]
 
-    async def catalogue(self, call: Call) -> None:
-        """Bring the course list into the store, unless it is younger than an hour."""
-        await self._list(call, COURSES, COURSES_MAX_AGE_SECONDS, self._read_courses)
+    async def _introduce(self) -> Portal:
+        """Have the source ask what the LMS says of itself: it reads dates by that."""
+        try:
+            found = await self._source.portal()
+        except (NotFound, UnexpectedAnswer):
+            found = Portal()
+        if found != self._portal:
+            now = self.now()
+            await self._database.run(lambda c: portals.save(c, self._account, found, now=now), write=True)
+            self._portal = found
+        return found
+
+    async def catalogue(self, call: Call, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> None:
+        """Bring the course list into the store, unless it is younger than an hour, or than is asked for."""
+        await self._list(call, COURSES, max_age, self._read_courses)
 
     async def _read_courses(self) -> None:
         started = anyio.current_time()
         found = await self._source.courses()
         stamp = self._stamp(started)
-        await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp))
+        await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp), write=True)
 
     async def directory(self, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> None:
         """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
@@ -155,9 +215,23 @@ class Refresher:
             started = anyio.current_time()
             found = await self._source.learners()
             stamp = self._stamp(started)
-            await self._database.run(lambda c: write.replace_learners(c, self._account, found, stamp))
+            await self._database.run(lambda c: write.replace_learners(c, self._account, found, stamp), write=True)
 
         await self._list(call, LEARNERS, max_age, fetch)
+
+    async def teams(self, call: Call) -> None:
+        """Bring people's teams into the store, unless they are younger than a day, where the LMS has such a thing."""
+        source = self._source
+        if not isinstance(source, TeamDirectory):
+            return
+
+        async def fetch() -> None:
+            started = anyio.current_time()
+            found = await source.teams()
+            stamp = self._stamp(started)
+            await self._database.run(lambda c: write.replace_teams(c, self._account, found, stamp), write=True)
+
+        await self._list(call, TEAMS, LEARNERS_MAX_AGE_SECONDS, fetch)
 
     async def knows_directory(self) -> bool:
         """Tell whether the people directory is there and young enough."""
@@ -173,7 +247,7 @@ class Refresher:
         with self._in_time(call):
             found = await self._source.find_learner(email=term)
         if found is not None:
-            await self._database.run(lambda c: write.put_learners(c, self._account, [found]))
+            await self._database.run(lambda c: write.put_learners(c, self._account, [found]), write=True)
 
     async def enrollments(
         self, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
@@ -185,9 +259,13 @@ class Refresher:
         """
         tried: list[Route] = []
         while True:
-            way, max_age = await self._cheapest(call, user_ids, course_ids)
+            way: list[Scope] = []
             try:
+                way, max_age = await self._cheapest(call, user_ids, course_ids)
                 coverage = await self.read(call, way, max_age=max_age)
+            except StillBeingRead:  # who there is; what they do is not begun
+                courses = course_ids or await self._ids(GroupBy.COURSE)
+                return await self._coverage(call, way or [Scope(course_id=one) for one in courses], alone=False)
             except RouteClosed:
                 if way[0].route in tried:
                     raise
@@ -202,7 +280,8 @@ class Refresher:
     ) -> tuple[list[Scope], float]:
         """Choose the way that takes the fewest calls now, and how old what it reads may be.
 
-        A way by pairs of everybody is thousands of calls, so it is only looked at where the provider has no other.
+        Everybody's transcripts are only looked at where they are fewer than the courses, or where there are no rosters;
+        everybody's pairs are thousands of calls, so only where there is nothing else.
         """
         rosters = self._source.cost(Route.COURSE) is not None
         by_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not rosters))
@@ -210,16 +289,18 @@ class Refresher:
             await self.directory(call)
         courses = course_ids or await self._ids(GroupBy.COURSE)
         if not courses:
-            return [], float(COURSE_MAX_AGE_SECONDS)
+            return [], float(self._settings.max_age_seconds)
         ways = [[Scope(course_id=one) for one in courses], [Scope()]]
         if user_ids is not None:
             ways.insert(0, [Scope(user_id=one) for one in user_ids])
         if by_everybody:
-            ways.append([Scope(user_id=one) for one in await self._ids(GroupBy.LEARNER)])
+            everybody = await self._ids(GroupBy.LEARNER)
+            if len(everybody) < len(courses) or not rosters:
+                ways.append([Scope(user_id=one) for one in everybody])
         if user_ids is not None and course_ids is not None:
             ways.append([Scope(user, course) for user in user_ids for course in course_ids])
-        states = await self._states()
-        max_age = float(LEARNER_MAX_AGE_SECONDS) if user_ids is not None else _max_age(ways, states)
+        states = await self._states_of([scope for way in ways for scope in way])
+        max_age = float(LEARNER_MAX_AGE_SECONDS) if user_ids is not None else self._max_age(ways, states)
         directory_calls = 0 if await self.knows_directory() else 1
         costs = [self._cost(way, self._stale(call, way, states, max_age), directory_calls) for way in ways]
         best = min((cost for cost in costs if cost is not None), default=None)
@@ -260,59 +341,74 @@ class Refresher:
             AccessDenied: the key was refused.
             RouteClosed: the provider does not allow this way.
         """
-        stale = self._stale(call, scopes, await self._states(), max_age, alone=alone)
-        pending = deque(stale[:most])
-        before, done = call.done, len(scopes) - len(stale)
-        if pending and pending[0].route in NAMELESS:
-            await self.directory(call)
-        people, courses = await self._database.run(lambda c: self._names(c, pending))
-        started = anyio.current_time()
-        in_a_row = 0
-        final: SourceError | None = None
+        states = await self._states_of(scopes)
+        stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
+        if stale:
+            if stale[0].route in NAMELESS:
+                await self.directory(call)
+            people, courses = await self._database.run(lambda c: self._names(c, stale))
+            reading = _Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
+            started = anyio.current_time()
 
-        async def work() -> None:
-            nonlocal done, in_a_row, final
-            while pending:
-                scope = pending.popleft()
-                try:
-                    await self._ensure(
-                        call,
-                        scope.key,
-                        max_age,
-                        lambda scope=scope: self._fetch(scope, courses, people, started),
-                        alone=alone,
-                    )
-                except (AccessDenied, RouteClosed) as error:
-                    final = error
-                    pending.clear()
-                except SourceError as error:
-                    call.failure = call.failure or error
-                    in_a_row += isinstance(error, Unavailable)
-                    if isinstance(error, RateLimited) or in_a_row >= READERS:
-                        pending.clear()
-                else:
-                    done, in_a_row = done + 1, 0
-                    if call.on_progress is not None:
-                        what = f"{done} of {len(scopes)} {_unit(scopes)} read"
-                        await call.on_progress(before + done, before + len(scopes), what)
+            async def fetch(scope: Scope) -> None:
+                await self._ensure(
+                    call, scope.key, max_age, lambda: self._fetch(scope, courses, people, started), alone=alone
+                )
 
-        with anyio.CancelScope(deadline=call.ends_at) as time:
-            async with anyio.create_task_group() as group:
-                for _ in range(min(READERS, len(pending))):
-                    group.start_soon(work)
-        if final is not None:
-            raise final
-        call.done = before + done
-        call.late = call.late or time.cancelled_caught
+            old = all(_newest(states, one.key, alone=alone) is not None for one in scopes)
+            ended = await self._in_background(call, lambda work: self._read_all(reading, work, fetch), old=old)
+            if ended:
+                call.done = reading.before + reading.done
+            else:
+                call.on_progress = None
+                call.seconds_left = max(call.seconds_left or 0, reading.seconds_left(anyio.current_time() - started))
         return await self._coverage(call, scopes, alone=alone)
 
+    async def _in_background(self, call: Call, work: Callable[[Work], Awaitable[None]], *, old: bool) -> bool:
+        """Run work until it is done or the call's time for it is over; answer which."""
+        ends_at = call.ends_at
+        if old and not call.fresh and not call.unattended:
+            ends_at = min(ends_at, anyio.current_time() + PATIENCE_SECONDS)
+        return await self._background.run(work, ends_at=ends_at)
+
+    async def _read_all(self, reading: _Batch, work: Work, fetch: Callable[[Scope], Awaitable[None]]) -> None:
+        """Read the scopes of a batch, a few at once."""
+        call = reading.call
+
+        async def reader() -> None:
+            while reading.pending:
+                scope = reading.pending.popleft()
+                try:
+                    await fetch(scope)
+                except (AccessDenied, RouteClosed) as error:
+                    reading.final = error
+                    reading.pending.clear()
+                except SourceError as error:
+                    call.failure = call.failure or error
+                    reading.failed_in_a_row += isinstance(error, Unavailable)
+                    if isinstance(error, RateLimited) or reading.failed_in_a_row >= READERS:
+                        reading.pending.clear()
+                else:
+                    reading.done, reading.failed_in_a_row = reading.done + 1, 0
+                    over_budget = work.tally.calls >= self._settings.call_budget
+                    if reading.pending and over_budget and not call.unattended:
+                        work.let_go()
+                    if call.on_progress is not None:
+                        await reading.report(call.on_progress)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(READERS, len(reading.pending))):
+                group.start_soon(reader)
+        if reading.final is not None:
+            raise reading.final
+
     async def _coverage(self, call: Call, scopes: Sequence[Scope], *, alone: bool) -> Coverage:
-        states = await self._states()
+        states = await self._states_of(scopes)
         known = [_newest(states, one.key, alone=alone) for one in scopes]
         found = [one for one in known if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
-        if call.late:
-            trouble = f"the LMS needed more than {self._deadline_seconds:g} s; ask again to go on"
+        if call.seconds_left is not None and len(found) == len(scopes):
+            trouble = f"the LMS is being read again; ask again in {call.seconds_left} s"
         return Coverage(
             as_of=min((one.fetched_at for one in found), default=self.now()),
             read=len(found),
@@ -320,11 +416,13 @@ class Refresher:
             partial=sum(not one.complete for one in found),
             unit=_unit(scopes),
             trouble=trouble,
+            seconds_left=call.seconds_left,
         )
 
     async def _fetch(
         self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], started: float
     ) -> None:
+        await self._introduce()
         try:
             reading = await self._source.enrollments(scope, courses=courses, learners=people)
         except NotFound:
@@ -332,31 +430,33 @@ class Refresher:
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             reading = Reading(())
         stamp = self._stamp(started)
-        await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp))
+        await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp), write=True)
 
     async def _still_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether a course that was not found is in the course list, read anew once for all that are not found."""
-        flight = self._flights.setdefault(COURSES, _Flight())
-        async with flight.lock:
-            if flight.began_at < since:
-                began_at = anyio.current_time()
-                await self._read_courses()
-                flight.began_at = began_at
+        call = self.begin(fresh=True)
+        call.began_at = since
+        await self._ensure(call, COURSES, 0, self._read_courses)
         return course_id in await self._database.run(lambda c: read.course_records(c, self._account))
 
     async def _list(self, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]) -> None:
-        """Bring a whole list into the store; where that fails, an older one will do."""
-        if not self._is_stale(call, key, await self._states(key), max_age):
+        """Bring a whole list into the store; where that fails or takes long, an older one will do."""
+        states = await self._states(key)
+        if not self._is_stale(call, key, states, max_age):
             return
         try:
-            with self._in_time(call):
-                await self._ensure(call, key, max_age, fetch)
+            ended = await self._in_background(call, lambda _: self._ensure(call, key, max_age, fetch), old=bool(states))
         except AccessDenied:
             raise
         except SourceError as error:
-            if not await self._states(key):
+            if not states:
                 raise
             call.failure = call.failure or error
+        else:
+            if not ended:
+                call.seconds_left = call.seconds_left or ceil(self._settings.deadline_seconds)
+                if not states:
+                    raise StillBeingRead(f"The list of {key} is still being read. Ask again in {call.seconds_left} s.")
 
     async def _ensure(
         self,
@@ -367,13 +467,10 @@ class Refresher:
         *,
         alone: bool = False,
     ) -> None:
-        """Fetch a scope unless it is fresh enough, or becomes so while another call fetches it."""
-        flight = self._flights.setdefault(key, _Flight())
-        async with flight.lock:
-            if self._is_stale(call, key, await self._states(*_around(key)), max_age, alone=alone):
-                began_at = anyio.current_time()
-                await fetch()
-                flight.began_at = began_at
+        async def is_stale() -> bool:
+            return self._is_stale(call, key, await self._states(*_around(key)), max_age, alone=alone)
+
+        await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
 
     @contextmanager
     def _in_time(self, call: Call) -> Generator[None]:
@@ -381,15 +478,16 @@ class Refresher:
             with anyio.fail_after(call.ends_at - anyio.current_time()):
                 yield
         except TimeoutError:
-            raise Unavailable(f"The LMS needed more than {self._deadline_seconds:g} s. Ask again.") from None
+            raise Unavailable(f"The LMS needed more than {self._settings.deadline_seconds:g} s. Ask again.") from None
 
     def _is_stale(
         self, call: Call, key: str, states: Mapping[str, read.ScopeState], max_age: float, *, alone: bool = False
     ) -> bool:
-        if call.fresh:
-            keys = _around(key, alone=alone)
-            return all(self._flights[one].began_at < call.began_at for one in keys if one in self._flights)
         state = _newest(states, key, alone=alone)
+        if call.fresh:
+            if any(self._flights.began_at(one) >= call.began_at for one in _around(key, alone=alone)):
+                return False
+            return state is None or state.fetched_at - state.took_seconds <= call.asked_at
         return state is None or not state.complete or self.now() - state.fetched_at >= max_age
 
     def _stale(
@@ -406,34 +504,92 @@ class Refresher:
     def _stamp(self, started: float) -> Stamp:
         return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
 
+    async def _states_of(self, scopes: Sequence[Scope]) -> dict[str, read.ScopeState]:
+        """Read what is known of some scopes: by their keys where they are few, else of every scope."""
+        keys = {Scope().key, *(one.key for one in scopes)} if len(scopes) < FEW else ()
+        return await self._states(*keys)
+
     async def _states(self, *keys: str) -> dict[str, read.ScopeState]:
         return await self._database.run(lambda c: read.scope_states(c, self._account, keys or None))
 
     async def _ids(self, by: GroupBy) -> list[str]:
         return await self._database.run(lambda c: read.ids(c, self._account, by))
 
-    def _names(self, connection: read.Connection, scopes: Sequence[Scope]) -> tuple[dict[str, User], dict[str, Course]]:
+    def _names(
+        self, connection: read.Connection, scopes: Sequence[Scope]
+    ) -> tuple[Mapping[str, User], dict[str, Course]]:
         """Load what the scopes' courses and people are called; of people, only those that are read one by one."""
-        if not scopes:
-            return {}, {}
         ids = {one.user_id for one in scopes if one.user_id is not None}
         people = read.learner_records(connection, self._account, ids if 0 < len(ids) <= FEW else None)
         courses = read.course_records(connection, self._account)
-        return (
-            {key: User.model_validate_json(record) for key, record in people.items()},
-            {key: Course.model_validate_json(record) for key, record in courses.items()},
-        )
+        return _People(people), {key: Course.model_validate_json(record) for key, record in courses.items()}
+
+    def _max_age(self, ways: Sequence[Sequence[Scope]], states: Mapping[str, read.ScopeState]) -> float:
+        """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long."""
+        longest = max((states[one.key].took_seconds for way in ways for one in way if one.key in states), default=0.0)
+        return max(self._settings.max_age_seconds, TAKES_TIMES * longest)
 
 
-def _max_age(ways: Sequence[Sequence[Scope]], states: Mapping[str, read.ScopeState]) -> float:
-    """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long."""
-    longest = max((states[one.key].took_seconds for way in ways for one in way if one.key in states), default=0.0)
-    return max(COURSE_MAX_AGE_SECONDS, TAKES_TIMES * longest)
+@dataclass(slots=True)
+class _Batch:
+    """The scopes that a call reads side by side.
+
+    Args:
+        before: scopes of the call that were read before these
+        whole: how many scopes the answer rests on
+        done: how many of them are in the store
+    """
+
+    call: Call
+    before: int
+    whole: int
+    done: int
+    pending: deque[Scope]
+    failed_in_a_row: int = 0
+    final: SourceError | None = None
+    at_first: int = field(init=False)
+    unit: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.at_first = self.done
+        self.unit = _unit(self.pending)
+
+    async def report(self, on_progress: Progress) -> None:
+        """Tell how far it is."""
+        what = f"{self.done} of {self.whole} {self.unit} read"
+        await on_progress(self.before + self.done, self.before + self.whole, what)
+
+    def seconds_left(self, spent_seconds: float) -> int:
+        """Estimate how long the rest takes, by what was read so far."""
+        read_now, left = self.done - self.at_first, self.whole - self.done
+        return ceil(spent_seconds / max(1, read_now) * left)
+
+
+class _People(Mapping[str, User]):
+    """People by id, made from their records as they are asked for."""
+
+    def __init__(self, records: Mapping[str, str]) -> None:
+        self._records = records
+
+        @lru_cache(KNOWN_PEOPLE)
+        def made(key: str) -> User:
+            return User.model_validate_json(records[key])
+
+        self._made = made
+
+    def __getitem__(self, key: str) -> User:
+        return self._made(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
 
 
 def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:
     """Name the scopes that a scope is read with: itself, and everything."""
-    return (key,) if alone or key in (COURSES, LEARNERS) else (key, Scope().key)
+    return (key,) if alone or key in (COURSES, LEARNERS, TEAMS) else (key, Scope().key)
 
 
 def _newest(states: Mapping[str, read.ScopeState], key: str, *, alone: bool = False) -> read.ScopeState | None:
@@ -442,7 +598,7 @@ def _newest(states: Mapping[str, read.ScopeState], key: str, *, alone: bool = Fa
     return max(found, key=lambda one: one.fetched_at, default=None)
 
 
-def _unit(scopes: Sequence[Scope]) -> str:
+def _unit(scopes: Iterable[Scope]) -> str:
     routes = {one.route for one in scopes}
     words = {Route.COURSE: "courses", Route.LEARNER: "people", Route.LIST: "lists"}
     return words.get(next(iter(routes), Route.COURSE), "pairs")

@@ -2,49 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer
+from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.dimensions import resolve_groups, resolve_mandatory, resolve_where
+from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
 from mcp_truto_lms.progress import State
-from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
+from mcp_truto_lms.query import (
+    SIGNALS,
+    EnrollmentFilter,
+    EnrollmentQuery,
+    Format,
+    GroupBy,
+    ProgressQuery,
+    is_usual_group,
+)
 from mcp_truto_lms.refresh import Coverage
+from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.sources.protocol import Portal
-from mcp_truto_lms.store import read
-from mcp_truto_lms.store.write import data_version
+from mcp_truto_lms.store import counts, missing, read
+from mcp_truto_lms.store.counts import LeftOut
+from mcp_truto_lms.store.groups import TIME, Group, Key, groups
+from mcp_truto_lms.store.version import data_version
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
+FILTER_COLUMNS = {
+    "completed_from": "completed_at",
+    "completed_to": "completed_at",
+    "enrolled_from": "enrolled_at",
+    "enrolled_to": "enrolled_at",
+    "inactive_since": "last_activity_at",
+}
+"""What is shown besides where it is filtered by; other filters are on what is shown anyway, or is the same."""
 OVERVIEW_ROWS = 8
+FILLED_MONTHS = 12
+"""Up to so many months without anything are shown between others."""
+_NEEDED = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
+"""Filters that mean nothing where the LMS does not report a column."""
 
 
-def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
-    """Read a page of the match."""
-    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
-    columns = columns_of(query)
-    shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
-    return ListAnswer(
-        ground=ground,
-        columns=shown,
-        rows=tuple(read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)),
-        offset=offset,
-        spreads=read.spreads(connection, selection, [one.path for one in shown]),
-        unreported=tuple(one.header for one in columns if one not in shown),
-        data_version=data_version(connection, ground.question.account),
+def settle(connection: Connection, question: Question, portal: Portal, settings: Settings) -> Question:
+    """Resolve what only the store can tell: dimensions of the learners, and the courses that settings call mandatory.
+
+    Raises:
+        QueryError: nobody has such a dimension, or the LMS does not report what is filtered by.
+    """
+    query, account = question.query, question.account
+    named = settings.mandatory_courses if query.is_mandatory is not None else ()
+    for name, path in _NEEDED.items():
+        told = named or (path not in portal.unreported and read.is_reported(connection, account, path))
+        if getattr(query, name) is not None and not told:
+            raise QueryError(_not_reported(name))
+    return replace(
+        question,
+        where=resolve_where(connection, account, query.where),
+        groups=resolve_groups(connection, account, query.group_by) if isinstance(query, ProgressQuery) else (),
+        mandatory=resolve_mandatory(connection, account, named),
+        thresholds=settings.at_risk,
     )
+
+
+def _not_reported(name: str) -> str:
+    if name == "is_mandatory":
+        hint = f"name the mandatory courses in {PREFIX}MANDATORY_COURSES, or leave it out"
+    else:
+        hint = "ask by state not_started or by progress_below instead"
+    return f"{name}: not reported by this LMS; {hint}."
 
 
 def ground(connection: Connection, question: Question, coverage: Coverage, *, sample: bool) -> Ground:
     """Count the whole match, and who is left out of it."""
     selection = question.selection()
-    return Ground(
-        question=question,
-        counts=read.totals(connection, selection),
-        left_out=read.left_out(connection, selection),
-        coverage=coverage,
-        sample=sample,
+    if question.query.asks_who_is_missing:
+        totals = missing.totals(connection, selection)
+        return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample)
+    found = counts.survey(connection, selection)
+    return Ground(question, found.totals, found.by_status, found.left_out, coverage, sample)
+
+
+def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
+    """Read a page of the match."""
+    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
+    columns = columns_of(query, several=len(ground.question.course_ids or ()) > 1)
+    shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
+    paths = [one.path for one in shown]
+    spreads: dict[str, read.Spread] = {}
+    if query.asks_who_is_missing:
+        rows = missing.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)
+    else:
+        signals = SIGNALS in paths
+        rows = read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset, signals=signals)
+        if query.format is Format.TABLE:
+            spreads = read.spreads(connection, selection, paths)
+    return ListAnswer(
+        ground=ground,
+        columns=shown,
+        rows=tuple(rows),
+        offset=offset,
+        spreads=spreads,
+        unreported=tuple(one.header for one in columns if one not in shown),
+        namesakes={
+            path: read.namesakes(connection, selection.account, by, {row[key] for row in rows if row[key]})
+            for path, key, by in (
+                ("user.name", "user.id", GroupBy.LEARNER),
+                ("course.title", "course.id", GroupBy.COURSE),
+            )
+            if path in paths
+        },
+        data_version=data_version(connection, selection.account),
     )
 
 
@@ -52,33 +122,106 @@ def summary(connection: Connection, base: Ground, portal: Portal) -> SummaryAnsw
     """Count the match by groups, or as the overall picture."""
     question, coverage = base.question, base.coverage
     query, selection = cast("ProgressQuery", question.query), question.selection()
-    details = None
-    if query.group_by is None and (only := _only_one(question)):
-        listed = {**_filters(query), "limit": query.limit}
-        if only is GroupBy.COURSE:
-            late = (State.OVERDUE,) if not query.judges_outcome else query.state
-            listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
-        narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
-        details = page(connection, ground(connection, narrowed, coverage, sample=base.sample), portal)
+    if query.asks_who_is_missing:
+        by = question.groups or (GroupBy.COURSE,)
+        sort = query.sort or "-enrollments"
+        found, number = missing.groups(connection, selection, by, sort=sort, limit=query.limit)
+        return SummaryAnswer(base, (_table(connection, selection.account, by, found, number, sort),))
+    details = _details(connection, base, portal) if not question.groups else None
+    in_period = query.period_asked and not query.judges_outcome
+    grouped = replace(selection, in_period=in_period)
     tables: list[GroupTable] = []
-    for by in [] if details is not None else _groupings(question, query):
-        sort = query.sort or ("-enrollments" if by is GroupBy.STATUS else "-overdue")
-        limit = query.limit if query.group_by else min(query.limit, OVERVIEW_ROWS)
-        found, number = read.groups(connection, selection, by, sort=sort, limit=limit)
-        tables.append(GroupTable(by, tuple(found), number, sort))
-    course = next(iter(question.course_ids or ()), None)
+    for by in [] if details is not None else _groupings(question):
+        sort = query.sort or _usual_sort(by, query)
+        limit = query.limit if question.groups else min(query.limit, OVERVIEW_ROWS)
+        found, number = groups(connection, grouped, by, sort=sort, limit=limit, zone=question.zone)
+        if by == (GroupBy.MONTH,) and sort == TIME:
+            gaps = _gaps(found)
+            found, number = sorted([*found, *gaps], key=lambda one: one.keys[0].id or "~"), number + len(gaps)
+        tables.append(_table(connection, selection.account, by, found, number, sort))
+    overall = not (question.groups or question.users or question.courses or in_period)
     alone = _only_one(question) is GroupBy.COURSE and coverage.complete
+    by_course = any(GroupBy.COURSE in one.by for one in tables) and not _narrowed(query)
     return SummaryAnswer(
         ground=base,
         tables=tuple(tables),
-        by_status=read.by_status(connection, selection),
+        trouble=_trouble(connection, question, min(query.limit, OVERVIEW_ROWS)) if overall else None,
+        period=counts.survey(connection, grouped).totals if in_period else None,
         details=details,
-        not_enrolled=read.not_enrolled(connection, question.account, course) if alone and course else None,
+        not_enrolled=missing.totals(connection, selection).learners if alone else None,
+        empty_courses=tuple(read.empty_courses(connection, selection)) if by_course and coverage.complete else (),
     )
+
+
+def _details(connection: Connection, base: Ground, portal: Portal) -> ListAnswer | None:
+    """Read one learner's courses, or who is late in the one course asked for."""
+    question, query = base.question, cast("ProgressQuery", base.question.query)
+    if (only := _only_one(question)) is None:
+        return None
+    listed = {**_filters(query), "limit": query.limit}
+    if only is GroupBy.COURSE:
+        late = (State.OVERDUE,) if not query.judges_outcome else query.state
+        listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
+    narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
+    return page(connection, ground(connection, narrowed, base.coverage, sample=base.sample), portal)
+
+
+def _table(
+    connection: Connection, account: str, by: Sequence[str], found: Sequence[Group], number: int, sort: str
+) -> GroupTable:
+    def namesakes(index: int, one: str) -> frozenset[str]:
+        if one not in (GroupBy.COURSE, GroupBy.LEARNER):
+            return frozenset()
+        return read.namesakes(connection, account, GroupBy(one), {line.keys[index].id for line in found})
+
+    return GroupTable(
+        tuple(by),
+        tuple(found),
+        number,
+        sort,
+        tuple(namesakes(index, one) for index, one in enumerate(by)),
+        tuple(one for one in by if not is_usual_group(one) and read.has_several(connection, account, one)),
+    )
+
+
+def _trouble(connection: Connection, question: Question, limit: int) -> TroubleTable:
+    lines, number = read.most_at_risk(connection, question.selection(), limit=limit)
+    ids = {one.id for one in lines}
+    return TroubleTable(tuple(lines), number, read.namesakes(connection, question.account, GroupBy.LEARNER, ids))
+
+
+def _usual_sort(by: Sequence[str], query: ProgressQuery) -> str:
+    """Choose the order: months by time, else where most is to be done."""
+    if GroupBy.MONTH in by:
+        return TIME if by[0] == GroupBy.MONTH else "name"
+    late = not query.judges_outcome and not query.period_asked
+    return "-overdue" if late and by != (GroupBy.STATUS,) else "-enrollments"
+
+
+def _gaps(found: Sequence[Group]) -> list[Group]:
+    """Make the months between those that were found, as long as they are few."""
+    numbers = [_month_number(one.keys[0].id) for one in found if one.keys[0].id]
+    between = [one for one in range(min(numbers), max(numbers)) if one not in numbers] if numbers else []
+    named = [f"{one // 12:04d}-{one % 12 + 1:02d}" for one in between if len(between) <= FILLED_MONTHS]
+    return [Group((Key(name, name),), counts.Counts()) for name in named]
+
+
+def _month_number(name: str) -> int:
+    year, month = name.split("-")
+    return int(year) * 12 + int(month) - 1
 
 
 def _filters(query: EnrollmentFilter) -> dict[str, object]:
     return {name: getattr(query, name) for name in EnrollmentFilter.model_fields}
+
+
+def _narrowed(query: EnrollmentFilter) -> bool:
+    """Tell whether a course without a line may only lack what was asked for."""
+    return any(
+        getattr(query, name) != field.default
+        for name, field in EnrollmentFilter.model_fields.items()
+        if name not in ("course", "fresh")
+    )
 
 
 def _only_one(question: Question) -> GroupBy | None:
@@ -88,23 +231,26 @@ def _only_one(question: Question) -> GroupBy | None:
     return GroupBy.COURSE if question.users is None and len(question.course_ids or ()) == 1 else None
 
 
-def _groupings(question: Question, query: ProgressQuery) -> list[GroupBy]:
-    """Choose what to count by: what was asked for, else what a name left open, else the overall picture."""
-    if query.group_by is not None:
-        return [query.group_by]
-    if question.users is not None:
-        return [GroupBy.LEARNER]
-    return [GroupBy.COURSE] if question.courses is not None else [GroupBy.COURSE, GroupBy.LEARNER]
+def _groupings(question: Question) -> list[tuple[str, ...]]:
+    """Choose what to count by: what was asked for, else what a name left open, else the courses."""
+    if question.groups:
+        return [question.groups]
+    return [(GroupBy.LEARNER if question.users is not None else GroupBy.COURSE,)]
 
 
-def columns_of(query: EnrollmentQuery) -> list[Column]:
-    """Choose the columns: those asked for, else the usual ones and what is sorted by."""
+def columns_of(query: EnrollmentQuery, *, several: bool = True) -> list[Column]:
+    """Choose the columns: those asked for, else the usual ones and what is filtered and sorted by."""
     known = enrollment_columns()
     paths = list(query.fields or DEFAULT_COLUMNS)
-    if query.sort and query.sort.lstrip("-") not in paths:
+    if query.asks_who_is_missing:
+        paths = list(query.fields or DEFAULT_COLUMNS[: 2 if several else 1])
+    elif not query.fields:
+        paths += [path for name, path in FILTER_COLUMNS.items() if getattr(query, name) is not None]
+        paths += [SIGNALS] if State.AT_RISK in query.state else []
+    if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [
         known[path] if path in known else Column(path, path.removeprefix(f"{CUSTOM_FIELDS}."), "text")
-        for path in paths
+        for path in dict.fromkeys(paths)
         if path not in query.exclude_fields
     ]

@@ -1,4 +1,4 @@
-"""The MCP server: two tools and how to use them, over whichever transport."""
+"""The MCP server: two tools, how to use them, prompts and resources, over whichever transport."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mcp_types import INVALID_PARAMS
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.guide import add_guide
 from mcp_truto_lms.tools import make_tools
 
 INSTRUCTIONS = (
@@ -32,7 +33,7 @@ def create_server(connection: Connection) -> MCPServer[object]:
             raise MCPError(INVALID_PARAMS, f"Unknown tool {str(name)[:60]!r}: there are {' and '.join(known)}.")
         return await call_next(ctx)
 
-    return MCPServer(
+    server: MCPServer[object] = MCPServer(
         "mcp-truto-lms",
         title="LMS course enrollments",
         version=__version__,
@@ -42,3 +43,5 @@ def create_server(connection: Connection) -> MCPServer[object]:
         subscriptions=False,
         middleware=[refuse_unknown_tool],
     )
+    add_guide(server, connection)
+    return server

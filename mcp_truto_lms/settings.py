@@ -10,21 +10,40 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Literal, cast, get_args
 
 from mcp_truto_lms.errors import ConfigurationError
+from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
 
 SourceName = Literal["truto", "talentlms", "sample"]
 PREFIX = "MCP_TRUTO_LMS_"
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 45.0
+MAX_AGE_SECONDS = 900.0
 CALL_BUDGET = 300
 TOKEN_BUDGET = 6_000
 MAX_TOKEN_BUDGET = 20_000
 MIN_SECRET_CHARACTERS = 16
 
+DEFAULT_ACCOUNT = "default"
+
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountName:
+    """An account that questions can be about.
+
+    Args:
+        name: what people call it
+        id: of the integrated account in Truto; empty where the LMS is read directly
+        key: of its rows in the store; another LMS under the same name is another account
+    """
+
+    name: str
+    id: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +53,40 @@ class Settings:
     Args:
         source: where enrollments come from
         truto_api_token: never printed
-        truto_account_id: the integrated account in Truto
+        truto_accounts: the integrated accounts in Truto, by name
         truto_base_url: Truto's address; empty is its own
         talentlms_base_url: the API's address, such as `https://acme.talentlms.com/api/v1`
         talentlms_api_key: never printed
         zone: the zone of days in questions and answers; None is the portal's, else UTC
         today: a fixed day for tests and demos; the clock then stands at noon UTC
-        deadline_seconds: how long one call may read from the LMS
-        call_budget: how many calls one question may spend on refining what rosters cannot tell
+        store: where what was read is kept: a file, a PostgreSQL address, or empty for memory; never printed
+        max_age_seconds: how old courses and everything may be before they are read again
+        deadline_seconds: how long one question waits for the LMS; what it reads goes on in the background
+        call_budget: how many calls to the LMS one question waits for
         token_budget: the most tokens of one answer
+        people_file: the path of a CSV with HR's own dimensions of people; empty is none
+        mandatory_courses: ids, codes, titles or categories of courses that are mandatory whatever the LMS says
+        at_risk: from when on a sign of trouble counts
         http_token: the bearer token that clients over HTTP must send; never printed
         log_level: of the log on stderr
     """
 
     source: SourceName = "sample"
     truto_api_token: str = field(default="", repr=False)
-    truto_account_id: str = ""
+    truto_accounts: tuple[tuple[str, str], ...] = ()
     truto_base_url: str = ""
     talentlms_base_url: str = ""
     talentlms_api_key: str = field(default="", repr=False)
     zone: tzinfo | None = None
     today: date | None = None
+    store: str = field(default="", repr=False)
+    max_age_seconds: float = MAX_AGE_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS
     call_budget: int = CALL_BUDGET
     token_budget: int = TOKEN_BUDGET
+    people_file: str = ""
+    mandatory_courses: tuple[str, ...] = ()
+    at_risk: Thresholds = DEFAULT_THRESHOLDS
     http_token: str = field(default="", repr=False)
     log_level: str = "WARNING"
 
@@ -70,10 +99,10 @@ class Settings:
         """
         read = _Reader(env)
         domain, base_url, key = (read.text(f"TALENTLMS_{name}") for name in ("DOMAIN", "BASE_URL", "API_KEY"))
-        token, account_id = read.text("TRUTO_API_TOKEN"), read.text("TRUTO_INTEGRATED_ACCOUNT_ID")
+        token, accounts = read.text("TRUTO_API_TOKEN"), read.accounts("TRUTO_INTEGRATED_ACCOUNT_ID")
         chosen = read.choice(f"{PREFIX}SOURCE", ("auto", *get_args(SourceName)), "auto")
         if chosen == "auto":
-            chosen = _source_of(truto=bool(token or account_id), talentlms=bool(domain or base_url or key))
+            chosen = _source_of(truto=bool(token or accounts), talentlms=bool(domain or base_url or key))
         if chosen == "talentlms":
             if not key:
                 raise ConfigurationError("TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.")
@@ -82,14 +111,14 @@ class Settings:
         if chosen == "truto":
             if not token:
                 raise ConfigurationError("TRUTO_API_TOKEN is missing: set it to an API token of Truto.")
-            if not account_id:
+            if not accounts:
                 raise ConfigurationError(
                     "TRUTO_INTEGRATED_ACCOUNT_ID is missing: set it to the id of the integrated account in Truto."
                 )
         return cls(
             source=cast("SourceName", chosen),
             truto_api_token=token,
-            truto_account_id=account_id,
+            truto_accounts=accounts,
             truto_base_url=read.address("TRUTO_BASE_URL", "https://api.truto.one"),
             talentlms_base_url=_base_url(
                 domain, read.address("TALENTLMS_BASE_URL", "https://acme.talentlms.com/api/v1")
@@ -98,11 +127,24 @@ class Settings:
             http_token=read.secret(f"{PREFIX}HTTP_TOKENS"),
             zone=read.zone(f"{PREFIX}TIMEZONE"),
             today=read.day(f"{PREFIX}TODAY"),
+            store=read.text(f"{PREFIX}STORE"),
+            max_age_seconds=read.number(f"{PREFIX}MAX_AGE", MAX_AGE_SECONDS, 0, 30 * 24 * 3600),
             deadline_seconds=read.number(f"{PREFIX}DEADLINE", DEADLINE_SECONDS, 1, 3600),
             call_budget=int(read.number(f"{PREFIX}CALL_BUDGET", CALL_BUDGET, 0, 100_000)),
             token_budget=int(read.number(f"{PREFIX}TOKEN_BUDGET", TOKEN_BUDGET, 500, MAX_TOKEN_BUDGET)),
+            people_file=read.text(f"{PREFIX}PEOPLE_FILE"),
+            mandatory_courses=read.texts(f"{PREFIX}MANDATORY_COURSES"),
+            at_risk=read.thresholds(f"{PREFIX}AT_RISK"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
+
+    def accounts(self) -> tuple[AccountName, ...]:
+        """List the accounts that questions can be about, the first one being the usual one."""
+        if self.source == "truto":
+            host = self.truto_base_url or "truto"
+            return tuple(AccountName(name, one, f"truto {host} {one}") for name, one in self.truto_accounts)
+        key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
+        return (AccountName(DEFAULT_ACCOUNT, "", key.strip()),)
 
     def clock(self) -> Clock:
         """Give the clock of all answers: the system's, or one that stands still at noon UTC of the fixed day."""
@@ -167,6 +209,21 @@ class _Reader:
         value = self.env.get(name, "").strip()
         return "" if value.startswith("${") and value.endswith("}") else value
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part.strip() for part in self.text(name).split(",") if part.strip()))
+
+    def thresholds(self, name: str) -> Thresholds:
+        """Read some of the thresholds, as `due_days=14,progress=50`; the others stay as they are."""
+        known = {one.name: getattr(DEFAULT_THRESHOLDS, one.name) for one in fields(Thresholds)}
+        found = dict(known)
+        for part in self.texts(name):
+            word, _, number = (piece.strip() for piece in part.partition("="))
+            if word not in known or not re.fullmatch(r"\d{1,4}", number, re.ASCII):
+                usual = ",".join(f"{one}={value}" for one, value in known.items())
+                raise ConfigurationError(f"{name} is {part!r}: it takes whole numbers, such as {usual}.")
+            found[word] = int(number)
+        return Thresholds(**found)
+
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.text(name).lower() or default
         if value not in allowed:
@@ -190,6 +247,22 @@ class _Reader:
         if value and not re.fullmatch(r"https?://[^/\s@]+(/[^\s@?#]*)?", value):
             raise ConfigurationError(f"{name} is no address: it looks like {example}.")
         return value.rstrip("/")
+
+    def accounts(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Read one account id, or several as `name=id,name=id`."""
+        value = self.text(name)
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if len(parts) == 1 and "=" not in value:
+            return ((DEFAULT_ACCOUNT, parts[0]),)
+        named: dict[str, str] = {}
+        for part in parts:
+            word, _, key = (piece.strip() for piece in part.partition("="))
+            if not re.fullmatch(r"[\w.-]{1,40}", word) or not key or word in named or key in named.values():
+                raise ConfigurationError(
+                    f"{name} takes one account id, or several as name=id,name=id, each name and each id once."
+                )
+            named[word] = key
+        return tuple(named.items())
 
     def secret(self, name: str) -> str:
         value = self.text(name)

@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import BrokenResourceError, ClosedResourceError
@@ -20,30 +21,37 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict
 
 from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.errors import LmsError
+from mcp_truto_lms.errors import LmsError, UnknownCursor
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
 from mcp_truto_lms.tally import TALLY, Tally
 
 if TYPE_CHECKING:
+    from mcp_truto_lms.account import Account
+    from mcp_truto_lms.answer import ListAnswer
     from mcp_truto_lms.refresh import Progress
 
 logger = logging.getLogger(__name__)
 
 Call = Callable[..., Awaitable[str]]
-"""Takes the connection, the arguments, and where progress is reported to; answers text."""
+"""Takes the connection, the arguments, where progress is reported to, and who asks; answers text."""
+ACCOUNT = "account"
 
 
 async def list_course_enrollments(
-    connection: Connection, arguments: Mapping[str, object], on_progress: Progress | None = None
+    connection: Connection,
+    arguments: Mapping[str, object],
+    on_progress: Progress | None = None,
+    *,
+    principal: str = "",
 ) -> str:
     """Answer who is in which course and how far, a row each.
 
     Raises:
         LmsError: the arguments cannot be understood, or nothing could be read.
     """
-    query = EnrollmentQuery.parse(arguments)
-    account = await connection.account()
-    answer = await account.list_enrollments(query, on_progress)
+    name, rest = _account_of(connection, arguments)
+    query = EnrollmentQuery.parse(rest)
+    account, answer = await _listed(connection, name, query, on_progress, principal)
     from mcp_truto_lms.store.cursor import new_token
     from mcp_truto_lms.text import list_json, list_text
 
@@ -52,20 +60,46 @@ async def list_course_enrollments(
     token = new_token()
     text, shown = (list_json if as_json else list_text)(answer, budget=connection.settings.token_budget, token=token)
     if answer.ground.counts.enrollments > answer.offset + shown:
-        await account.keep_cursor(answer, token, shown)
+        await account.keep_cursor(answer, token, shown, principal=principal)
     return text
 
 
+async def _listed(
+    connection: Connection, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, principal: str
+) -> tuple[Account, ListAnswer]:
+    """Ask one account; a cursor, which comes alone, is looked for in all."""
+    names = [name] if name is not None or query.cursor is None else [*connection.names]
+    for one in names[:-1]:
+        account = await connection.account(one)
+        with suppress(UnknownCursor):
+            return account, await account.list_enrollments(query, on_progress, principal=principal)
+    account = await connection.account(names[-1])
+    return account, await account.list_enrollments(query, on_progress, principal=principal)
+
+
+def _account_of(connection: Connection, arguments: Mapping[str, object]) -> tuple[str | None, Mapping[str, object]]:
+    """Part the account's name from the other arguments; where there is one account, there is no such argument."""
+    if ACCOUNT not in arguments or (len(connection.names) == 1 and arguments[ACCOUNT] not in connection.names):
+        return None, arguments
+    name = str(arguments[ACCOUNT] or "").strip() or None
+    return name, {key: value for key, value in arguments.items() if key != ACCOUNT}
+
+
 async def summarize_learner_progress(
-    connection: Connection, arguments: Mapping[str, object], on_progress: Progress | None = None
+    connection: Connection,
+    arguments: Mapping[str, object],
+    on_progress: Progress | None = None,
+    *,
+    principal: str = "",  # noqa: ARG001  a summary has no cursor
 ) -> str:
     """Answer how many, how far and how late, in counts.
 
     Raises:
         LmsError: the arguments cannot be understood, or nothing could be read.
     """
-    query = ProgressQuery.parse(arguments)
-    answer = await (await connection.account()).summarize(query, on_progress)
+    name, rest = _account_of(connection, arguments)
+    query = ProgressQuery.parse(rest)
+    answer = await (await connection.account(name)).summarize(query, on_progress)
     from mcp_truto_lms.text import summary_text
 
     return summary_text(answer, budget=connection.settings.token_budget)
@@ -92,7 +126,8 @@ class QueryTool(Tool):
 
         counting = TALLY.set(tally := Tally())
         try:
-            text, failed = await self.call(self.connection, arguments, report), False
+            principal = _principal(context.headers)
+            text, failed = await self.call(self.connection, arguments, report, principal=principal), False
         except LmsError as error:
             text, failed = str(error), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
@@ -113,6 +148,12 @@ class QueryTool(Tool):
         return f"Internal error ({type(error).__name__}): the server's log says where."
 
 
+def _principal(headers: Mapping[str, str] | None) -> str:
+    """Name a caller over HTTP by the token it sent, without telling the token; on stdio there is only one."""
+    token = (headers or {}).get("authorization", "")
+    return sha256(token.encode()).hexdigest()[:16] if token else ""
+
+
 def make_tools(connection: Connection) -> list[Tool]:
     """Make both tools, in a fixed order."""
     return [
@@ -122,9 +163,8 @@ def make_tools(connection: Connection) -> list[Tool]:
             EnrollmentQuery,
             title="List course enrollments",
             description=(
-                "Rows of who is in which course: learner, course, status, progress, due date; filtered, sorted and "
-                "counted by the server. The first line has the total of the whole match. For counts and rates use "
-                "summarize_learner_progress."
+                "Rows of who is in which course: learner, course, status, progress, due date. The first line has the "
+                "total of the whole match. For counts and rates use summarize_learner_progress."
             ),
         ),
         _tool(
@@ -133,9 +173,8 @@ def make_tools(connection: Connection) -> list[Tool]:
             ProgressQuery,
             title="Summarize learner progress",
             description=(
-                "Counts over course enrollments: finished, completion rate, overdue, due soon, not started; overall or "
-                "by course, learner or status, most overdue first. With one learner: that person's courses. "
-                "For rows use list_course_enrollments."
+                "Counts over course enrollments: finished, completion rate, overdue, due soon, not started, at risk; "
+                "overall or in groups. With one learner: that person's courses. For rows use list_course_enrollments."
             ),
         ),
     ]
@@ -144,13 +183,15 @@ def make_tools(connection: Connection) -> list[Tool]:
 def _tool(
     connection: Connection, call: Call, query: type[EnrollmentFilter], *, title: str, description: str
 ) -> QueryTool:
-    name = getattr(call, "__name__", "")
+    name, schema = getattr(call, "__name__", ""), input_schema(query)
+    if len(connection.names) > 1:
+        schema["properties"][ACCOUNT] = {"enum": [*connection.names]}
     return QueryTool(
         fn=call,
         name=name,
         title=title,
         description=description,
-        parameters=input_schema(query),
+        parameters=schema,
         fn_metadata=FuncMetadata(arg_model=ArgModelBase),
         is_async=True,
         context_kwarg=None,

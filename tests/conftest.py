@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +23,7 @@ from mcp_truto_lms.sandbox.talentlms import TalentLms
 from mcp_truto_lms.server import create_server
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.talentlms import TalentLmsSource
+from tests.postgres import NewAddress, running
 
 # how long an example takes, or the first use of its tables of characters, is no behaviour
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +36,13 @@ LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def new_address() -> Iterator[NewAddress]:
+    """Makes empty databases on a PostgreSQL server."""
+    with running() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +102,7 @@ def open_desk(organisation: Organisation) -> OpenDesk:
         portal = sample_app(of or organisation, quirks=wanted)
         chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
 
-        def source() -> TalentLmsSource:
+        def source(_: Any) -> TalentLmsSource:
             transport = httpx.ASGITransport(app=portal)
             return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
 

@@ -11,7 +11,7 @@ import pytest
 
 from mcp_truto_lms.sandbox.organisation import Organisation
 from tests.conftest import OpenDesk
-from tests.truth import DAY, NOON, Fact, facts
+from tests.truth import DAY, NOON, Fact, facts, missing, month
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +47,8 @@ def expected(group: list[Fact]) -> dict[str, str]:
         "overdue": str(sum(one.overdue for one in group)),
         "due 14d": str(sum(one.due_soon for one in group)),
         "not started": str(sum(one.not_started for one in group)),
+        "at risk": str(sum(one.at_risk for one in group)),
+        "hours": f"{sum(one.seconds for one in group) / 3600:.1f}",
         "avg %": f"{sum(one.percent for one in group) / len(group):.0f}",
     }
 
@@ -68,8 +70,11 @@ async def test_the_overall_picture_counts_what_the_portal_holds(open_desk: OpenD
         len({one.course_id for one in truth}),
     ]
     assert numbers(
-        text, r"finished ([\d,]+) \((\d+) %\), overdue ([\d,]+), due in 14 days ([\d,]+), not started ([\d,]+)"
-    ) == [int(expected(truth)[name]) for name in ("finished", "%", "overdue", "due 14d", "not started")]
+        text,
+        r"finished ([\d,]+) \((\d+) %\), overdue ([\d,]+), due in 14 days ([\d,]+), not started ([\d,]+), "
+        r"at risk ([\d,]+)",
+    ) == [int(expected(truth)[name]) for name in ("finished", "%", "overdue", "due 14d", "not started", "at risk")]
+    assert f", {float(expected(truth)['hours']):,.1f} hours spent." in text
     statuses = {name: len(group) for name, group in grouped(truth, lambda one: one.status).items()}
     line = next(line for line in text.splitlines() if line.startswith("By status: "))
     told = dict(one.rsplit(" ", 1) for one in line.removeprefix("By status: ").rstrip(".").split(", "))
@@ -119,6 +124,20 @@ async def test_every_line_of_a_summary_counts_what_the_portal_holds(
         ({"status": "in_progress"}, lambda one: one.status == "in_progress"),
         ({"status": ["enrolled", "expired"]}, lambda one: one.status in ("enrolled", "expired")),
         ({"progress_below": 50}, lambda one: not one.finished and one.percent < 50),
+        ({"state": "at_risk"}, lambda one: one.at_risk),
+        ({"state": "at_risk", "where": {"site": "Oslo"}}, lambda one: one.at_risk and one.site == "Oslo"),
+        ({"where": {"site": ["lodz", "Hull"]}}, lambda one: one.site in ("Łódź", "Hull")),
+        ({"where": {"site": "(none)"}}, lambda one: not one.site),
+        ({"where": {"site": "Oslo", "job title": "driver"}}, lambda one: (one.site, one.job) == ("Oslo", "Driver")),
+        ({"completed_from": "last month", "completed_to": "last month"}, lambda one: one.completed_month == "2026-10"),
+        (
+            {"enrolled_from": "2026-09-01", "enrolled_to": "2026-10-31"},
+            lambda one: one.enrolled_month in ("2026-09", "2026-10"),
+        ),
+        (
+            {"enrolled_from": "this month", "state": "finished"},
+            lambda one: one.finished and month(one.enrolled) == "2026-11",
+        ),
         (
             {"course": "Forklift Safety", "state": "overdue"},
             lambda one: one.overdue and one.course == "Forklift Safety",
@@ -191,3 +210,139 @@ async def test_all_pages_together_are_the_whole_match_once(open_desk: OpenDesk, 
             text = await desk.list(cursor=cursor.group(1))
     assert len(seen) == len(set(seen)) == len(truth)
     assert set(seen) == {(one.user_id, one.course_id) for one in truth}
+
+
+async def test_who_is_at_risk_comes_with_the_signs_that_the_portal_shows(
+    open_desk: OpenDesk, organisation: Organisation
+):
+    truth = {(one.user_id, one.course_id): one for one in facts(organisation) if one.at_risk}
+    fields = ["user.id", "course.id", "signals"]
+    async with open_desk(token_budget=20_000) as desk:
+        text = await desk.list(state="at_risk", limit=200, fields=fields)
+        rest = await desk.list(cursor=text.rpartition("cursor=")[2])
+        overall = await desk.summarize()
+    told = [
+        ((line["learner_id"], line["course_id"]), line["signals"])
+        for page in (text, rest)
+        for line in rows(page, "learner_id")
+    ]
+    assert len(told) == len(truth)
+    for key, signals in told:
+        one = truth[key]
+        assert signals == "; ".join(f"overdue {one.late_days} d" if sign == "overdue" else sign for sign in one.signals)
+    order = [(-len(truth[key].signals), -truth[key].late_days) for key, _ in told]
+    assert order == sorted(order)
+    of_learner = grouped([*truth.values()], lambda one: one.user_id)
+    most = sorted(
+        (-sum(len(one.signals) for one in group), -max(one.late_days for one in group)) for group in of_learner.values()
+    )[:8]
+    shown = rows(overall, "learner")
+    assert len(shown) == 8
+    for line, (signs, late) in zip(shown, most, strict=True):
+        assert sum(int(one.split()[0]) for one in line["signals"].split("; ")) == -signs
+        assert (f" up to {-late} d" in line["signals"]) == (late < 0)
+    assert f"8 of {len(of_learner)} learners at risk, most signals first" in overall
+
+
+@pytest.mark.parametrize("by", ["site", ["site", "course"], ["status", "site"]])
+async def test_every_line_of_a_dimension_counts_what_the_portal_holds(
+    open_desk: OpenDesk, organisation: Organisation, by: str | list[str]
+):
+    truth = facts(organisation)
+    keys: dict[str, Callable[[Fact], str]] = {
+        "site": lambda one: one.site or "(none)",
+        "course": lambda one: one.course_id,
+        "status": lambda one: one.status,
+    }
+    names = [by] if isinstance(by, str) else by
+    groups = grouped(truth, lambda one: "|".join(keys[name](one) for name in names))
+    async with open_desk(token_budget=20_000) as desk:
+        text = await desk.summarize(group_by=by, limit=200)
+    lines = rows(text, names[0])
+    assert len(lines) == len(groups)
+    want = []
+    for key, group in groups.items():
+        people = grouped(group, lambda one: one.user_id).values()
+        done = sum(all(one.finished for one in mine) for mine in people)
+        figures = expected(group) | {"learners": str(len(people)), "learners %": f"{100 * done / len(people):.0f}"}
+        shown = dict(zip(names, key.split("|"), strict=True))
+        want.append({name: shown.get(name, figures.get(name, "")) for name in lines[0] if name != "course"})
+    got = [{name: value for name, value in line.items() if name != "course"} for line in lines]
+    assert sorted(got, key=str) == sorted(want, key=str)
+
+
+async def test_months_are_those_of_enrolling_with_completions_where_they_happened(
+    open_desk: OpenDesk, organisation: Organisation
+):
+    truth = facts(organisation)
+    async with open_desk() as desk:
+        lines = rows(await desk.summarize(group_by="month", limit=200), "month")
+    cohorts = grouped(truth, lambda one: one.enrolled_month)
+    finished = grouped([one for one in truth if one.completed_month], lambda one: one.completed_month or "")
+    assert [line["month"] for line in lines] == sorted(line["month"] for line in lines)
+    assert {line["month"] for line in lines} >= {*cohorts, *finished}
+    for line in lines:
+        cohort = cohorts.get(line["month"])
+        assert int(line["finished in month"]) == len(finished.get(line["month"], []))
+        if cohort is None:
+            assert line["enrollments"] == "0"
+        else:
+            assert {name: line[name] for name in line if name in expected(cohort)} == {
+                name: value for name, value in expected(cohort).items() if name in line
+            }
+
+
+async def test_a_rate_of_a_time_is_of_what_was_open_or_enrolled_in_it(open_desk: OpenDesk, organisation: Organisation):
+    truth = facts(organisation)
+    match = [one for one in truth if one.completed_month == "2026-10"]
+    base = [
+        one
+        for one in truth
+        if one.enrolled_month <= "2026-10" and (not one.finished or (one.completed_month or "") >= "2026-10")
+    ]
+    async with open_desk() as desk:
+        text = await desk.summarize(completed_from="last month", completed_to="last month", group_by="course")
+    assert numbers(text, r"([\d,]+) were open or enrolled in that time, ([\d,]+) finished in it") == [
+        len(base),
+        len(match),
+    ]
+    assert f"({100 * len(match) / len(base):.0f} %)" in text
+    by_course = grouped(base, lambda one: one.course_id)
+    lines = rows(text, "course")
+    assert sorted((line["enrollments"], line["finished"]) for line in lines) == sorted(
+        (str(len(group)), str(sum(one.completed_month == "2026-10" for one in group))) for group in by_course.values()
+    )
+
+
+async def test_who_is_not_enrolled_is_who_the_portal_has_without_it(open_desk: OpenDesk, organisation: Organisation):
+    lacking = {course: missing(organisation, course) for course in ("104", "103")}
+    asked = {"state": "not_enrolled", "course": "104"}
+    async with open_desk() as desk:
+        text = await desk.list(**asked, fields="learner_id,course_id", limit=200)
+        counted = await desk.summarize(**asked)
+        in_oslo = await desk.list(**asked, where={"site": "Oslo"}, limit=1)
+        both = await desk.summarize(state="not_enrolled", course=["104", "103"])
+        by_site = await desk.summarize(**asked, group_by="site")
+        noted = await desk.summarize(course="104")
+    assert {line["learner_id"] for line in rows(text, "learner_id")} == {one.id for one in lacking["104"]}
+    number = len(lacking["104"])
+    assert f"{number} of {number} people not enrolled: Forklift Safety. As of" in text
+    assert counted.startswith(f"{number} people not enrolled: Forklift Safety. As of")
+    assert f"{number} active people are not enrolled." in noted
+    oslo = sum(one.custom_fields[1] == "Oslo" for one in lacking["104"])
+    assert in_oslo.startswith(f"1 of {oslo} people not enrolled: Forklift Safety, site Oslo. As of")
+    assert {line["not enrolled"] for line in rows(both, "course")} == {str(len(one)) for one in lacking.values()}
+    everybody = len({one.id for people in lacking.values() for one in people})
+    assert both.startswith(f"{sum(map(len, lacking.values()))} missing enrollments, of {everybody} learners: ")
+    assert sum(int(line["not enrolled"]) for line in rows(by_site, "site")) == number
+
+
+async def test_mandatory_courses_of_the_settings_are_those_of_the_portal(
+    open_desk: OpenDesk, organisation: Organisation
+):
+    truth = [one for one in facts(organisation) if one.course in ("Forklift Safety", "Code of Conduct")]
+    async with open_desk(mandatory_courses=("forklift safety", "Code of Conduct")) as desk:
+        listed = await desk.list(is_mandatory=True)
+        others = await desk.summarize(is_mandatory=False)
+    assert numbers(listed, r"of ([\d,]+) enrollments: mandatory") == [len(truth)]
+    assert numbers(others, r"([\d,]+) enrollments") == [len(facts(organisation)) - len(truth)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -21,7 +23,7 @@ async def findings(organisation: Organisation, *, key: str = SAMPLE_API_KEY, fau
     portal = sample_app(organisation, faults=faults)
     settings = Settings(source="talentlms", talentlms_base_url=SAMPLE_BASE_URL, talentlms_api_key=key, today=TODAY)
 
-    def source() -> TalentLmsSource:
+    def source(_: Any) -> TalentLmsSource:
         return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=httpx.ASGITransport(app=portal), sleep=no_sleep)
 
     async with Connection(settings, source=source) as connection:

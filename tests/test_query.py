@@ -29,6 +29,7 @@ from mcp_truto_lms.query import (
     resolve_day,
 )
 
+EMPLOYEE = "custom_fields.employee number"
 ARGUMENTS = [(EnrollmentQuery, name) for name in EnrollmentQuery.model_fields] + [
     (ProgressQuery, name) for name in ProgressQuery.model_fields
 ]
@@ -165,7 +166,7 @@ def test_enum_values_may_be_joined_and_written_in_many_ways(given_: object):
         ({"sort": "custom_fields.site"}, "sort: custom_fields.site cannot be sorted by; "),
         ({"fields": "custom_fields."}, "fields: 'custom_fields.' is no column; did you mean 'custom_fields'? "),
         ({"fields": "custom_fields." + "x" * 200}, "fields: 'custom_fields.xxx"),
-        ({"due_to": "next week"}, "due_to: 'next week' is no day: write 2026-11-30, today, +14d or -3m."),
+        ({"due_to": "next Friday"}, "due_to: 'next friday' is no day: write 2026-11-30, today, +14d or -3m."),
         ({"due_from": "2026-02-30"}, "due_from: '2026-02-30' is no day: "),
         ({"due_from": ["2026-02-03", "2026-02-04"]}, "due_from: \"['2026-02-03', "),
         ({"progress_below": 101}, "progress_below: '101' is no percentage: it takes a number from 0 to 100."),
@@ -268,23 +269,141 @@ def test_a_summary_is_sorted_by_its_own_columns(given_: str, column: str | None)
 @pytest.mark.parametrize(
     ("given_", "group"),
     [
-        ("course", GroupBy.COURSE),
-        ("courses", GroupBy.COURSE),
-        (["Learner"], GroupBy.LEARNER),
-        ("user", GroupBy.LEARNER),
-        ("people", GroupBy.LEARNER),
-        ("status", GroupBy.STATUS),
-        ("statuses", GroupBy.STATUS),
-        ('["course"]', GroupBy.COURSE),
+        ("course", (GroupBy.COURSE,)),
+        ("courses", (GroupBy.COURSE,)),
+        (["Learner"], (GroupBy.LEARNER,)),
+        ("user", (GroupBy.LEARNER,)),
+        ("people", (GroupBy.LEARNER,)),
+        ("status", (GroupBy.STATUS,)),
+        ("statuses", (GroupBy.STATUS,)),
+        ("months", (GroupBy.MONTH,)),
+        ('["course"]', (GroupBy.COURSE,)),
+        (["Teams", "course"], (GroupBy.TEAM, GroupBy.COURSE)),
+        ("manager, month", (GroupBy.MANAGER, GroupBy.MONTH)),
+        (["course", "Course"], (GroupBy.COURSE,)),
+        ("custom_fields.Job title", ("custom_fields.Job title",)),
+        (["Department", "status"], ("Department", GroupBy.STATUS)),
     ],
 )
-def test_a_summary_is_grouped_by_what_people_call_it(given_: object, group: GroupBy):
-    assert summed(group_by=given_).group_by is group
+def test_a_summary_is_grouped_by_what_people_call_it(given_: object, group: tuple[str, ...]):
+    assert summed(group_by=given_).group_by == group
 
 
-def test_two_groups_are_refused():
-    assert refused(ProgressQuery, group_by="course,status") == "group_by: takes one group_by: course, learner, status."
-    assert refused(ProgressQuery, group_by="month").startswith("group_by: 'month' is no group_by; ")
+def test_three_groups_and_what_is_no_name_are_refused():
+    assert refused(ProgressQuery, group_by="course,status,team") == "group_by: takes one or two, not 3."
+    assert refused(ProgressQuery, group_by=[{"by": "team"}]).startswith("group_by: takes one or two of course, ")
+
+
+@pytest.mark.parametrize(
+    ("given_", "read"),
+    [
+        ({"team": "Sales"}, (("team", ("Sales",)),)),
+        ('{"team": "Sales"}', (("team", ("Sales",)),)),
+        ("team=Sales", (("team", ("Sales",)),)),
+        (["team=Sales", "manager = Ann Lee"], (("team", ("Sales",)), ("manager", ("Ann Lee",)))),
+        (["team=Sales", "team=Ops", "team=Sales"], (("team", ("Sales", "Ops")),)),
+        (['{"team": ["Sales", "Ops"]}'], (("team", ("Sales", "Ops")),)),
+        ({"team": ["Sales", None, ""]}, (("team", ("Sales",)),)),
+        ({"team": "", "manager": None}, ()),
+        ({"custom_fields": {"site": "Oslo"}}, (("custom_fields.site", ("Oslo",)),)),
+        ({"custom_fields.employee number": 12, "remote": True}, ((EMPLOYEE, ("12",)), ("remote", ("true",)))),
+        ({}, ()),
+    ],
+)
+def test_hrs_own_dimensions_come_as_an_object_however_written(given_: object, read: object):
+    assert listed(where=given_).where == read
+    assert summed(where=given_).where == read
+
+
+@pytest.mark.parametrize("given_", [True, 12, "Sales", ["Sales"], [["team"]]])
+def test_what_is_no_dimension_is_refused_with_an_example(given_: object):
+    assert refused(where=given_).startswith('where: takes an object such as {"team": "Sales", ')
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"team": {"is": "Sales"}}, None),
+        ({"team": [["Sales"]]}, "where: team: takes one value or a list of values as text."),
+        ({"": "Sales"}, "where: a key takes 1 to 200 characters."),
+        ({str(one): "x" for one in range(51)}, "where: 51 keys are too many: 50 at most."),
+    ],
+)
+def test_a_wrong_dimension_is_refused_in_one_sentence(given_: object, said: str | None):
+    if said is None:
+        assert listed(where=given_).where == (("team.is", ("Sales",)),)
+    else:
+        assert refused(where=given_) == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "State not_enrolled needs course, to say in which."),
+        (
+            {"course": "x", "state": ["not_enrolled", "overdue"], "due_to": "today"},
+            "State not_enrolled is about people without an enrollment: leave out overdue, due_to.",
+        ),
+        (
+            {"course": "x", "is_mandatory": False},
+            "State not_enrolled is about people without an enrollment: leave out is",
+        ),
+        (
+            {"course": "x", "sort": "due"},
+            "State not_enrolled has no due_at, as there is no enrollment; it has user.name, ",
+        ),
+        ({"course": "x", "fields": "learner,status"}, "State not_enrolled has no status, as there is no enrollment; "),
+    ],
+)
+def test_people_without_an_enrollment_are_asked_for_by_course_and_without_filters_on_enrollments(
+    arguments: dict[str, object], said: str
+):
+    assert refused(**{"state": "not_enrolled", **arguments}).startswith(said)
+
+
+def test_people_without_an_enrollment_are_counted_by_what_they_have():
+    asked = {"state": "not_enrolled", "course": "x"}
+    assert summed(**asked, group_by="team", sort="-not_enrolled", where={"site": "Oslo"}).sort == "-enrollments"
+    assert refused(ProgressQuery, **asked, group_by="status") == (
+        "State not_enrolled has no status: group by course, learner, or a key of where."
+    )
+    assert refused(ProgressQuery, **asked, sort="-overdue") == "State not_enrolled is sorted by name or not_enrolled."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"sort": "-learners %"}, "Sort by learners takes group_by team, manager or a key of where."),
+        (
+            {"sort": "learners", "group_by": "course"},
+            "Sort by learners takes group_by team, manager or a key of where.",
+        ),
+        ({"sort": "finished in month", "group_by": "team"}, "Sort by finished_in_month takes group_by month."),
+        (
+            {"sort": "progress"},
+            (
+                "sort: 'progress' is no column to sort a summary by; known: name, enrollments, learners, finished, %, "
+                "learners_%, overdue, at_risk, due_soon, not_started, avg, hours, finished_in_month."
+            ),
+        ),
+    ],
+)
+def test_a_summary_is_not_sorted_by_what_it_does_not_tell(arguments: dict[str, object], said: str):
+    assert refused(ProgressQuery, **arguments) == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needs"),
+    [
+        ({}, False),
+        ({"group_by": ["course", "month"]}, False),
+        ({"group_by": "team"}, True),
+        ({"where": {"site": "Oslo"}}, True),
+        ({"state": "not_enrolled", "course": "x"}, True),
+    ],
+)
+def test_what_depends_on_everybody_is_known_as_such(arguments: dict[str, object], needs: bool):
+    assert summed(**arguments).needs_directory is needs
 
 
 @pytest.mark.parametrize("given_", [True, "true", "Yes", 1, "1"])
@@ -331,6 +450,9 @@ def test_json_is_asked_for_by_format():
         ({"state": "overdue"}, True),
         ({"status": "completed"}, True),
         ({"progress_below": 0}, True),
+        ({"inactive_since": "-30d"}, True),
+        ({"state": "no_due_date"}, False),
+        ({"completed_from": "-30d", "enrolled_to": "today", "where": "team=Sales", "is_mandatory": True}, False),
     ],
 )
 def test_filters_on_the_outcome_are_known_as_such(arguments: dict[str, object], judges: bool):
@@ -385,6 +507,36 @@ def test_a_day_is_iso_a_word_or_a_distance(text: str, day: date | None):
             resolve_day(text, DAY)
     else:
         assert resolve_day(text, DAY) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("this week", date(2026, 11, 23), date(2026, 11, 29)),
+        ("last_week", date(2026, 11, 16), date(2026, 11, 22)),
+        ("this month", date(2026, 11, 1), date(2026, 11, 30)),
+        ("last month", date(2026, 10, 1), date(2026, 10, 31)),
+        ("next-month", date(2026, 12, 1), date(2026, 12, 31)),
+        ("this_quarter", date(2026, 10, 1), date(2026, 12, 31)),
+        ("next_quarter", date(2027, 1, 1), date(2027, 3, 31)),
+        ("previous year", date(2025, 1, 1), date(2025, 12, 31)),
+    ],
+)
+def test_a_period_is_its_first_day_or_its_last_one(text: str, first: date, last: date):
+    assert resolve_day(text, DAY) == first
+    assert resolve_day(text, DAY, last=True) == last
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    chosen = question(moment, ZoneInfo("UTC"), completed_from=text, completed_to=text).selection()
+    assert chosen.completed_from == datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()
+    assert chosen.completed_before == datetime(last.year, last.month, last.day, tzinfo=UTC).timestamp() + 86_400
+
+
+@pytest.mark.parametrize("name", ["due", "completed", "enrolled"])
+def test_a_last_day_before_the_first_is_refused(name: str):
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    days = {f"{name}_from": "today", f"{name}_to": "-1d"}
+    with pytest.raises(QueryError, match=f"{name}_to is before {name}_from: no day lies between them"):
+        question(moment, ZoneInfo("UTC"), **days).selection().check()
 
 
 @pytest.mark.parametrize(
@@ -472,7 +624,15 @@ def test_what_is_no_object_is_no_query():
 
 def test_a_query_survives_its_way_through_a_cursor():
     query = listed(
-        user='["Jane", "[x]"]', state="overdue", due_to="+14d", fields="user,custom_fields.Site", sort="-due", limit=3
+        user='["Jane", "[x]"]',
+        state="overdue",
+        due_to="+14d",
+        fields="user,custom_fields.Site",
+        sort="-due",
+        limit=3,
+        where={"team": ["Sales", "Ops"], "custom_fields": {"site": "Oslo"}},
+        is_mandatory="no",
+        completed_to="last week",
     )
     kept: dict[str, Any] = json.loads(json.dumps(query.model_dump(mode="json", exclude_defaults=True)))
     assert EnrollmentQuery.model_validate(kept) == query

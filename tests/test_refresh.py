@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import anyio
 import pytest
 
+from mcp_truto_lms.background import Background
 from mcp_truto_lms.errors import RateLimited, RouteClosed
 from mcp_truto_lms.refresh import READERS, Refresher
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
@@ -41,6 +44,22 @@ class Clock:
 
     def pass_by(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
+
+
+@asynccontextmanager
+async def refreshing(
+    source: Shelf, database: Database | None = None, clock: Clock | None = None
+) -> AsyncGenerator[Refresher]:
+    """Open the refreshing of an account without the rest of the server."""
+    async with Background() as background:
+        yield Refresher(
+            ACCOUNT,
+            source,
+            database or Database(),
+            background=background,
+            clock=clock or Clock(),
+            settings=Settings(deadline_seconds=9),
+        )
 
 
 def calls(desk: Desk) -> dict[str, int]:
@@ -207,15 +226,17 @@ async def test_the_course_list_is_good_for_an_hour_and_the_directory_for_a_day(o
 
 
 async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
-    refresher = Refresher(ACCOUNT, Shelf(), database := Database(), clock=(clock := Clock()), deadline_seconds=9)
-    stamp = Stamp(fetched_at=refresher.now(), took_seconds=300)
-    await database.run(lambda c: write.replace_courses(c, ACCOUNT, [course("c", "C")], stamp))
-    await database.run(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), Reading(()), stamp))
-    clock.pass_by(2999)
-    before = refresher.now() - 2999
-    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == before
-    clock.pass_by(1)
-    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == refresher.now()
+    database, clock = Database(), Clock()
+    async with refreshing(Shelf(), database, clock) as refresher:
+        stamp = Stamp(fetched_at=refresher.now(), took_seconds=300)
+        await database.run(lambda c: write.replace_courses(c, ACCOUNT, [course("c", "C")], stamp), write=True)
+        scope = Scope(course_id="c")
+        await database.run(lambda c: write.replace_scope(c, ACCOUNT, scope, Reading(()), stamp), write=True)
+        clock.pass_by(2999)
+        before = refresher.now() - 2999
+        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == before
+        clock.pass_by(1)
+        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == refresher.now()
 
 
 FRESH = [
@@ -285,12 +306,12 @@ async def until(happened: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_when_the_call_that_reads_is_cancelled_the_waiting_one_takes_over(open_desk: OpenDesk):
+async def test_when_the_call_that_reads_is_cancelled_the_reading_goes_on_for_who_waits(open_desk: OpenDesk):
     texts: list[str] = []
     async with open_desk() as desk:
         await desk.list(course="102")
         calls(desk)
-        desk.portal.faults.add(Fault(delay_seconds=30), endpoint="courses/id")
+        desk.portal.faults.add(Fault(delay_seconds=0.2), endpoint="courses/id")
 
         async def wait_for_the_first() -> None:
             texts.append(await desk.list(course="101"))
@@ -306,11 +327,22 @@ async def test_when_the_call_that_reads_is_cancelled_the_waiting_one_takes_over(
             await until(lambda: len(desk.portal.log) == 1)
             group.start_soon(wait_for_the_first)
             await anyio.sleep(0.02)
-            assert calls(desk) == {"courses/id": 1}
             reading.cancel()
         assert reading.cancelled_caught
         assert calls(desk) == {"courses/id": 1}
     assert ", complete." in texts[0]
+
+
+async def test_a_cancelled_call_ends_what_only_it_waits_for(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        await desk.list(course="102")
+        calls(desk)
+        desk.portal.faults.add(Fault(delay_seconds=30), endpoint="courses/id")
+        with anyio.move_on_after(0.1):
+            await desk.list(course="101")
+        await until(lambda: not desk.account._refresher._flights._under_way)
+        assert ", complete." in await desk.list(course="101")
+        assert calls(desk) == {"courses/id": 2}
 
 
 # A provider whose ways are closed
@@ -342,10 +374,10 @@ class Closing(Shelf):
 
 
 async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
-    refresher = Refresher(ACCOUNT, source, Database(), clock=Clock(), deadline_seconds=9)
-    call = refresher.begin()
-    await refresher.catalogue(call)
-    found = await refresher.enrollments(call, user_ids, course_ids)
+    async with refreshing(source) as refresher:
+        call = refresher.begin()
+        await refresher.catalogue(call)
+        found = await refresher.enrollments(call, user_ids, course_ids)
     return found.read, found.wanted, found.unit
 
 
@@ -378,12 +410,12 @@ async def test_a_provider_without_any_way_is_an_error():
 async def test_what_came_with_the_whole_list_is_not_read_again_alone():
     source = Closing(Route.LIST, Route.COURSE, Route.LEARNER)
     source.closed = {Route.COURSE, Route.LEARNER}
-    refresher = Refresher(ACCOUNT, source, Database(), clock=Clock(), deadline_seconds=9)
-    await refresher.catalogue(call := refresher.begin())
-    await refresher.enrollments(call, None, None)
-    source.closed = set()
-    assert (await refresher.enrollments(refresher.begin(), ["u"], None)).complete
-    assert (await refresher.enrollments(refresher.begin(), None, ["c"])).complete
+    async with refreshing(source) as refresher:
+        await refresher.catalogue(call := refresher.begin())
+        await refresher.enrollments(call, None, None)
+        source.closed = set()
+        assert (await refresher.enrollments(refresher.begin(), ["u"], None)).complete
+        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).complete
     assert source.tried == ["list"]
 
 

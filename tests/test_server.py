@@ -115,7 +115,7 @@ async def test_two_clients_share_what_was_read(open_desk: OpenDesk):
     async with open_desk() as desk:
         await desk.list(course="101")
         calls = desk.account.source.calls
-        connection = Connection(Settings(today=TODAY), source=lambda: desk.account.source)
+        connection = Connection(Settings(today=TODAY), source=lambda _: desk.account.source)
         connection._account = desk.account
         async with Client(create_server(connection)) as other:
             await other.call_tool(LIST, {"course": "101"})

@@ -40,7 +40,7 @@ def test_credentials_choose_talentlms():
 
 def test_a_token_and_an_account_choose_truto():
     found = Settings.from_env(TRUTO)
-    assert (found.source, found.truto_api_token, found.truto_account_id) == ("truto", KEY, "a1")
+    assert (found.source, found.truto_api_token, found.truto_accounts) == ("truto", KEY, (("default", "a1"),))
     assert found.truto_base_url == ""
     both = {**REAL, **TRUTO}
     assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "truto"}).source == "truto"

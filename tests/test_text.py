@@ -16,15 +16,18 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from bench.tokens import count
-from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer
+from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.dimensions import Chosen, Mandatory
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import Column, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import State
-from mcp_truto_lms.query import EnrollmentQuery, GroupBy, ProgressQuery
+from mcp_truto_lms.query import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
-from mcp_truto_lms.store.read import Counts, Group, LeftOut, Match, Spread
+from mcp_truto_lms.store.counts import LeftOut, Totals
+from mcp_truto_lms.store.groups import TIME, Group, Key
+from mcp_truto_lms.store.read import Match, Spread, Trouble
 from mcp_truto_lms.table import estimate_tokens
 from mcp_truto_lms.text import list_json, list_text, summary_text
 from tests.conftest import TODAY, Desk, OpenDesk
@@ -280,7 +283,14 @@ TEXT = st.sampled_from(
     ["", "gq" * 60, "日本" * 60, "𒀀" * 100, 'a,b"' * 30, "x" * 10_000, "2026-11-23," * 9, "Jane Doe", "Łukasz\u202e\n|"]
 ) | st.text(max_size=30)
 COLUMNS = list(enrollment_columns().values())
+SIGNED = [*COLUMNS[:4], Column("signals", "signals", "text")]
 WIDE = [Column(f"custom_fields.{one}", f"field {one}", "text") for one in range(40)]
+
+
+def totals(enrollments: int) -> Totals:
+    """Totals in which every number is there."""
+    numbers = dict.fromkeys(Totals.__dataclass_fields__, 9999)
+    return Totals(**numbers | {"enrollments": enrollments, "no_due_date": enrollments, "progress_sum": 333_333.3})
 
 
 @st.composite
@@ -288,10 +298,21 @@ def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> Ground:
     text = draw(TEXT)
     matches = tuple(Match(str(one), text, draw(st.booleans())) for one in range(draw(st.integers(1, 12))))
     named = (Named(draw(TEXT), matches),)
-    question = Question(query, "default", NOON, UTC, draw(st.sampled_from([None, named])), named)
+    chosen = (Chosen(draw(TEXT), ("",), (draw(TEXT),)),)
+    question = Question(
+        query,
+        "default",
+        NOON,
+        UTC,
+        draw(st.sampled_from([None, named])),
+        named,
+        where=draw(st.sampled_from([(), chosen])),
+        mandatory=Mandatory((), (draw(TEXT),) * draw(st.sampled_from([0, 12]))),
+    )
     return Ground(
         question,
-        Counts(enrollments, 9_999, 999, 99, 99, 99, 99, 9, enrollments, 99, 33.3),
+        totals(enrollments),
+        {str(one): 999_999 for one in EnrollmentStatus},
         LeftOut(1_000, 1_000, 1_000, 1_000),
         Coverage(NOON, read=1_000, wanted=draw(st.sampled_from([1_000, 9_999])), unit="courses", trouble=draw(TEXT)),
         draw(st.booleans()),
@@ -300,7 +321,7 @@ def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> Ground:
 
 @st.composite
 def lists(draw: st.DrawFn) -> ListAnswer:
-    columns = tuple(draw(st.sampled_from([COLUMNS[:7], COLUMNS, WIDE[:3], WIDE, [COLUMNS[0]]])))
+    columns = tuple(draw(st.sampled_from([COLUMNS[:7], COLUMNS, SIGNED, WIDE[:3], WIDE, [COLUMNS[0]]])))
     texts = draw(st.lists(TEXT, min_size=1, max_size=3))
     fields = draw(st.sampled_from([0, 2, 40]))
     rows: list[dict[str, Any]] = []
@@ -309,10 +330,12 @@ def lists(draw: st.DrawFn) -> ListAnswer:
         row: dict[str, Any] = dict.fromkeys(enrollment_columns())
         row |= {"id": str(index), "user.id": text[:64], "user.name": text, "course.id": "c", "course.title": text}
         row |= {"due_at": NOON, "completed_at": NOON, "status": "in_progress", "progress_percent": 45.0}
+        row["signals"] = "overdue 999 d, failed, due soon, inactive, not started"
         row["custom_fields"] = {str(one): text for one in range(fields)}
         rows.append(row)
-    query = EnrollmentQuery(state=(State.OVERDUE,), fields=tuple(one.path for one in columns))
-    wanted = draw(st.sampled_from([query, EnrollmentQuery()]))
+    query = EnrollmentQuery(state=(State.OVERDUE, State.AT_RISK), fields=tuple(one.path for one in columns))
+    missing = EnrollmentQuery(state=(State.NOT_ENROLLED,), course=("x",))
+    wanted = draw(st.sampled_from([query, EnrollmentQuery(), missing]))
     constant = draw(st.sampled_from([None, "c"]))
     spreads = {one.path: Spread(len(rows), constant) for one in columns if one in COLUMNS}
     ground = draw(grounds(wanted, len(rows) + draw(st.sampled_from([0, 1_000_000]))))
@@ -335,15 +358,38 @@ def test_a_list_never_exceeds_its_budget(answer: ListAnswer, budget: int):
 
 @st.composite
 def summaries(draw: st.DrawFn) -> SummaryAnswer:
-    query = draw(st.sampled_from([ProgressQuery(), ProgressQuery(state=(State.OVERDUE,))]))
+    query = draw(
+        st.sampled_from(
+            [
+                ProgressQuery(),
+                ProgressQuery(state=(State.OVERDUE,)),
+                ProgressQuery(completed_from="-3m", inactive_since="last_week", enrolled_to="today", is_mandatory=True),
+                ProgressQuery(state=(State.NOT_ENROLLED,), course=("x",)),
+            ]
+        )
+    )
     ground = draw(grounds(query, 1_000_000))
     texts = draw(st.lists(TEXT, min_size=1, max_size=3))
-    groups = tuple(Group(str(one), texts[one % len(texts)], ground.counts) for one in range(draw(st.integers(0, 30))))
-    by = draw(st.sampled_from([(), (GroupBy.COURSE,), (GroupBy.COURSE, GroupBy.LEARNER)]))
-    tables = tuple(GroupTable(one, groups, 9_999, "-overdue") for one in by)
-    details = None if tables else draw(lists())
-    statuses = {str(one): 999_999 for one in EnrollmentStatus}
-    return SummaryAnswer(ground, tables, statuses, details, draw(st.sampled_from([None, 9_999])))
+    by = draw(
+        st.sampled_from([(), ("course",), ("month",), ("learner", "status"), ("team", "custom_fields.日本語" * 9)])
+    )
+    groups = tuple(
+        Group(tuple(Key(str(one), texts[one % len(texts)]) for _ in by), ground.counts, 9_999, 999, 999_999, 999_999)
+        for one in range(draw(st.integers(0, 30)))
+    )
+    sort = draw(st.sampled_from(["-overdue", "name", TIME, "-at_risk", "-enrollments", "learner_rate"]))
+    tables = (GroupTable(by, groups, 9_999, sort, in_several=by),) if by else ()
+    signs = {"overdue": 9_999, "failed": 999, "due soon": 99, "inactive": 9, "not started": 9}
+    lines = tuple(Trouble(str(one), texts[one % len(texts)], 9_999, signs, NOON - 999 * DAY) for one in range(8))
+    return SummaryAnswer(
+        ground,
+        tables,
+        trouble=draw(st.sampled_from([None, TroubleTable(lines, 9_999, frozenset("123"))])),
+        period=draw(st.sampled_from([None, ground.counts])),
+        details=None if tables else draw(lists()),
+        not_enrolled=draw(st.sampled_from([None, 9_999])),
+        empty_courses=draw(st.sampled_from([(), (*texts,) * 9])),
+    )
 
 
 @given(summaries(), st.integers(500, 20_000))
@@ -360,7 +406,8 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
     question = Question(EnrollmentQuery(), "default", NOON, UTC, None, None)
     ground = Ground(
         question,
-        Counts(2, 2, 2, 0, 0, 0, 0, 0, 0, 0, None),
+        Totals(enrollments=2, learners=2, courses=2),
+        {},
         LeftOut(1, 1, 1, 1),
         Coverage(NOON, 1, 1, "courses"),
         True,
@@ -431,20 +478,6 @@ async def test_a_page_that_the_budget_cuts_short_goes_on_where_it_stopped(open_d
     assert {*seen} == {one.user_id for one in truth() if one.course_id == "103"}
 
 
-FILTERS = st.fixed_dictionaries(
-    {},
-    optional={
-        "state": st.lists(st.sampled_from([str(one) for one in State]), max_size=2),
-        "status": st.lists(
-            st.sampled_from(["enrolled", "in_progress", "completed", "failed", "expired", "overdue"]), max_size=2
-        ),
-        "course": st.lists(st.sampled_from([str(one) for one in range(101, 107)]), max_size=2),
-        "user": st.lists(st.sampled_from([str(one) for one in range(1, 12)]), max_size=3),
-        "due_from": st.sampled_from(["today", "-3m", "2026-10-01", "+7d"]),
-        "due_to": st.sampled_from(["today", "+14d", "2026-12-31", "-1w"]),
-        "progress_below": st.sampled_from([0, 1, 50, 100]),
-    },
-).filter(lambda asked: FIRST_DAYS.get(asked.get("due_from"), -999) <= DAYS.get(asked.get("due_to"), 999))
 SHAPES = st.fixed_dictionaries(
     {},
     optional={
@@ -456,7 +489,13 @@ SHAPES = st.fixed_dictionaries(
 )
 COUNTINGS = st.fixed_dictionaries(
     {},
-    optional={"group_by": st.sampled_from(["course", "learner", "status"]), "sort": st.sampled_from(["name", "-%"])},
+    optional={
+        "group_by": st.sampled_from(
+            ["course", "learner", "status", "month", "site", ["site", "course"], ["month", "site"]]
+        ),
+        "sort": st.sampled_from(["name", "-%", "-hours"]),
+        "limit": st.sampled_from([1, 25]),
+    },
 )
 ATHENS_MIDNIGHT = NOON - 14 * 3600
 DAYS = {"today": 0, "+7d": 7, "+14d": 14, "-1w": -7, "2026-12-31": 38}
@@ -467,10 +506,30 @@ MEANINGS: dict[str, Any] = {
     "not_started": lambda one: one.not_started,
     "overdue": lambda one: one.overdue,
     "due_soon": lambda one: one.due_soon,
+    "at_risk": lambda one: one.at_risk,
     "failed": lambda one: one.status == "failed",
     "expired": lambda one: one.status == "expired",
     "no_due_date": lambda one: one.due is None,
 }
+
+
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": st.lists(st.sampled_from(sorted(MEANINGS)), max_size=2),
+        "status": st.lists(
+            st.sampled_from(["enrolled", "in_progress", "completed", "failed", "expired", "overdue"]), max_size=2
+        ),
+        "course": st.lists(st.sampled_from([str(one) for one in range(101, 107)]), max_size=2),
+        "user": st.lists(st.sampled_from([str(one) for one in range(1, 12)]), max_size=3),
+        "due_from": st.sampled_from(["today", "-3m", "2026-10-01", "+7d"]),
+        "due_to": st.sampled_from(["today", "+14d", "2026-12-31", "-1w"]),
+        "progress_below": st.sampled_from([0, 1, 50, 100]),
+        "completed_to": st.sampled_from(["-1w", "today"]),
+        "enrolled_from": st.sampled_from(["-3m", "-1w"]),
+        "where": st.sampled_from([{"site": "Oslo"}, {"site": ["Hull", "(none)"]}, {"custom_fields": {"site": "oslo"}}]),
+    },
+).filter(lambda asked: FIRST_DAYS.get(asked.get("due_from"), -999) <= DAYS.get(asked.get("due_to"), 999))
 
 
 @cache
@@ -483,6 +542,14 @@ def midnight(days: int) -> int:
     return ATHENS_MIDNIGHT + days * DAY - (3600 if days <= -29 else 0)
 
 
+SITES = {'{"site": "Oslo"}': ["Oslo"], '{"site": ["Hull", "(none)"]}': ["Hull", ""]}
+SITES['{"custom_fields": {"site": "oslo"}}'] = ["Oslo"]
+
+
+def is_completed(one: Fact, before: int) -> bool:
+    return one.finished and one.completed is not None and one.completed < before
+
+
 def is_meant(one: Fact, asked: dict[str, Any]) -> bool:
     statuses, states = asked.get("status"), asked.get("state")
     return (
@@ -493,6 +560,9 @@ def is_meant(one: Fact, asked: dict[str, Any]) -> bool:
         and ("due_from" not in asked or (one.due is not None and one.due >= midnight(FIRST_DAYS[asked["due_from"]])))
         and ("due_to" not in asked or (one.due is not None and one.due < midnight(DAYS[asked["due_to"]] + 1)))
         and ("progress_below" not in asked or (not one.finished and one.percent < asked["progress_below"]))
+        and ("completed_to" not in asked or is_completed(one, midnight(DAYS[asked["completed_to"]] + 1)))
+        and ("enrolled_from" not in asked or one.enrolled >= midnight(FIRST_DAYS[asked["enrolled_from"]]))
+        and ("where" not in asked or one.site in SITES[json.dumps(asked["where"])])
     )
 
 
@@ -516,4 +586,4 @@ async def test_both_tools_count_the_same_match_whatever_is_shown_of_it(
     counted = re.match(r"([\d,]+) enrollments", summary_text(summary, budget=budget))
     assert counted
     assert int(counted.group(1).replace(",", "")) == want
-    assert sum(summary.by_status.values()) == want
+    assert sum(summary.ground.by_status.values()) == want

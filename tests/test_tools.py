@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from mcp_truto_lms.connection import Connection, open_source
+from mcp_truto_lms.connection import Connection, sources
 from mcp_truto_lms.errors import QueryError, Unavailable
 from mcp_truto_lms.query import EnrollmentQuery, ProgressQuery, input_schema
 from mcp_truto_lms.settings import Settings
@@ -26,7 +26,7 @@ SHELF = Shelf(
 
 @pytest.fixture
 async def connection() -> AsyncGenerator[Connection]:
-    async with Connection(Settings(source="talentlms", today=TODAY), source=lambda: SHELF) as opened:
+    async with Connection(Settings(source="talentlms", today=TODAY), source=lambda _: SHELF) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ async def test_arguments_are_refused_before_anything_is_opened(connection: Conne
     for call in (list_course_enrollments, summarize_learner_progress):
         with pytest.raises(QueryError, match="There is no argument 'who'"):
             await call(connection, {"who": "Ann"})
-    assert connection._account is None
+    assert not connection._accounts
 
 
 async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: Connection):
@@ -75,7 +75,7 @@ async def test_an_error_raised_side_by_side_with_others_is_still_told_in_its_own
 async def test_the_settings_choose_the_source():
     real = Settings(source="talentlms", talentlms_base_url="https://acme.talentlms.com/api/v1", talentlms_api_key="k")
     for settings in (real, Settings(today=TODAY)):
-        source = open_source(settings)
+        source = sources(settings)(settings.accounts()[0])
         assert isinstance(source, TalentLmsSource)
         assert source.calls == 0
         await source.aclose()

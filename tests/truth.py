@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation
+from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Person
 
 DAY = 86_400
 NOON = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
@@ -31,6 +32,25 @@ class Fact:
     overdue: bool
     due_soon: bool
     not_started: bool
+    enrolled: int
+    completed: int | None
+    seconds: int
+    site: str
+    job: str
+    signals: tuple[str, ...]
+    late_days: int
+
+    @property
+    def at_risk(self) -> bool:
+        return bool(self.signals)
+
+    @property
+    def enrolled_month(self) -> str:
+        return month(self.enrolled)
+
+    @property
+    def completed_month(self) -> str | None:
+        return None if self.completed is None or not self.finished else month(self.completed)
 
 
 def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = False) -> list[Fact]:
@@ -47,6 +67,17 @@ def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = F
         ends = [moment for moment in (one.expired_on, course.expires_on) if moment]
         status = _status(one, failed_shown=failed_shown, ended=bool(ends) and min(ends) < now)
         finished = status == "completed"
+        overdue = not finished and ((due is not None and due < now) or status == "expired")
+        not_started = not finished and one.percent == 0 and one.seconds_spent == 0
+        soon = not finished and due is not None and now <= due <= now + 14 * DAY
+        signs = {
+            "overdue": overdue,
+            "failed": status == "failed",
+            "due soon": soon and one.percent < 50,
+            "not started": not_started and one.enrolled_on <= now - 30 * DAY,
+        }
+        since = min([moment for moment in (due, *ends) if moment is not None and moment < now], default=now)
+        job, site, _ = person.custom_fields
         found.append(
             Fact(
                 user_id=one.user_id,
@@ -57,12 +88,32 @@ def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = F
                 percent=one.percent,
                 due=due,
                 finished=finished,
-                overdue=not finished and ((due is not None and due < now) or status == "expired"),
-                due_soon=not finished and due is not None and now <= due <= now + 14 * DAY,
-                not_started=not finished and one.percent == 0 and one.seconds_spent == 0,
+                overdue=overdue,
+                due_soon=soon,
+                not_started=not_started,
+                enrolled=one.enrolled_on,
+                completed=one.completed_on,
+                seconds=one.seconds_spent,
+                site=site,
+                job=job,
+                signals=tuple(word for word, is_so in signs.items() if is_so),
+                late_days=-((since - now) // DAY) if overdue else 0,
             )
         )
     return found
+
+
+def month(moment: int) -> str:
+    """Name the month of an instant, where the portal stands."""
+    return f"{datetime.fromtimestamp(moment, ZoneInfo('Europe/Athens')):%Y-%m}"
+
+
+def missing(organisation: Organisation, course_id: str) -> list[Person]:
+    """List the active learners who were never enrolled in a course, whatever became of it."""
+    there = {one.user_id for one in organisation.enrollments if one.course_id == course_id}
+    return [
+        one for one in organisation.people if one.active and one.user_type == "Learner-Type" and one.id not in there
+    ]
 
 
 def _status(one: Enrollment, *, failed_shown: bool, ended: bool) -> str:

@@ -3,6 +3,8 @@
 The key is the whole account's, and other programs live on the same hour. The portal tells what is left of it when
 asked, without charging for that: it is asked at the start and again after so many calls, and counted on in between. A
 portal that does not tell has no budget here; its own refusals still count.
+
+Reading that nobody waits for takes a quarter of an hour's calls at most.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import anyio
 
 from mcp_truto_lms.errors import RateLimited
 from mcp_truto_lms.talentlms.values import epoch, number, record
+from mcp_truto_lms.tally import TALLY
 
 RESERVE = 0.1
+BACKGROUND_SHARE = 0.25
 CALLS_BETWEEN_LOOKS = 50
 LONGEST_WAIT_SECONDS = 3600.0
 
@@ -69,18 +73,36 @@ class HourlyBudget:
         self._looking = anyio.Lock()
         self._allowance: Allowance | None = None
         self._asked_at_calls: int | None = None
+        self._background_calls = 0
+        self._background_since = float("-inf")
 
     async def admit(self) -> None:
         """Let a call through.
 
         Raises:
-            RateLimited: only the reserve is left; the message tells when the hour is over.
+            RateLimited: only the reserve is left, or nobody waits for the answer and the share of such reading is used
+                up; the message tells when the hour is over.
         """
+        tally = TALLY.get()
         async with self._looking:
             if self._must_look():
                 await self._look()
             if self._used_up():
                 raise self._refusal()
+            if tally is not None and tally.background:
+                self._admit_background()
+
+    def _admit_background(self) -> None:
+        if self._now() - self._background_since >= LONGEST_WAIT_SECONDS:
+            self._background_calls, self._background_since = 0, self._now()
+        found = self._allowance
+        if found is not None and self._background_calls >= found.limit * BACKGROUND_SHARE:
+            wait_seconds = self._background_since + LONGEST_WAIT_SECONDS - self._now()
+            raise RateLimited(
+                "Reading in the background has used its quarter of the hourly limit. Ask again to go on.",
+                retry_after_seconds=wait_seconds,
+            )
+        self._background_calls += 1
 
     async def refused(self) -> RateLimited | None:
         """Look again after the portal spoke of a limit; None where the hour is not what it meant."""

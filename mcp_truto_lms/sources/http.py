@@ -27,6 +27,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import isfinite
 from types import MappingProxyType
@@ -37,7 +38,7 @@ import httpx
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.errors import ConfigurationError, RateLimited, SourceError, Unavailable, UnexpectedAnswer
-from mcp_truto_lms.sources.pacing import Clock, Pacer, Sleep, Window
+from mcp_truto_lms.sources.pacing import Admit, Clock, Pacer, Sleep, Window
 from mcp_truto_lms.tally import TALLY
 
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -137,10 +138,15 @@ class _NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
-    """What the calls of one account share: their limits, and how many of them run at once."""
+    """What the calls of one account share: their limits, and how many of them run at once.
+
+    Args:
+        shared: the limits that other processes share, by the names under which they are counted
+    """
 
     pacer: Pacer
     slots: anyio.Semaphore
+    shared: tuple[tuple[str, tuple[Window, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,7 @@ class HttpClient:
         sleep: waits for seconds
         random: a number of 0 to 1, for jitter
         now: the wall clock, in epoch seconds
+        admit: counts calls for all processes that share the key's limits
     """
 
     def __init__(
@@ -181,14 +188,19 @@ class HttpClient:
         sleep: Sleep = anyio.sleep,
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
+        admit: Admit | None = None,
     ) -> None:
         self._service = service
         self._base_url, self.host = _checked_address(base_url, service)
+        self._admit = admit
+        digest = sha256(f"{self.host} {authorization}".encode()).hexdigest()[:16]  # names the key without telling it
+        shared = ((digest, service.windows),)
         self._clock = clock
         self._sleep = sleep
         self._random = random
         self._now = now
-        self._lane = _Lane(Pacer(service.windows, clock=clock, sleep=sleep), anyio.Semaphore(service.max_concurrency))
+        pacer = Pacer(service.windows, clock=clock, sleep=sleep)
+        self._lane = _Lane(pacer, anyio.Semaphore(service.max_concurrency), shared)
         self._lanes: dict[str, _Lane] = {}
         self._calls = self._open = self._sending = 0
         _keep_libraries_quiet()
@@ -280,7 +292,10 @@ class HttpClient:
             return self._lane
         if account not in self._lanes:
             pacer = self._lane.pacer.narrower(self._service.account_windows)
-            self._lanes[account] = _Lane(pacer, anyio.Semaphore(self._service.max_concurrency))
+            shared = self._lane.shared
+            if self._service.account_windows:
+                shared = (*shared, (f"{shared[0][0]} {account}", self._service.account_windows))
+            self._lanes[account] = _Lane(pacer, anyio.Semaphore(self._service.max_concurrency), shared)
         return self._lanes[account]
 
     async def _last_try(
@@ -317,6 +332,10 @@ class HttpClient:
         async with AsyncExitStack() as held:
             await held.enter_async_context(call.lane.slots)
             await call.lane.pacer.wait()
+            if self._admit is not None:
+                for name, windows in call.lane.shared:
+                    while (delay_seconds := await self._admit(name, windows)) > 0:
+                        await self._sleep(delay_seconds)
             self._calls += 1
             if (tally := TALLY.get()) is not None:
                 tally.calls += 1

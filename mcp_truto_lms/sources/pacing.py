@@ -4,6 +4,9 @@ A limit is a sliding window, so many calls in so many seconds, and several hold 
 they came. A call is entered only at the moment it may go, so a call that is cancelled while it waits uses nothing up.
 When the provider says "too many" in spite of it, everybody is held, not only the call that was told.
 
+Processes that use one key share its limits. Where they share a store as well, the store counts for all of them: a call
+that this process's windows let through then takes room there too.
+
 A key may open several accounts, each with narrower limits of its own: a call then passes its account's pacer, which
 looks at the key's limits as well, and is entered in both at once. Accounts do not wait for each other's limits.
 """
@@ -11,13 +14,15 @@ looks at the key's limits as well, and is entered in both at once. Accounts do n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
+Admit = Callable[[str, Sequence["Window"]], Awaitable[float]]
+"""Takes room in the windows of a name that processes share; answers the seconds to wait before asking again, or 0."""
 
 
 @dataclass(frozen=True, slots=True)

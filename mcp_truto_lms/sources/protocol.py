@@ -156,6 +156,19 @@ class PagedDirectory(Protocol):
 
 
 @runtime_checkable
+class TeamDirectory(Protocol):
+    """A source that can tell everybody's team, which people's own records do not."""
+
+    async def teams(self) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of everybody's teams, by learner id; whoever has none is left out."""
+        ...
+
+    def teams_cost(self) -> int | None:
+        """How many calls that takes; None where it is not known yet."""
+        ...
+
+
+@runtime_checkable
 class RosterInParts(Protocol):
     """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
 

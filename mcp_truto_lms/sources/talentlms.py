@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import random as random_module
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -20,16 +20,16 @@ import httpx
 from mcp_truto_lms.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.sources.http import HttpClient
-from mcp_truto_lms.sources.pacing import Clock, Sleep
+from mcp_truto_lms.sources.pacing import Admit, Clock, Sleep
 from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope
 from mcp_truto_lms.sources.talentlms_api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
-from mcp_truto_lms.sources.talentlms_pages import read_courses, read_users
+from mcp_truto_lms.sources.talentlms_pages import read_courses, read_places, read_users
 from mcp_truto_lms.talentlms import enrollments, people
 from mcp_truto_lms.talentlms.courses import course as map_course
 from mcp_truto_lms.talentlms.courses import courses as map_courses
 from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
 from mcp_truto_lms.talentlms.status import Vocabulary
-from mcp_truto_lms.talentlms.values import listed, record, text
+from mcp_truto_lms.talentlms.values import MAX_DURATION_SECONDS, listed, record, text, whole
 
 NEVER_FILLED = frozenset(
     {
@@ -46,6 +46,7 @@ NEVER_FILLED = frozenset(
     }
 )
 PART_SIZE = 500
+PLACES = ("branches", "groups")
 FILLED_BY_PAIR = frozenset({"score"})
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class TalentLmsSource:
         self._api = api
         self._remote_data = remote_data
         self._dates: PortalDates | None = None
+        self._places: Mapping[str, int | None] = {}
         self._labels: Mapping[str, str] | None = None
         self._vocabulary = Vocabulary()
         self._has_scores = False
@@ -84,6 +86,7 @@ class TalentLmsSource:
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
         remote_data: bool = False,
+        admit: Admit | None = None,
     ) -> TalentLmsSource:
         """Make a source; nothing is called yet.
 
@@ -96,6 +99,7 @@ class TalentLmsSource:
             random: a number of 0 to 1, for jitter
             now: the wall clock, in epoch seconds
             remote_data: whether records keep the raw item, secrets removed
+            admit: counts calls for all processes that share the key's limits
 
         Raises:
             ConfigurationError: the address or the key cannot be one.
@@ -109,6 +113,7 @@ class TalentLmsSource:
             sleep=sleep,
             random=random,
             now=now,
+            admit=admit,
         )
         return cls(TalentLmsApi(http, now=now), remote_data=remote_data)
 
@@ -156,6 +161,25 @@ class TalentLmsSource:
             yield tuple(one for one in mapped.items if one.id not in seen)
             seen.update(one.id for one in mapped.items)
         _note_skipped("users", skipped)
+
+    async def teams(self) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of everybody's branches, by learner id; of their groups in a portal without any branch.
+
+        A branch is where people are, and most have one; groups cut across. Mixed, they would count people twice.
+        """
+        await self._portal_dates_if_told()
+        for endpoint in PLACES:
+            if self._places.get(endpoint) == 0:  # the portal says that it has none
+                continue
+            if places := await read_places(self._api.read, endpoint):
+                return people.teams(await self._read_each(endpoint, places))
+        return {}
+
+    def teams_cost(self) -> int | None:
+        """How many calls reading the teams takes: the list and each of it; known once the portal told of itself."""
+        numbers = [self._places.get(one) for one in PLACES]
+        first = next((one for one in numbers if one != 0), 0)
+        return first and 1 + first
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course in full by id, None where there is none."""
@@ -265,6 +289,27 @@ class TalentLmsSource:
         self._has_scores = self._has_scores or (one is not None and one.enrollment.score is not None)
         return Reading(() if one is None else (one,), learners=came_along)
 
+    async def _read_each(self, endpoint: str, keys: Sequence[str]) -> list[object]:
+        """Read branches or groups in full, side by side, without those that are gone since they were listed."""
+        found: dict[str, object] = {}
+        failures: list[SourceError] = []
+        async with anyio.create_task_group() as group:
+
+            async def read(key: str) -> None:
+                try:
+                    found[key] = await self._api.read(endpoint, {"id": key})
+                except NotFound:
+                    return
+                except SourceError as error:
+                    failures.append(error)
+                    group.cancel_scope.cancel()
+
+            for key in keys:
+                group.start_soon(read, key)
+        if failures:
+            raise failures[0]
+        return [found[key] for key in keys if key in found]
+
     async def _read_user(self, arguments: Mapping[str, str]) -> Any:
         raw = await self._api.read("users", arguments)
         self._vocabulary = self._vocabulary.learnt_from(raw)
@@ -282,7 +327,9 @@ class TalentLmsSource:
     async def _portal_dates(self) -> PortalDates:
         async with self._asking_portal:
             if self._dates is None:
-                self._dates = portal_dates(await self._api.read("siteinfo"))
+                info = record(await self._api.read("siteinfo"))
+                self._dates = portal_dates(info)
+                self._places = {one: whole(info.get(f"total_{one}"), most=MAX_DURATION_SECONDS) for one in PLACES}
             return self._dates
 
     async def _portal_dates_if_told(self) -> PortalDates:

@@ -65,6 +65,12 @@ async def read_courses(read: Read) -> list[object]:
         page_number += 1
 
 
+async def read_places(read: Read, endpoint: str) -> list[str]:
+    """Read the ids of all branches or groups."""
+    places = _items(await read(endpoint, {}), endpoint)
+    return [key for key in (identifier(record(one).get("id")) for one in places) if key is not None]
+
+
 def _identifiers(page: list[object]) -> set[str | None]:
     return {identifier(record(item).get("id")) for item in page}
 

@@ -1,4 +1,8 @@
-"""Cursors: where a list goes on, under a short token. A page continues the same answer or none at all."""
+"""Cursors: where a list goes on, under a short token. A page continues the same answer or none at all.
+
+A token goes on for the account and the caller that it was made for, and in any process of the store. The rows of a
+page and the state of the data are read in one transaction: what moved in between ends the cursor.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import secrets
 
 from sqlalchemy import Connection, delete, insert, select
 
-from mcp_truto_lms.errors import QueryError
+from mcp_truto_lms.errors import QueryError, UnknownCursor
 from mcp_truto_lms.store.schema import cursors
-from mcp_truto_lms.store.write import data_version
+from mcp_truto_lms.store.version import data_version
 
 MAX_AGE_SECONDS = 3600
 
@@ -18,13 +22,28 @@ def new_token() -> str:
     return secrets.token_urlsafe(6)
 
 
-def save(connection: Connection, account: str, token: str, *, question: str, version: int, now: int) -> None:
-    """Keep where a list goes on, for an hour, for the state of the data that its last page was read from."""
-    connection.execute(delete(cursors).where(cursors.c.expires_at < now))
+def save(
+    connection: Connection, account: str, token: str, *, principal: str, question: str, version: int, now: int
+) -> None:
+    """Keep where a list goes on, for an hour, for the state of the data that its last page was read from.
+
+    Args:
+        connection: of a writing transaction
+        account: whose rows they are
+        token: a new one
+        principal: who may go on; empty where there is one caller alone
+        question: what it goes on with
+        version: the data version that the page was read at
+        now: epoch seconds
+    """
+    expired = select(cursors.c.token).where(cursors.c.expires_at < now)
+    # what another writer is deleting just now is left to it
+    connection.execute(delete(cursors).where(cursors.c.token.in_(expired.with_for_update(skip_locked=True))))
     connection.execute(
         insert(cursors).values(
             token=token,
             account=account,
+            principal=principal,
             question=question,
             data_version=version,
             expires_at=now + MAX_AGE_SECONDS,
@@ -32,15 +51,17 @@ def save(connection: Connection, account: str, token: str, *, question: str, ver
     )
 
 
-def load(connection: Connection, account: str, token: str, *, now: int) -> str:
-    """Find where a list goes on.
+def load(connection: Connection, account: str, token: str, *, principal: str, now: int) -> str:
+    """Find where a list goes on; the page is to be read in the same transaction.
 
     Raises:
-        QueryError: the token is not of this account, is too old, or the data changed since.
+        UnknownCursor: the token is not of this account and this caller, or too old.
+        QueryError: the data changed since.
     """
-    found = connection.execute(select(cursors).where(cursors.c.token == token, cursors.c.account == account)).first()
+    mine = (cursors.c.account == account) & (cursors.c.principal == principal)
+    found = connection.execute(select(cursors).where(cursors.c.token == token, mine)).first()
     if found is None or found.expires_at < now:
-        raise QueryError("This cursor is unknown or has expired: ask the question again without it.")
+        raise UnknownCursor("This cursor is unknown or has expired: ask the question again without it.")
     if found.data_version != data_version(connection, account):
         raise QueryError("The data changed since that page: ask the question again without the cursor.")
     return found.question

@@ -1,42 +1,123 @@
-"""The embedded database: SQLite in memory, one connection behind one lock.
+"""The database: SQLite in memory, an SQLite file, or PostgreSQL, chosen by its address alone.
 
-A pool of one connection per thread would be several empty databases, and one connection shared without a lock would
-roll back its neighbour's work. So readers and writers take turns, each in a worker thread with a transaction of its
-own, and nothing is awaited inside a transaction: a reader sees a scope before or after its replacement, never between.
+Work is synchronous and runs in one transaction in a worker thread; nothing is awaited inside a transaction. A reader
+sees one state for the whole of its work: before or after a scope's replacement, never between, on every engine.
+
+What is kept is a cache of the LMS. So an older schema is dropped and built anew, and everything is read again; what
+somebody else wrote, or a newer version, is refused and left as it is.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TypeVar
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection
 
-from mcp_truto_lms.store.schema import metadata
+from mcp_truto_lms.errors import ConfigurationError
+from mcp_truto_lms.sources.pacing import Window
+from mcp_truto_lms.store import limits
+from mcp_truto_lms.store.opening import SETTING
+from mcp_truto_lms.store.sqlite import File, Memory
 
 _Result = TypeVar("_Result")
+_SCHEME = re.compile(r"([A-Za-z][\w+.\-]*)://")
+
+
+class Engine(Protocol):
+    """One way of keeping the tables, used from worker threads."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may use the same store."""
+        ...
+
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:
+        """Do work in one transaction; an exception rolls all of it back."""
+        ...
+
+    def try_lock(self, key: str) -> bool:
+        """Take a lock that no other process and nobody in this one holds, or answer False."""
+        ...
+
+    def unlock(self, key: str) -> None:
+        """Give a lock back."""
+        ...
+
+    def close(self) -> None:
+        """Give up all locks and connections."""
+        ...
 
 
 class Database:
-    """The tables in memory; gone with the process."""
+    """The tables, wherever they are kept.
 
-    def __init__(self) -> None:
-        self._engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        self._lock = threading.Lock()
-        metadata.create_all(self._engine)
+    Args:
+        address: empty for memory, gone with the process; the path of an SQLite file; or a `postgresql://` address
 
-    async def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Run synchronous work in one transaction, in a worker thread; an exception rolls all of it back."""
-        return await anyio.to_thread.run_sync(self._transact, work)
+    Raises:
+        ConfigurationError: the store cannot be opened as it is set.
+    """
 
-    def _transact(self, work: Callable[[Connection], _Result]) -> _Result:
-        with self._lock, self._engine.begin() as connection:
-            return work(connection)
+    def __init__(self, address: str = "") -> None:
+        self._engine: Engine = _open(address)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may use the same store."""
+        return self._engine.shared
+
+    async def run(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
+        """Run synchronous work in one transaction, in a worker thread; an exception rolls all of it back.
+
+        Args:
+            work: what to do with the connection
+            write: whether it changes anything; a reader of a shared store may not
+
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write))
+
+    def _transact(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
+        return self._engine.transact(work, write=write)
+
+    async def try_lock(self, key: str) -> bool:
+        """Take a lock across all processes of the store, without waiting; a process that dies gives its locks back.
+
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        return await anyio.to_thread.run_sync(self._engine.try_lock, key)
+
+    async def unlock(self, key: str) -> None:
+        """Give a lock back."""
+        await anyio.to_thread.run_sync(self._engine.unlock, key)
+
+    async def admit(self, key: str, windows: Sequence[Window]) -> float:
+        """Take room in sliding windows that all processes of the store share.
+
+        Returns:
+            0.0 where a call may go now and is counted, else the seconds to wait before trying again.
+
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        return await self.run(lambda c: limits.admit(c, key, windows), write=True)
 
     def close(self) -> None:
-        """Drop the data."""
-        with self._lock:
-            self._engine.dispose()
+        """Give up all locks and connections; what was in memory is gone."""
+        self._engine.close()
+
+
+def _open(address: str) -> Engine:
+    scheme = _SCHEME.match(address)
+    if scheme is None:
+        return File(address) if address else Memory()
+    if scheme[1] not in ("postgresql", "postgresql+psycopg"):
+        raise ConfigurationError(f"{SETTING} is the path of a file or an address that begins with postgresql://.")
+    from mcp_truto_lms.store.postgres import Postgres
+
+    return Postgres(address)

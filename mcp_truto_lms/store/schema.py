@@ -8,12 +8,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Float, Index, Integer, MetaData, Table
+from sqlalchemy import Text as PlainText
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from mcp_truto_lms.model import CellKind, enrollment_columns
+from mcp_truto_lms.talentlms.redaction import storable
+
+SCHEMA_VERSION = 1
+"""Raised with every change of the tables: a store of an older version is built anew."""
 
 metadata = MetaData()
+
+
+class Text(TypeDecorator[str]):
+    """Text that compares and sorts by code points, and never holds what a database cannot."""
+
+    impl = PlainText
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Say so to PostgreSQL, which has other orders; SQLite has no other."""
+        return PlainText(collation="C") if dialect.name == "postgresql" else PlainText()
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Take out NUL and halves of characters, of what is kept and of what is looked for."""
+        return None if value is None else storable(value)
+
 
 _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "text": Text,
@@ -46,8 +67,10 @@ learners = Table(
     Column("email", Text),
     Column("emails", Text),
     Column("active", Boolean, nullable=False),
+    Column("role", Text),
     Column("record", Text, nullable=False),
 )
+Index("learners_by_name", learners.c.account, learners.c.folded)
 
 courses = Table(
     "courses",
@@ -99,7 +122,36 @@ dimensions = Table(
     Column("value", Text, nullable=False),
 )
 """What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
+overruled = dimensions.to_metadata(metadata, name="overruled")
+"""What the LMS says under a name that is a column of the people file: it counts again when the file lets go of it."""
 Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.folded)
+
+people_files = Table(
+    "people_files",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("columns", Text, nullable=False),
+)
+
+people_file_rows = Table(
+    "people_file_rows",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("record", Text, nullable=False),
+    Column("matched", Boolean, nullable=False),
+)
+"""What the people file says of whom, by `id:<user id>` or `email:<address>`, and whether the LMS knows them."""
+
+portals = Table(
+    "portals",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("zone", Text),
+    Column("unreported", Text, nullable=False),
+    Column("fetched_at", BigInteger, nullable=False),
+)
 
 accounts = Table(
     "accounts",
@@ -113,7 +165,17 @@ cursors = Table(
     metadata,
     Column("token", Text, primary_key=True),
     Column("account", Text, nullable=False),
+    Column("principal", Text, nullable=False),
     Column("question", Text, nullable=False),
     Column("data_version", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""When calls were made, in milliseconds, by whose limits they count against."""
+Index("calls_by_key", calls.c.key, calls.c.at)

@@ -5,53 +5,55 @@ holds itself. A roster knows less than a transcript: it never undoes a status th
 as the dates and the progress are the same.
 
 The account's data version moves only when rows change, so that a page can tell whether it continues the same answer.
+Whatever writes for an account takes that account's turn first, so that two replicas never mix what they write.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
-from typing import Any, cast
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
-from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
-
-from mcp_truto_lms.model import (
-    Course,
-    CourseStatus,
-    EnrolledCourse,
-    EnrolledUser,
-    EnrollmentStatus,
-    User,
-    UserStatus,
-    enrollment_columns,
-    primary_email,
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    not_,
+    select,
+    true,
+    update,
 )
+
+from mcp_truto_lms.model import Course, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
-from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.schema import (
-    ARCHIVED,
-    EARLIER,
-    INACTIVE,
-    INSTRUCTOR,
-    JOINED,
-    accounts,
-    column_name,
-    courses,
-    enrollments,
-    learners,
-    scopes,
-)
+from mcp_truto_lms.store import dimensions
+from mcp_truto_lms.store.bulk import put_rows
+from mcp_truto_lms.store.rows import MARKS, Row, compact, course_row, enrollment_rows, learner_row, places
+from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments, learners, scopes
+from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.turns import take_account
+from mcp_truto_lms.store.version import bump
 
 COURSES = "courses"
 LEARNERS = "learners"
+TEAMS = "teams"
 
-_Row = dict[str, Any]
-_Rows = Mapping[str, _Row]
-_UNCHANGED = ("enrolled_at", "completed_at", "progress_percent")
+_MANY = 1_000
+_PEOPLE_AT_ONCE, _COURSES_AT_ONCE = 500, 5
+"""Whose enrollments are held in memory at once where what they carry changes."""
+_AT = places(enrollments)
+_ID, _USER, _COURSE, _STATUS, _ROUTE, _SCORE, _URLS, _FIELDS = (
+    _AT[one] for one in ("id", "user_id", "course_id", "status", "route", "score", "urls", "custom_fields")
+)
+_ATTEMPT, _ENROLLED, _UPDATED = _AT["attempt_number"], _AT["enrolled_at"], _AT["updated_at"]
+_UNCHANGED = tuple(_AT[one] for one in ("enrolled_at", "completed_at", "progress_percent"))
+_MARKED = _AT[MARKS[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,45 +69,70 @@ class Stamp:
     took_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What enrollments carry of learners or courses: the names they sort by, and who leaves them out."""
+
+    folded: dict[str | None, str]
+    hidden: set[str | None]
+    missing: bool = False
+
+
 def replace_courses(connection: Connection, account: str, found: Iterable[Course], stamp: Stamp) -> None:
     """Replace the course list, and what enrollments carry of it; those of a course that is gone go with it."""
-    _replace_list(connection, account, courses, [_course_row(account, one) for one in found])
+    take_account(connection, account)
+    _replace_list(connection, account, courses, [course_row(account, one) for one in found])
     _stamp(connection, account, COURSES, stamp, complete=True)
 
 
 def replace_learners(connection: Connection, account: str, found: Iterable[User], stamp: Stamp) -> None:
     """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
-    _replace_list(connection, account, learners, [_learner_row(account, one) for one in found])
+    take_account(connection, account)
+    people = list(found)
+    _replace_list(connection, account, learners, [learner_row(account, one) for one in people])
+    dimensions.put(connection, account, people, everybody=True)
     _stamp(connection, account, LEARNERS, stamp, complete=True)
+
+
+def replace_teams(connection: Connection, account: str, found: Mapping[str, tuple[str, ...]], stamp: Stamp) -> None:
+    """Replace the teams that the LMS has people in, by learner."""
+    take_account(connection, account)
+    dimensions.replace_teams(connection, account, found)
+    _stamp(connection, account, TEAMS, stamp, complete=True)
 
 
 def put_learners(connection: Connection, account: str, found: Iterable[User]) -> None:
     """Add people who were read one by one, or renew what is known of them."""
-    rows = [_learner_row(account, one) for one in found]
-    before = _by_id(connection, learners, account, (row["id"] for row in rows))
+    take_account(connection, account)
+    people = list(found)
+    rows = _by_id(learners, (learner_row(account, one) for one in people))
+    if not rows:
+        return
+    before = _where(connection, learners, (learners.c.account == account) & among(learners.c.id, [*rows]))
     _refresh_enrollments(connection, account, learners, _replace(connection, account, learners, before, rows))
+    dimensions.put(connection, account, people)
 
 
 def replace_scope(connection: Connection, account: str, scope: Scope, reading: Reading, stamp: Stamp) -> None:
     """Replace the enrollments of one scope by what was read, whole."""
     put_learners(connection, account, reading.learners)
     before = _where(connection, enrollments, _within(account, scope))
-    rows = {one.enrollment.id: _enrollment_row(account, one) for one in reading.records}
-    for key, row in rows.items():
-        if key in before:
-            _keep_finer(row, before[key])
+    rows: dict[str, Row] = {}
+    teachers: set[str] = set()
+    for row, one in zip(enrollment_rows(account, reading.records), reading.records, strict=True):
+        rows[row[_ID]] = row
+        if not one.is_learner:
+            teachers.add(row[_ID])
+    for key in before.keys() & rows.keys():
+        rows[key] = _keep_finer(rows[key], before[key])
     if not reading.complete:
-        rows = {key: dict(row) for key, row in before.items()} | rows
-    _add_strangers(connection, account, reading.records)
-    _mark(connection, account, list(rows.values()))
-    _replace(connection, account, enrollments, before, list(rows.values()))
+        teachers |= {key for key, row in before.items() if key not in rows and row[_MARKED] == INSTRUCTOR}
+        rows = {key: row[:_MARKED] for key, row in before.items()} | rows
+    people, titles = _marks_of(connection, account, rows.values())
+    if people.missing or titles.missing:
+        _add_strangers(connection, account, reading.records, people, titles)
+    _replace(connection, account, enrollments, before, _mark(rows, teachers, people, titles))
     _stamp(connection, account, scope.key, stamp, complete=reading.complete)
-
-
-def data_version(connection: Connection, account: str) -> int:
-    """Tell which state the account's rows are in."""
-    found = connection.execute(select(accounts.c.data_version).where(accounts.c.account == account)).scalar()
-    return found or 0
 
 
 def _within(account: str, scope: Scope) -> ColumnElement[bool]:
@@ -117,58 +144,49 @@ def _within(account: str, scope: Scope) -> ColumnElement[bool]:
     return and_(*parts)
 
 
-def _replace(connection: Connection, account: str, table: Table, before: _Rows, rows: Sequence[_Row]) -> list[str]:
+def _replace(
+    connection: Connection, account: str, table: Table, before: Mapping[str, Row], after: Mapping[str, Row]
+) -> list[str]:
     """Replace some rows of a table; answer the ids that are new, gone or different in what answers show."""
-    after = {row["id"]: row for row in rows}
     changed = [key for key, row in after.items() if before.get(key) != row]
-    changed += [key for key in before if key not in after]
-    for chunk in _chunks(changed):
-        connection.execute(delete(table).where(table.c.account == account, table.c.id.in_(chunk)))
-    if new := [after[key] for key in changed if key in after]:
-        connection.execute(insert(table), new)
-    moved = [key for key in changed if _shown(before.get(key)) != _shown(after.get(key))]
+    gone = [key for key in before if key not in after]
+    if gone:
+        connection.execute(delete(table).where(table.c.account == account, among(table.c.id, gone)))
+    put_rows(connection, table, [after[key] for key in changed])
+    moved = gone + [key for key in changed if not _shows_the_same(table, before.get(key), after[key])]
     if moved:
-        _bump(connection, account)
+        bump(connection, account)
     return moved
 
 
-def _shown(row: _Row | None) -> _Row | None:
-    """Leave out the whole record: a list has less of it than a look at one person, and no answer has it."""
-    return None if row is None else {name: value for name, value in row.items() if name != "record"}
+def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
+    """Compare without the whole record: a list has less of it than a look at one person, and no answer has it."""
+    if before is None or table is enrollments:
+        return False
+    record = places(table)["record"]
+    return before[:record] + before[record + 1 :] == after[:record] + after[record + 1 :]
 
 
-def _replace_list(connection: Connection, account: str, table: Table, rows: Sequence[_Row]) -> None:
+def _replace_list(connection: Connection, account: str, table: Table, found: Iterable[Row]) -> None:
     """Replace all courses or all people.
 
     Nobody will read the scope of one that is gone: its enrollments go with it. Whatever else brought those is read
     again, in case the list does not show everybody.
     """
     before = _where(connection, table, table.c.account == account)
+    rows = _by_id(table, found)
     changed = _replace(connection, account, table, before, rows)
-    kept = {row["id"] for row in rows}
-    for chunk in _chunks([key for key in before if key not in kept]):
+    if gone := [key for key in before if key not in rows]:
         row, of_people = enrollments.c, table is learners
         owner, other = (row.user_id, row.course_id) if of_people else (row.course_id, row.user_id)
-        theirs = (row.account == account) & owner.in_(chunk)
+        theirs = (row.account == account) & among(owner, gone)
         others = connection.execute(select(other).distinct().where(theirs, other.is_not(None))).scalars().all()
-        users, titles = (chunk, others) if of_people else (others, chunk)
+        users, titles = (gone, others) if of_people else (others, gone)
         touched = [Scope(), *(Scope(user_id=one) for one in users), *(Scope(course_id=one) for one in titles)]
         connection.execute(delete(enrollments).where(theirs))
-        for keys in _chunks([one.key for one in touched]):
-            connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope.in_(keys)))
-    _refresh_enrollments(connection, account, table, changed)
-
-
-def _chunks(keys: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-def _bump(connection: Connection, account: str) -> None:
-    version = data_version(connection, account)
-    if version:
-        connection.execute(update(accounts).where(accounts.c.account == account).values(data_version=version + 1))
-    else:
-        connection.execute(insert(accounts).values(account=account, data_version=1))
+        keys = [one.key for one in touched]
+        connection.execute(delete(scopes).where(scopes.c.account == account, among(scopes.c.scope, keys)))
+    _refresh_enrollments(connection, account, table, [key for key in changed if key in rows])
 
 
 def _stamp(connection: Connection, account: str, key: str, stamp: Stamp, *, complete: bool) -> None:
@@ -184,157 +202,132 @@ def _stamp(connection: Connection, account: str, key: str, stamp: Stamp, *, comp
     )
 
 
-def _epoch(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp())
-
-
-def _compact(value: Any) -> str | None:
-    if value is None or value in ([], {}):
-        return None
-    if isinstance(value, list):
-        items = cast("list[object]", value)
-        value = [one.model_dump(exclude_none=True) if isinstance(one, BaseModel) else one for one in items]
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
-def _learner_row(account: str, one: User) -> _Row:
-    name = one.name or " ".join(part for part in (one.first_name, one.last_name) if part) or one.id
-    return {
-        "account": account,
-        "id": one.id,
-        "name": name,
-        "folded": fold(name),
-        "email": (primary_email(one.emails) or "").lower() or None,
-        "emails": _compact(one.emails),
-        "active": one.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
-        "record": one.model_dump_json(exclude_none=True),
-    }
-
-
-def _course_row(account: str, one: Course) -> _Row:
-    return {
-        "account": account,
-        "id": one.id,
-        "title": one.title or one.id,
-        "folded": fold(one.title or one.id),
-        "code": one.code or None,
-        "archived": one.status is CourseStatus.ARCHIVED,
-        "record": one.model_dump_json(exclude_none=True),
-    }
-
-
-@cache
-def _columns() -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """List the table's columns that a record fills, with where their values are and of what kind they are."""
-    found = enrollment_columns().items()
-    return tuple((column_name(path), tuple(path.split(".")), one.kind) for path, one in found if path not in JOINED)
-
-
-def _enrollment_row(account: str, one: EnrollmentRecord) -> _Row:
-    record = one.enrollment
-    row: _Row = {"account": account}
-    for name, parts, kind in _columns():
-        value: Any = record
-        for part in parts:
-            value = getattr(value, part, None)
-        if kind == "day":
-            value = _epoch(value)
-        elif kind in ("link", "fields"):
-            value = _compact(value)
-        row[name] = value
-    row["status"] = str(record.status or EnrollmentStatus.UNKNOWN)
-    row["access_ends_at"] = _epoch(one.access_ends_at)
-    row["route"] = str(one.route)
-    row["left_out"] = None if one.is_learner else INSTRUCTOR
-    return row
-
-
-def _keep_finer(row: _Row, before: _Row) -> None:
+def _keep_finer(row: Row, before: Row) -> Row:
     """Keep what the way before told and this one cannot, while the enrollment stands as it stood."""
-    if any(row[name] != before[name] for name in _UNCHANGED):
-        return
-    row["score"] = before["score"] if row["score"] is None else row["score"]
-    row["urls"] = row["urls"] or before["urls"]
-    if row["route"] != before["route"]:
-        fields = json.loads(before["custom_fields"] or "{}") | json.loads(row["custom_fields"] or "{}")
-        row["custom_fields"] = _compact(fields)
-        if row["route"] == Route.COURSE:
-            row["status"], row["route"] = before["status"], before["route"]
+    if row == before[:_MARKED] or any(row[one] != before[one] for one in _UNCHANGED):
+        return row
+    kept = [*row]
+    kept[_SCORE] = before[_SCORE] if row[_SCORE] is None else row[_SCORE]
+    kept[_URLS] = row[_URLS] or before[_URLS]
+    if row[_ROUTE] != before[_ROUTE]:
+        kept[_FIELDS] = compact(json.loads(before[_FIELDS] or "{}") | json.loads(row[_FIELDS] or "{}"))
+        if row[_ROUTE] == Route.COURSE:
+            kept[_STATUS], kept[_ROUTE] = before[_STATUS], before[_ROUTE]
+    return tuple(kept)
 
 
-def _add_strangers(connection: Connection, account: str, records: Sequence[EnrollmentRecord]) -> None:
+def _add_strangers(
+    connection: Connection, account: str, records: Sequence[EnrollmentRecord], people: _Marks, titles: _Marks
+) -> None:
     """Add people and courses that an enrollment names and that nobody has read yet."""
-    people: dict[str, EnrolledUser] = {}
-    titles: dict[str, EnrolledCourse] = {}
+    users: dict[str, EnrolledUser] = {}
+    named: dict[str, EnrolledCourse] = {}
     for one in records:
         user, course = one.enrollment.user, one.enrollment.course
-        if user is not None and user.id and (user.name or user.id not in people):
-            people[user.id] = user
-        if course is not None and course.id and (course.title or course.id not in titles):
-            titles[course.id] = course
-    for key in _by_id(connection, learners, account, people):
-        del people[key]
-    for key in _by_id(connection, courses, account, titles):
-        del titles[key]
-    if people:
-        new = [User(id=key, name=one.name, emails=one.emails) for key, one in people.items()]
-        connection.execute(insert(learners), [_learner_row(account, one) for one in new])
-    if titles:
-        found = [Course(id=key, title=one.title) for key, one in titles.items()]
-        connection.execute(insert(courses), [_course_row(account, one) for one in found])
-
-
-def _mark(connection: Connection, account: str, rows: Sequence[_Row]) -> None:
-    """Write on each row whether it counts, and the folded names that it sorts by."""
-    people = _by_id(connection, learners, account, (row["user_id"] for row in rows))
-    titles = _by_id(connection, courses, account, (row["course_id"] for row in rows))
-    latest: dict[tuple[str | None, ...], _Row] = {}
-    for row in rows:
-        if row["left_out"] != INSTRUCTOR:
-            rival = latest.setdefault(_pair(row), row)
-            latest[_pair(row)] = max(rival, row, key=_attempt)
-    for row in rows:
-        person, course = people.get(row["user_id"]), titles.get(row["course_id"])
-        row["learner_folded"] = person["folded"] if person else ""
-        row["course_folded"] = course["folded"] if course else ""
-        if row["left_out"] == INSTRUCTOR:
+        if user is not None and user.id and user.id not in people.folded and (user.name or user.id not in users):
+            users[user.id] = user
+        if course is None or not course.id or course.id in titles.folded:
             continue
-        if person and not person["active"]:
-            row["left_out"] = INACTIVE
-        elif course and course["archived"]:
-            row["left_out"] = ARCHIVED
-        else:
-            row["left_out"] = None if latest[_pair(row)] is row else EARLIER
+        if course.title or course.id not in named:
+            named[course.id] = course
+    strangers = [User(id=key, name=one.name, emails=one.emails) for key, one in users.items()]
+    _add(connection, learners, [learner_row(account, one) for one in strangers], people)
+    dimensions.put(connection, account, strangers)
+    unknown = (Course(id=key, title=one.title) for key, one in named.items())
+    _add(connection, courses, [course_row(account, one) for one in unknown], titles)
 
 
-def _pair(row: _Row) -> tuple[str | None, ...]:
-    """Name whose attempts a row is one of; where the learner or the course is not told, it stands alone."""
-    pair = (row["user_id"], row["course_id"])
-    return pair if all(pair) else (*pair, row["id"])
+def _add(connection: Connection, table: Table, found: Iterable[Row], known: _Marks) -> None:
+    rows = {key: row for key, row in _by_id(table, found).items() if key not in known.folded}
+    put_rows(connection, table, [*rows.values()])
+    folded = places(table)["folded"]
+    known.folded.update({key: row[folded] for key, row in rows.items()})
 
 
-def _attempt(row: _Row) -> tuple[Any, ...]:
-    return (row["attempt_number"] or 0, row["enrolled_at"] or 0, row["updated_at"] or 0, row["id"])
+def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, titles: _Marks) -> dict[str, Row]:
+    """Write on rows whether they count, and the folded names that they sort by."""
+    earlier = _earlier(rows, teachers)
+    marked: dict[str, Row] = {}
+    for key, row in rows.items():
+        user, course, left_out = row[_USER], row[_COURSE], None
+        if key in teachers:
+            left_out = INSTRUCTOR
+        elif user in people.hidden:
+            left_out = INACTIVE
+        elif course in titles.hidden:
+            left_out = ARCHIVED
+        elif key in earlier:
+            left_out = EARLIER
+        marked[key] = (*row, left_out, people.folded.get(user, ""), titles.folded.get(course, ""))
+    return marked
 
 
-def _by_id(connection: Connection, table: Table, account: str, ids: Iterable[str | None]) -> dict[str, _Row]:
-    found: dict[str, _Row] = {}
-    for chunk in _chunks(sorted({one for one in ids if one is not None})):
-        where = (table.c.account == account) & table.c.id.in_(chunk)
-        found |= _where(connection, table, where)
+def _earlier(rows: Mapping[str, Row], teachers: AbstractSet[str]) -> set[str]:
+    """Find the attempts that are not the latest; where the learner or the course is not told, there is one."""
+    latest: dict[tuple[str, str], Row] = {}
+    found: set[str] = set()
+    if len({row[_USER] for row in rows.values()}) == len(rows):
+        return found
+    for key, row in rows.items():
+        user, course = row[_USER], row[_COURSE]
+        if user and course and key not in teachers:
+            rival = latest.setdefault((user, course), row)
+            if rival is not row:
+                before, latest[user, course] = sorted((rival, row), key=_attempt)
+                found.add(before[_ID])
     return found
 
 
-def _where(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, _Row]:
-    return {row["id"]: dict(row) for row in connection.execute(select(table).where(condition)).mappings()}
+def _attempt(row: Row) -> Row:
+    return (row[_ATTEMPT] or 0, row[_ENROLLED] or 0, row[_UPDATED] or 0, row[_ID])
+
+
+def _marks_of(connection: Connection, account: str, rows: Iterable[Row]) -> tuple[_Marks, _Marks]:
+    """Read what some rows carry of people and of courses."""
+    users, titles = {row[_USER] for row in rows}, {row[_COURSE] for row in rows}
+    return _marks(connection, learners, account, users), _marks(connection, courses, account, titles)
+
+
+def _marks(connection: Connection, table: Table, account: str, ids: AbstractSet[str | None]) -> _Marks:
+    of_account, wanted = table.c.account == account, [one for one in ids if one is not None]
+    query = select(table.c.id, table.c.folded, table.c.active if table is learners else not_(table.c.archived))
+    number = select(func.count()).select_from(table).where(of_account)
+    # to read everybody costs half as much for each as to look somebody up
+    few = len(wanted) < _MANY or connection.execute(number).scalar_one() > 2 * len(wanted)
+    marks = _Marks({}, set())
+    wanted_ones = among(table.c.id, wanted) if few else true()
+    for key, folded, counts in connection.execute(query.where(of_account, wanted_ones)):
+        marks.folded[key] = folded
+        if not counts:
+            marks.hidden.add(key)
+    return replace(marks, missing=not marks.folded.keys() >= {*wanted})
+
+
+def _by_id(table: Table, rows: Iterable[Row]) -> dict[str, Row]:
+    place = places(table)["id"]
+    return {row[place]: row for row in rows}
+
+
+def _where(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, Row]:
+    return _by_id(table, map(tuple, connection.execute(select(table).where(condition))))
 
 
 def _refresh_enrollments(connection: Connection, account: str, table: Table, changed: Sequence[str]) -> None:
     """Write again what enrollments carry of people or courses that changed."""
     column = enrollments.c.user_id if table is learners else enrollments.c.course_id
-    for chunk in _chunks(changed):
-        mine = (enrollments.c.account == account) & column.in_(chunk)
-        if rows := list(_where(connection, enrollments, mine).values()):
-            _mark(connection, account, rows)
-            connection.execute(delete(enrollments).where(mine))
-            connection.execute(insert(enrollments), rows)
+    this = (enrollments.c.account == account) & (enrollments.c.id == bindparam("this"))
+    write = update(enrollments).where(this).values({one: bindparam(f"new_{one}") for one in MARKS})
+    size = _PEOPLE_AT_ONCE if table is learners else _COURSES_AT_ONCE
+    for start in range(0, len(changed), size):
+        theirs = among(column, changed[start : start + size])
+        before = _where(connection, enrollments, (enrollments.c.account == account) & theirs)
+        teachers = {key for key, row in before.items() if row[_MARKED] == INSTRUCTOR}
+        rows = {key: row[:_MARKED] for key, row in before.items()}
+        after = _mark(rows, teachers, *_marks_of(connection, account, rows.values()))
+        moved = [
+            {"this": key, **{f"new_{name}": value for name, value in zip(MARKS, row[_MARKED:], strict=True)}}
+            for key, row in after.items()
+            if row != before[key]
+        ]
+        if moved:
+            connection.execute(write, moved)

@@ -120,6 +120,17 @@ def people(
     return _mapped(user(one, labels=labels, dates=dates, remote_data=remote_data) for one in listed(raw))
 
 
+def teams(raw: Iterable[object]) -> dict[str, tuple[str, ...]]:
+    """Read whose branches or groups these are: their names, in their order, by the person's id."""
+    found: dict[str, dict[str, None]] = {}
+    for place in raw:
+        name = text(record(place).get("name"))
+        for member in listed(record(place).get("users")) if name else []:
+            if (user_id := identifier(record(member).get("id"))) is not None:
+                found.setdefault(user_id, {})[name or ""] = None
+    return {user_id: tuple(names) for user_id, names in found.items()}
+
+
 def _mapped(found: Iterable[User | None]) -> Mapped[User]:
     every = tuple(found)
     kept = {one.id: one for one in every if one is not None}

@@ -31,7 +31,7 @@ import httpx
 
 from mcp_truto_lms.errors import ConfigurationError, UnexpectedAnswer
 from mcp_truto_lms.sources.http import Answer, HttpClient, Service
-from mcp_truto_lms.sources.pacing import Clock, Sleep, Window
+from mcp_truto_lms.sources.pacing import Admit, Clock, Sleep, Window
 from mcp_truto_lms.truto.errors import TrutoError
 from mcp_truto_lms.truto.page import JsonObject, Page, cursor, read_page
 from mcp_truto_lms.truto.parameters import EnrollmentParameters, GetParameters, ListParameters, checked
@@ -65,6 +65,7 @@ class TrutoClient:
         sleep: waits for seconds
         random: a number of 0 to 1, for jitter
         now: the wall clock, in epoch seconds
+        admit: counts calls for all processes that share the token's limits
 
     Raises:
         ConfigurationError: the address or the token cannot be one.
@@ -80,6 +81,7 @@ class TrutoClient:
         sleep: Sleep = anyio.sleep,
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
+        admit: Admit | None = None,
     ) -> None:
         self._token = token.strip()
         if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
@@ -93,6 +95,7 @@ class TrutoClient:
             sleep=sleep,
             random=random,
             now=now,
+            admit=admit,
         )
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from mcp_truto_lms.model import Course, CourseEnrollment, UnifiedModel, User, fi
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
 from mcp_truto_lms.talentlms.enrollments import INSTRUCTORS
 from mcp_truto_lms.talentlms.redaction import without_secrets
-from mcp_truto_lms.talentlms.values import Raw, epoch, number, percent, record, text
+from mcp_truto_lms.talentlms.values import Raw, epoch, listed, number, percent, record, text
 
 MAX_ID_LENGTH = 200
 FIRST_YEAR, LAST_YEAR = 1900, 9000
@@ -61,11 +61,21 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
 
 def user(raw: object, *, remote_data: bool = False) -> User | None:
     """Read a user; None where there is no usable id."""
-    found = settled(User, raw, remote_data=remote_data)
+    found = settled(User, {**record(raw), "manager": _manager(record(raw).get("manager"))}, remote_data=remote_data)
     if found is None or found.name:
         return found
     name = " ".join(part for part in (found.first_name, found.last_name) if part) or found.username
     return found.model_copy(update={"name": name})
+
+
+def _manager(value: object) -> dict[str, Any] | None:
+    """Read a manager, who may come as a bare name or id, or without an id: the name, or the address, stands for it."""
+    item = dict(record(value)) or {"id": value, "name": value}
+    if identifier(item.get("id")) is not None:
+        return item if record(value) else {"id": value}
+    address = next(iter(listed(item.get("emails"))), None)
+    known = text(item.get("name")) or text(record(address).get("email")) or text(address)
+    return {**item, "id": "_".join(known.split())[:MAX_ID_LENGTH]} if known else None
 
 
 def course(raw: object, *, remote_data: bool = False) -> Course | None:

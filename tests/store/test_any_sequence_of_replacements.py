@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
-from mcp_truto_lms.store import read, write
+from mcp_truto_lms.store import write
+from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.read import Selection
-from mcp_truto_lms.store.schema import enrollments
-from tests.stored import ACCOUNT, STAMP, at, course, person, record
+from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
+from mcp_truto_lms.store.selection import Selection
+from mcp_truto_lms.store.version import data_version
+from tests.stored import ACCOUNT, STAMP, at, course, new_store, person, record
 from tests.truth import NOON
 
+EXAMPLES = {"memory": 80, "file": 30, "postgres": 12}
 PEOPLE, COURSES = ("u", "v", "w"), ("c", "d")
 
 
@@ -122,13 +125,13 @@ def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
     return {key: tuple(rest) for key, *rest in connection.execute(select(*columns))}
 
 
-def apply(connection: Connection, kind: str, what: Any) -> None:
+def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUNT) -> None:
     if kind == "people":
         found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
-        write.replace_learners(connection, ACCOUNT, found, STAMP)
+        write.replace_learners(connection, account, found, STAMP)
     elif kind == "courses":
         titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
-        write.replace_courses(connection, ACCOUNT, titles, STAMP)
+        write.replace_courses(connection, account, titles, STAMP)
     else:
         scope, rows, complete = what
         records = tuple(
@@ -147,16 +150,14 @@ def apply(connection: Connection, kind: str, what: Any) -> None:
             )
             for one in rows
         )
-        write.replace_scope(connection, ACCOUNT, scope, Reading(records, complete=complete), STAMP)
+        write.replace_scope(connection, account, scope, Reading(records, complete=complete), STAMP)
 
 
-@settings(max_examples=80, deadline=None)
-@given(st.lists(replacements(), max_size=10))
-def test_any_sequence_of_replacements_ends_in_the_rows_of_the_model(steps: list[tuple[str, Any]]):
-    database, model = Database(), Model()
+def check(steps: list[tuple[str, Any]]) -> None:
+    database, model = new_store(), Model()
     try:
         for kind, what in steps:
-            before, version = model.seen(), database._transact(lambda c: write.data_version(c, ACCOUNT))
+            before, version = model.seen(), database._transact(lambda c: data_version(c, ACCOUNT))
             database._transact(lambda c, kind=kind, what=what: apply(c, kind, what))
             if kind == "people":
                 model.replace_people(what)
@@ -166,8 +167,44 @@ def test_any_sequence_of_replacements_ends_in_the_rows_of_the_model(steps: list[
                 model.replace_scope(*what)
             assert database._transact(seen) == model.seen()
             if model.seen() != before:
-                assert database._transact(lambda c: write.data_version(c, ACCOUNT)) > version
-        counted = database._transact(lambda c: read.totals(c, Selection(ACCOUNT, NOON)))
-        assert counted.enrollments == sum(model.left_out(one) is None for one in model.rows.values())
+                assert database._transact(lambda c: data_version(c, ACCOUNT)) > version
+        counted = database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON)))
+        assert counted.totals.enrollments == sum(model.left_out(one) is None for one in model.rows.values())
     finally:
         database.close()
+
+
+def test_any_sequence_of_replacements_ends_in_the_rows_of_the_model(engine: str):
+    examples = settings(max_examples=EXAMPLES[engine])
+    examples(given(st.lists(replacements(), max_size=10))(check))()
+
+
+TABLES = (learners, courses, enrollments, scopes, accounts, dimensions)
+
+
+def rows_of(database: Database, account: str) -> dict[str, list[str]]:
+    """Everything that the tables have of an account."""
+    return database._transact(
+        lambda c: {
+            one.name: sorted(repr(tuple(row)) for row in c.execute(select(one).where(one.c.account == account)))
+            for one in TABLES
+        }
+    )
+
+
+def check_accounts(steps: list[tuple[str, tuple[str, Any]]]) -> None:
+    shared, alone = new_store(), {"a": new_store(), "b": new_store()}
+    try:
+        for account, (kind, what) in steps:
+            for database in (shared, alone[account]):
+                database._transact(lambda c, a=account, k=kind, w=what: apply(c, k, w, account=a))
+        for account, database in alone.items():
+            assert rows_of(shared, account) == rows_of(database, account)
+    finally:
+        for database in (shared, *alone.values()):
+            database.close()
+
+
+def test_two_accounts_in_one_store_are_as_each_would_be_alone(engine: str):
+    examples = settings(max_examples=EXAMPLES[engine] // 2)
+    examples(given(st.lists(st.tuples(st.sampled_from("ab"), replacements()), max_size=12))(check_accounts))()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
-from mcp_truto_lms.errors import QueryError
+from mcp_truto_lms.errors import QueryError, UnknownCursor
 from mcp_truto_lms.store import cursor, write
 from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import cursors
-from tests.stored import ACCOUNT, STAMP, person
+from tests.stored import ACCOUNT, STAMP, Opened, Where, new_store, person
 from tests.truth import NOON
 
 UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
@@ -18,17 +18,20 @@ UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
 
 @pytest.fixture
 def database() -> Database:
-    database = Database()
+    database = new_store()
     database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
     return database
 
 
-def save(database: Database, token: str = "tkn", *, version: int = 1, now: int = NOON) -> None:
-    database._transact(lambda c: cursor.save(c, ACCOUNT, token, question="{}", version=version, now=now))
+def save(database: Database, token: str = "tkn", *, version: int = 1, now: int = NOON, principal: str = "ann") -> None:
+    kept = {"question": "{}", "version": version, "now": now, "principal": principal}
+    database._transact(lambda c: cursor.save(c, ACCOUNT, token, **kept))
 
 
-def load(database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON) -> str:
-    return database._transact(lambda c: cursor.load(c, account, token, now=now))
+def load(
+    database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON, principal: str = "ann"
+) -> str:
+    return database._transact(lambda c: cursor.load(c, account, token, now=now, principal=principal))
 
 
 def test_a_cursor_goes_on_for_an_hour(database: Database):
@@ -46,8 +49,16 @@ def test_a_cursor_can_be_used_again(database: Database):
 @pytest.mark.parametrize(("token", "account"), [("other", ACCOUNT), ("tkn", "other"), ("", ACCOUNT)])
 def test_a_foreign_cursor_is_refused(database: Database, token: str, account: str):
     save(database)
-    with pytest.raises(QueryError, match=UNKNOWN):
+    with pytest.raises(UnknownCursor, match=UNKNOWN):
         load(database, token, account=account)
+
+
+@pytest.mark.parametrize(("owner", "caller"), [("ann", "bob"), ("ann", ""), ("", "ann")])
+def test_a_cursor_of_another_caller_is_as_unknown_as_any(database: Database, owner: str, caller: str):
+    save(database, principal=owner)
+    with pytest.raises(UnknownCursor, match=UNKNOWN):
+        load(database, principal=caller)
+    assert load(database, principal=owner) == "{}"
 
 
 def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
@@ -81,3 +92,32 @@ def test_tokens_are_short_and_differ(database: Database):
     for one in tokens:
         save(database, one)
     assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors)).scalar_one()) == 200
+
+
+def test_another_process_of_the_store_goes_on_with_a_cursor(engine: str):
+    if engine == "memory":
+        pytest.skip("memory is one process's own")
+    address = Where.new_address()
+    first, second = Opened(address), Opened(address)
+    first._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    save(first)
+    assert load(second) == "{}"
+    second._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "B")], STAMP))
+    with pytest.raises(QueryError, match=CHANGED):
+        load(first)
+
+
+def test_expired_cursors_that_another_writer_is_deleting_are_left_to_it(engine: str):
+    if engine != "postgres":
+        pytest.skip("one writer at a time")
+    address = Where.new_address()
+    first, second = Opened(address), Opened(address)
+    save(first, "old")
+    late = NOON + MAX_AGE_SECONDS + 1
+
+    def delete_both(connection: Connection) -> None:
+        cursor.save(connection, ACCOUNT, "new", principal="", question="{}", version=0, now=late)
+        save(second, "newer", now=late)
+
+    first._transact(delete_both)
+    assert {*first._transact(lambda c: c.execute(select(cursors.c.token)).scalars())} == {"new", "newer"}

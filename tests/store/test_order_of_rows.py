@@ -10,8 +10,10 @@ from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import read
+from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.groups import groups
+from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, at, course, filled, person, record
 from tests.truth import DAY, NOON
 
@@ -113,11 +115,11 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
             record("1", "e", "withdrawn"),
         ],
     )
-    groups, number = database._transact(lambda c: read.groups(c, EVERYTHING, GroupBy.COURSE, sort=sort, limit=9))
-    assert "".join(one.key for one in groups) == order
+    found, number = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=9))
+    assert "".join(one.keys[0].id for one in found) == order
     assert number == 3
-    some, number = database._transact(lambda c: read.groups(c, EVERYTHING, GroupBy.COURSE, sort=sort, limit=2))
-    assert "".join(one.key for one in some) == order[:2]
+    some, number = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
+    assert "".join(one.keys[0].id for one in some) == order[:2]
     assert number == 3
 
 
@@ -175,12 +177,12 @@ def test_a_selection_narrows_totals_and_rows_alike():
     for selection, expected in narrowed.items():
         rows = database._transact(lambda c, s=selection: read.page(c, s, sort=None, limit=9, offset=0))
         assert {row["id"] for row in rows} == expected
-        assert database._transact(lambda c, s=selection: read.totals(c, s)).enrollments == len(expected)
-        groups, _ = database._transact(
-            lambda c, s=selection: read.groups(c, s, GroupBy.STATUS, sort="-enrollments", limit=9)
+        whole = database._transact(lambda c, s=selection: survey(c, s))
+        assert whole.totals.enrollments == len(expected)
+        found, _ = database._transact(
+            lambda c, s=selection: groups(c, s, (GroupBy.STATUS,), sort="-enrollments", limit=9)
         )
-        by_status = database._transact(lambda c, s=selection: read.by_status(c, s))
-        assert {one.key: one.counts.enrollments for one in groups} == by_status
+        assert {one.keys[0].id: one.counts.enrollments for one in found} == whole.by_status
 
 
 def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):

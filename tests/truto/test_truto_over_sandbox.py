@@ -117,7 +117,7 @@ def open_truto(organisation):
             zone=ATHENS,
             remote_data=remote_data,
         )
-        async with Connection(chosen, source=lambda: source) as connection:
+        async with Connection(chosen, source=lambda _: source) as connection:
             server = create_server(connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield TrutoDesk(Desk(client, await connection.account(), truto.portal), truto, source)

@@ -246,3 +246,24 @@ def test_a_transcript_names_custom_fields_as_truto_does():
     assert found.user is named
     alone = remote.transcript(sent, person=None, courses={})
     assert alone.records[0].enrollment.custom_fields["custom_field_1"] == "Oslo"
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "name"),
+    [
+        ({"id": 3, "first_name": "Ann", "last_name": "Lee"}, "3", "Ann Lee"),
+        ({"name": "Ann Lee"}, "Ann_Lee", "Ann Lee"),
+        ({"emails": [{"email": "ann@acme.example"}]}, "ann@acme.example", None),
+        ({"emails": ["ann@acme.example"]}, "ann@acme.example", None),
+        ("Ann Lee", "Ann_Lee", "Ann Lee"),
+        (7, "7", None),
+    ],
+)
+def test_a_manager_may_come_without_an_id_or_as_a_bare_name(raw: object, key: str, name: str | None):
+    manager = records.user({"id": "1", "manager": raw}).manager
+    assert (manager.id, manager.name) == (key, name)
+
+
+@pytest.mark.parametrize("raw", [None, "", {}, [], {"id": None}, {"emails": []}])
+def test_who_has_no_manager_has_none(raw: object):
+    assert records.user({"id": "1", "manager": raw}).manager is None

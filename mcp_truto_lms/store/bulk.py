@@ -1,0 +1,49 @@
+"""Rows in bulk, by the fastest way that the driver has: `executemany`, or COPY into PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Insert, Table, delete, insert
+
+from mcp_truto_lms.store.rows import Row, places
+from mcp_truto_lms.store.selection import among
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows that are not there yet, each in the order of the table's columns."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        _copy(connection, table, rows)
+    else:
+        _execute_many(connection, insert(table), rows)
+
+
+def put_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows of one account in place of those with the same id."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        account, key = (places(table)[one] for one in ("account", "id"))
+        ids = [row[key] for row in rows]
+        connection.execute(delete(table).where(table.c.account == rows[0][account], among(table.c.id, ids)))
+        _copy(connection, table, rows)
+    else:
+        _execute_many(connection, insert(table).prefix_with("OR REPLACE"), rows)
+
+
+def _execute_many(connection: Connection, statement: Insert, rows: Sequence[Row]) -> None:
+    connection.exec_driver_sql(str(statement.compile(dialect=connection.dialect)), [*rows])
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    from psycopg import sql
+
+    names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,100 @@
+"""Finding people and courses by what they are called; what counts as the same name is `fold`'s to say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select
+
+from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.store.fold import fold
+from mcp_truto_lms.store.read import Match
+from mcp_truto_lms.store.schema import courses, learners
+
+MOST = 1_000
+"""A part of a name that more people or courses have than this is no name."""
+
+
+def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
+    """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
+    table = _table(by)
+    if by_id := _matches(connection, account, by, table.c.id == term):
+        return by_id
+    folded, small = fold(term), term.lower()
+    found: list[Match] = []
+    if by is GroupBy.COURSE:
+        found = _matches(connection, account, by, func.lower(courses.c.code) == small)
+    elif "@" in term:
+        printed = json.dumps(small, ensure_ascii=False)
+        any_of_theirs = func.lower(learners.c.emails).contains(printed, autoescape=True)
+        found = _matches(connection, account, by, learners.c.email == small)
+        found = found or _matches(connection, account, by, any_of_theirs)
+    if folded:
+        known = {one.id for one in found}
+        found += [one for one in _matches(connection, account, by, table.c.folded == folded) if one.id not in known]
+    return found
+
+
+def bearers_in_part(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
+    """Find those whose names have all words, `MOST` and one of them at most; a lone letter begins a word."""
+    table = _table(by)
+    return _matches(connection, account, by, and_(*(_has(table, one) for one in words)), limit=MOST + 1)
+
+
+def folded_names(connection: Connection, account: str, by: GroupBy) -> list[str]:
+    """List every name, folded."""
+    table = _table(by)
+    return list(connection.execute(select(table.c.folded).distinct().where(table.c.account == account)).scalars())
+
+
+def shown_names(connection: Connection, account: str, by: GroupBy, folded: Sequence[str]) -> dict[str, str]:
+    """Look up how some folded names are written."""
+    table = _table(by)
+    query = select(table.c.folded, _name(by)).where(table.c.account == account, table.c.folded.in_(folded))
+    return dict(connection.execute(query).all())
+
+
+def names_beginning(connection: Connection, account: str, by: GroupBy, start: str, *, limit: int) -> list[str]:
+    """List names with a word that begins so: active people and current courses first, then by name."""
+    table = _table(by)
+    hidden = func.min(case((_hidden(by), 1), else_=0))
+    shown = func.min(_name(by)).label("shown")
+    query = select(shown).where(table.c.account == account, _begins_a_word(table, start))
+    query = query.group_by(table.c.folded).order_by(hidden, table.c.folded).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def _table(by: GroupBy) -> Table:
+    return courses if by is GroupBy.COURSE else learners
+
+
+def _name(by: GroupBy) -> ColumnElement[str]:
+    return courses.c.title if by is GroupBy.COURSE else learners.c.name
+
+
+def _hidden(by: GroupBy) -> ColumnElement[bool]:
+    return courses.c.archived if by is GroupBy.COURSE else ~learners.c.active
+
+
+def _matches(
+    connection: Connection, account: str, by: GroupBy, condition: ColumnElement[bool], *, limit: int | None = None
+) -> list[Match]:
+    table = _table(by)
+    query = select(table.c.folded, table.c.id, _name(by), _hidden(by)).where(table.c.account == account, condition)
+    if limit is not None:
+        query = query.order_by(table.c.folded, table.c.id).limit(limit)
+    found = sorted(connection.execute(query), key=lambda row: (row[0], row[1]))
+    return [Match(key, name, bool(hidden)) for _, key, name, hidden in found]
+
+
+def _has(table: Table, word: str) -> ColumnElement[bool]:
+    letter = word.removesuffix(".")
+    if len(letter) == 1 and letter.lower() != letter.upper():
+        return _begins_a_word(table, letter)
+    return table.c.folded.contains(word, autoescape=True)
+
+
+def _begins_a_word(table: Table, start: str) -> ColumnElement[bool]:
+    folded = table.c.folded
+    return or_(folded.startswith(start, autoescape=True), folded.contains(f" {start}", autoescape=True))

@@ -1,0 +1,14 @@
+"""Answers to text: what the model reads.
+
+The first line has the totals of the whole match, what it was filtered by, its age and whether it is complete. Then come
+rows, and at the end the definitions of the numbers and what to do next. What is the same in the whole match moves to
+the first line; a column that is empty everywhere is left out and named once. No text is over its budget of tokens.
+"""
+
+from __future__ import annotations
+
+from mcp_truto_lms.text.lists import list_text
+from mcp_truto_lms.text.records import list_json
+from mcp_truto_lms.text.summaries import summary_text
+
+__all__ = ["list_json", "list_text", "summary_text"]

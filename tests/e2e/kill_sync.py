@@ -1,0 +1,78 @@
+"""Syncs a portal into a file, over and over, each time in a process that is killed at a moment of chance.
+
+    python tests/e2e/kill_sync.py FOLDER ROUNDS SEED
+
+Each round forks a process that syncs into a new file, kills it with SIGKILL, and forks another one that goes on. It
+prints a line of JSON for each: how far the killed one came, and whether the other one ended well. Forking saves what
+starting costs; nothing runs here that a fork could break: no loop, no thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+import mcp_truto_lms.sources.talentlms  # noqa: F401  imported before the fork, not after each
+from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.sync import synchronise
+
+
+async def sync(settings: Settings) -> bool:
+    async with Connection(settings) as connection:
+        return (await synchronise(await connection.account())).complete
+
+
+def forked(store: Path) -> int:
+    """Start a process that syncs into a file, and give its id."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            code = 0 if anyio.run(sync, Settings.from_env({**os.environ, "MCP_TRUTO_LMS_STORE": str(store)})) else 1
+        finally:
+            os._exit(code)
+    return process
+
+
+def scopes(store: Path) -> int:
+    """Count the scopes that are written."""
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10) as connection:
+            return connection.execute("SELECT count(*) FROM scopes").fetchone()[0]
+    except sqlite3.Error:  # killed before there was a table
+        return 0
+
+
+def tell(**found: object) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
+def main(folder: Path, rounds: int, seed: int) -> None:
+    chance = random.Random(seed)
+    began = time.monotonic()
+    _, status = os.waitpid(forked(folder / "whole.db"), 0)
+    whole_seconds = time.monotonic() - began
+    tell(ok=status == 0, store="whole.db", seconds=whole_seconds)
+    for number in range(rounds):
+        store = folder / f"killed-{number}.db"
+        process = forked(store)
+        time.sleep(chance.uniform(0, whole_seconds))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        written = scopes(store)
+        _, status = os.waitpid(forked(store), 0)
+        tell(ok=status == 0, store=store.name, scopes=written)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,166 @@
+"""What was read is kept in a file: it survives a kill at any moment, and several processes share one reading."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+from mcp import Client
+
+from mcp_truto_lms.sandbox.faults import Fault
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app, serve
+from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.talentlms import TalentLms
+from tests.conftest import TODAY
+from tests.e2e.processes import ROOT, SUMMARIZE, by_stdio, environment, in_terminal, running
+
+SMALL = generate(today=TODAY, learners=60, courses=12)
+READ_ONCE = {"courses": 1, "users": 2, "courses/id": sum(one.status != "archived" for one in SMALL.courses)}
+ROUNDS = 50
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """The sample portal on a port of this process, and the environment that connects to it."""
+
+    portal: TalentLms
+    env: dict[str, str]
+
+    def calls(self) -> Counter[str]:
+        """Take what was asked of it since it was looked at last."""
+        found = Counter(self.portal.log.counts())
+        self.portal.log.clear()
+        return found
+
+
+@contextmanager
+def hosted(*, delay_seconds: float = 0.0, quirks: Quirks | None = None) -> Iterator[Hosted]:
+    """Serve the sample portal, each of its answers after a while."""
+    portal = sample_app(SMALL, quirks=quirks or Quirks(burst_limit=10**6, hourly_limit=10**6))
+    if delay_seconds:
+        portal.faults.add(Fault(delay_seconds=delay_seconds), times=None)
+    with start_blocking_portal() as thread:
+        future, port = thread.start_task(serve, portal, "127.0.0.1", 0)
+        env = environment(
+            TALENTLMS_BASE_URL=f"http://127.0.0.1:{port}/api/v1",
+            TALENTLMS_API_KEY=SAMPLE_API_KEY,
+            MCP_TRUTO_LMS_TODAY=TODAY.isoformat(),
+        )
+        try:
+            yield Hosted(portal, env)
+        finally:
+            future.cancel()
+
+
+def content(store: Path) -> dict[str, list[Any]]:
+    """Read what a store holds of the portal, without when it was read."""
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        found = {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2") for name in ("learners", "courses")}
+        found["enrollments"] = connection.execute("SELECT * FROM enrollments ORDER BY account, id")
+        found["scopes"] = connection.execute("SELECT scope, complete FROM scopes ORDER BY scope")
+        return {name: rows.fetchall() for name, rows in found.items()}
+
+
+@needs_fork
+def test_a_sync_that_is_killed_at_any_moment_goes_on_where_it_was_and_ends_with_the_portals_data(tmp_path: Path):
+    with hosted(delay_seconds=0.02) as portal:
+        driver = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("kill_sync.py")), str(tmp_path), str(ROUNDS), "7"],
+            env=portal.env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with driver:
+            assert driver.stdout is not None
+            whole = json.loads(driver.stdout.readline())
+            assert whole["ok"]
+            whole_calls = portal.calls()["courses/id"]
+            expected = content(tmp_path / "whole.db")
+            came_far = 0
+            for _ in range(ROUNDS):
+                killed = json.loads(driver.stdout.readline())
+                assert killed["ok"], killed
+                assert content(tmp_path / killed["store"]) == expected
+                came_far += killed["scopes"] > 0
+        spent = portal.calls()["courses/id"]
+    assert len(expected["enrollments"]) == len(SMALL.enrollments)
+    assert whole_calls == READ_ONCE["courses/id"]
+    assert came_far > ROUNDS / 4
+    # what the killed ones asked for and had not written may be asked again: eight at most, of each
+    assert spent < ROUNDS * (whole_calls + 8)
+
+
+def shared_store(kind: str, folder: Path, stack: ExitStack) -> str:
+    """Give the address of a store that processes can share."""
+    return str(folder / "lms.db") if kind == "file" else stack.enter_context(postgres_address())
+
+
+@pytest.mark.parametrize(("kind", "servers"), [("file", 2), ("postgres", 3)])
+def test_servers_and_a_sync_that_share_a_store_read_everything_once(kind: str, servers: int, tmp_path: Path):
+    with ExitStack() as stack:
+        portal = stack.enter_context(hosted(delay_seconds=0.1))
+        env = portal.env | {"MCP_TRUTO_LMS_STORE": shared_store(kind, tmp_path, stack)}
+        sync = stack.enter_context(running("sync", env=env))
+        texts: list[str] = []
+
+        async def ask() -> None:
+            async with Client(by_stdio(env)) as client:
+                result = await client.call_tool(SUMMARIZE, {"group_by": "course"})
+                texts.append(result.content[0].text)
+
+        async def ask_all() -> None:
+            async with anyio.create_task_group() as group:
+                for _ in range(servers):
+                    group.start_soon(ask)
+
+        anyio.run(ask_all)
+        sync.wait_for("^default: complete: ")
+        counts = portal.calls()
+        again = in_terminal("summarize", "--group-by", "course", env=env).stdout
+    assert {name: counts[name] for name in READ_ONCE} == READ_ONCE
+    assert not {name for name in portal.calls() if name in READ_ONCE}
+    assert len(texts) == servers
+    assert len({*texts, again.strip()}) == 1
+    assert ", complete." in texts[0]
+
+
+def test_a_sync_that_cannot_read_fails_and_says_why(tmp_path: Path):
+    with hosted() as portal:
+        env = portal.env | {"MCP_TRUTO_LMS_STORE": str(tmp_path / "lms.db"), "TALENTLMS_API_KEY": "0" * 30}
+        done = in_terminal("sync", env=env)
+    assert done.returncode == 1
+    assert done.stdout.startswith("default: INCOMPLETE: ")
+    assert "refused the API key" in done.stdout
+
+
+def test_a_sync_into_memory_is_refused():
+    done = in_terminal("sync", env=environment())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "MCP_TRUTO_LMS_STORE" in done.stderr
+
+
+def test_a_restarted_server_answers_from_the_file_without_a_call(tmp_path: Path):
+    with hosted() as portal:
+        env = portal.env | {"MCP_TRUTO_LMS_STORE": str(tmp_path / "lms.db")}
+        assert in_terminal("sync", env=env).returncode == 0
+        portal.calls()
+        answer = in_terminal("summarize", env=env)
+        assert portal.calls() == Counter()
+    assert ", complete." in answer.stdout.splitlines()[0]

@@ -1,0 +1,40 @@
+"""A process that replaces three scopes of a store over and over, each a little different, until it is killed.
+
+    python -m tests.store.endless_writer ADDRESS FIRST_TURN
+
+The rows of a scope tell its turn, and so does its stamp: what is found afterwards can be checked against itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+
+from mcp_truto_lms.sources.protocol import Reading, Scope
+from mcp_truto_lms.store import write
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.write import Stamp
+from tests.stored import ACCOUNT, record
+
+COURSES = ("c", "d", "e")
+
+
+def size(turn: int) -> int:
+    return 100 + 37 * turn % 90
+
+
+def main(address: str, first: int) -> None:
+    database = Database(address)
+    for turn in count(first):
+        for key in COURSES:
+            records = tuple(record(str(n), key, "in_progress", score=float(turn)) for n in range(size(turn)))
+            stamp, scope = Stamp(turn, 0.0), Scope(course_id=key)
+            database._transact(
+                lambda c, s=scope, r=records, t=stamp: write.replace_scope(c, ACCOUNT, s, Reading(r), t), write=True
+            )
+            sys.stdout.write(f"{turn}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,368 @@
+"""What people are grouped by, as the LMS, its branches and the people file say it, and who of them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, select
+
+from mcp_truto_lms.model import User
+from mcp_truto_lms.people_file import People, parse
+from mcp_truto_lms.sources.protocol import Reading, Scope
+from mcp_truto_lms.store import dimensions, write
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.schema import dimensions as table
+from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
+from mcp_truto_lms.store.version import data_version
+from tests.stored import ACCOUNT, STAMP, new_store, record
+
+Said = set[tuple[str, str, str]]
+
+
+def person(key: str, *emails: str, manager: Any = None, **fields: Any) -> User:
+    return User.model_validate(
+        {
+            "id": key,
+            "name": f"Person {key}",
+            "emails": [{"email": one} for one in emails],
+            "manager": manager,
+            "custom_fields": fields,
+        }
+    )
+
+
+class Store:
+    """A store, what is written to it, and what it then says."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def run(self, work: Callable[[Connection], Any]) -> Any:
+        return self.database._transact(work, write=True)
+
+    def directory(self, *people: User) -> None:
+        self.run(lambda c: write.replace_learners(c, ACCOUNT, people, STAMP))
+
+    def put(self, *people: User) -> None:
+        self.run(lambda c: write.put_learners(c, ACCOUNT, people))
+
+    def teams(self, **teams: tuple[str, ...]) -> None:
+        self.run(lambda c: dimensions.replace_teams(c, ACCOUNT, {key.strip("_"): teams[key] for key in teams}))
+
+    def file(self, text: str | None) -> int:
+        people: People | None = None if text is None else parse(text.encode())
+        unmatched = self.run(lambda c: dimensions.replace_people(c, ACCOUNT, people))
+        assert self.run(lambda c: dimensions.holds(c, ACCOUNT, people))
+        return unmatched
+
+    def said(self, account: str = ACCOUNT) -> Said:
+        query = select(table.c.learner_id, table.c.name, table.c.value).where(table.c.account == account)
+        return {tuple(row) for row in self.run(lambda c: c.execute(query).all())}
+
+    @property
+    def version(self) -> int:
+        return self.run(lambda c: data_version(c, ACCOUNT))
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    made = Store(new_store())
+    yield made
+    made.database.close()
+
+
+def test_custom_fields_and_the_manager_are_said_by_folded_name(store: Store):
+    store.directory(
+        person("1", manager={"id": "2", "name": "Ann Lee"}, **{"Job Titlé": " Dríver\n", "Site": "Oslo"}),
+        person("2"),
+    )
+    assert store.said() == {
+        ("1", "manager", "Ann Lee"),
+        ("1", "custom_fields.job title", "Dríver"),
+        ("1", "custom_fields.site", "Oslo"),
+    }
+    (row,) = store.run(lambda c: c.execute(select(table).where(table.c.name == "custom_fields.job title")).all())
+    assert row.folded == "driver"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x" * 500, {"x" * 199 + "…"}),
+        (7, {"7"}),
+        (7.0, {"7"}),
+        (2.5, {"2.5"}),
+        (True, {"true"}),
+        (["North", "South", "NORTH"], {"North", "South"}),
+        (["North", ["South"]], {"North", "South"}),
+        ("", set()),
+        ("\u202e", set()),
+        (None, set()),
+        (float("nan"), set()),
+        ({"a": 1}, set()),
+        ("\u00b4", {"\u00b4"}),
+    ],
+)
+def test_a_value_is_said_as_text_and_a_list_one_by_one(store: Store, value: Any, shown: set[str]):
+    store.directory(person("1", Site=value))
+    said = {one for _, _, one in store.said()}
+    assert {one.casefold() for one in said} == {one.casefold() for one in shown}
+    assert len(said) == len(shown)
+
+
+def test_what_describes_the_account_or_the_groups_of_a_few_is_no_dimension(store: Store):
+    store.directory(person("1", user_type="Learner-Type", raw_status="x", raw_role="y", groups=["New hires"]))
+    assert store.said() == set()
+
+
+def test_two_fields_of_one_folded_name_are_two_values_of_it(store: Store):
+    store.directory(person("1", Site="Oslo", site="Hull", SITE="OSLO"))
+    assert {name for _, name, _ in store.said()} == {"custom_fields.site"}
+    assert {value.lower() for _, _, value in store.said()} == {"oslo", "hull"}
+
+
+@pytest.mark.parametrize(
+    ("manager", "shown"),
+    [
+        ({"id": "2"}, "Person 2"),
+        ({"id": "9"}, "9"),
+        ({"id": "9", "emails": [{"email": "ann@acme.example"}]}, "ann@acme.example"),
+        ({"id": "2", "name": "Ann Lee"}, "Ann Lee"),
+    ],
+)
+def test_a_manager_goes_by_name_else_by_whom_the_id_is_else_by_address(
+    store: Store, manager: dict[str, Any], shown: str
+):
+    store.directory(person("1", manager=manager), person("2"))
+    assert store.said() == {("1", "manager", shown)}
+
+
+def test_what_people_no_longer_have_goes_and_so_do_people_who_are_gone(store: Store):
+    store.directory(person("1", Site="Oslo", Job="Driver"), person("2", Site="Hull"))
+    store.directory(person("1", Job="Planner"))
+    assert store.said() == {("1", "custom_fields.job", "Planner")}
+
+
+def test_one_person_read_alone_changes_only_that_person(store: Store):
+    store.directory(person("1", Site="Oslo"), person("2", Site="Hull"))
+    store.put(person("1", Site="Athens"))
+    assert store.said() == {("1", "custom_fields.site", "Athens"), ("2", "custom_fields.site", "Hull")}
+
+
+def test_the_version_moves_only_with_what_counts(store: Store):
+    people = [person("1", Site="Oslo"), person("2")]
+    store.directory(*people)
+    store.teams(_1=("North",))
+    store.file("user_id,team\n1,Sales\n")
+    before = store.version
+    store.directory(*people)
+    store.put(people[0])
+    store.teams(_1=("South",), _2=("South",))  # overruled
+    store.file("user_id,team\n1,Sales\n")
+    assert store.version == before
+    store.put(person("1", Site="Hull"))
+    assert store.version > before
+    before = store.version
+    store.file("user_id,team\n1,Legal\n")
+    assert store.version == before + 1
+    store.file(None)
+    assert store.version == before + 2
+    store.teams(_1=("West",))
+    assert store.version == before + 3
+
+
+def test_branches_of_everybody_are_teams_and_those_of_one_persons_own_record_are_newer(store: Store):
+    store.directory(person("1"), person("2"), person("3"))
+    store.teams(_1=("North", "South"), _2=("North",))
+    assert store.said() == {("1", "team", "North"), ("1", "team", "South"), ("2", "team", "North")}
+    store.put(person("1", branches=["West"]))
+    store.directory(person("1"), person("2"), person("3"))  # which does not tell branches
+    assert store.said() == {("1", "team", "West"), ("2", "team", "North")}
+    store.teams(_3=("North",))
+    assert store.said() == {("3", "team", "North")}
+
+
+FILE = "email,Team,Location\nONE@acme.example,Sales,Oslo\ntwo@acme.example,,Hull\nnobody@acme.example,Sales,\n"
+
+
+def test_the_file_counts_where_it_has_a_column_and_the_lms_elsewhere(store: Store):
+    store.directory(
+        person("1", "One@Acme.example", manager={"id": "2", "name": "Ann Lee"}),
+        person("2", "other@acme.example", "two@acme.example"),
+        person("3", "three@acme.example"),
+    )
+    store.teams(_1=("North",), _2=("North",), _3=("North",))
+    assert store.file(FILE) == 1
+    assert store.said() == {
+        ("1", "manager", "Ann Lee"),
+        ("1", "team", "Sales"),
+        ("1", "location", "Oslo"),
+        ("2", "location", "Hull"),
+    }
+
+
+def test_what_the_lms_says_comes_back_as_it_is_by_then(store: Store):
+    store.directory(person("1", "one@acme.example", manager={"id": "9", "name": "Ann"}, Site="Oslo"))
+    store.teams(_1=("North",))
+    store.file("email,team,manager,custom_fields.Site\none@acme.example,Sales,Bob,Hull\n")
+    assert store.said() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    store.put(person("1", "one@acme.example", manager={"id": "9", "name": "Cleo"}, Site="Rome", branches=["West"]))
+    assert store.said() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    store.file("email,manager\none@acme.example,Bob\n")
+    assert store.said() == {("1", "team", "West"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Rome")}
+    assert store.file(None) == 0
+    assert store.said() == {("1", "team", "West"), ("1", "manager", "Cleo"), ("1", "custom_fields.site", "Rome")}
+    assert store.run(lambda c: c.execute(select(overruled)).all()) == []
+    assert store.run(lambda c: c.execute(select(people_file_rows)).all()) == []
+
+
+def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatched(store: Store):
+    assert store.file("email,user_id,team\none@acme.example,,Sales\n,2,Legal\nthree@acme.example,,Sales\n,,Ops\n") == 4
+
+    def unmatched() -> int:
+        return store.run(lambda c: dimensions.unmatched(c, ACCOUNT))
+
+    store.directory(person("1", "one@acme.example"))
+    assert (store.said(), unmatched()) == ({("1", "team", "Sales")}, 3)
+    store.put(person("2"))
+    assert (store.said(), unmatched()) == ({("1", "team", "Sales"), ("2", "team", "Legal")}, 2)
+    stranger = record("3", "101", "enrolled", user_name="Three")
+    assert stranger.enrollment.user is not None
+    user = stranger.enrollment.user.model_copy(update={"emails": person("3", "three@acme.example").emails})
+    met = type(stranger)(stranger.enrollment.model_copy(update={"user": user}), stranger.route)
+    store.run(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="101"), Reading((met,)), STAMP))
+    assert unmatched() == 1
+    assert ("3", "team", "Sales") in store.said()
+    store.directory(person("2"))
+    assert (store.said(), unmatched()) == ({("2", "team", "Legal")}, 3)
+
+
+def test_a_person_whose_address_changes_is_no_longer_who_the_file_means(store: Store):
+    store.directory(person("1", "one@acme.example"))
+    store.file("email,team\none@acme.example,Sales\n")
+    store.put(person("1", "uno@acme.example"))
+    assert store.said() == set()
+
+
+def test_the_row_by_id_comes_before_the_one_by_address(store: Store):
+    store.directory(person("1", "a@acme.example", "b@acme.example"), person("2", "b@acme.example", "a@acme.example"))
+    rows = "user_id,email,team\n,b@acme.example,B\n,a@acme.example,A\n1,a@acme.example,By id\n"
+    assert store.file(rows) == 0
+    assert store.said() == {("1", "team", "By id"), ("2", "team", "B")}
+
+
+def test_accounts_share_nothing(store: Store):
+    store.directory(person("1", "one@acme.example", Site="Oslo"))
+    store.file("email,team\none@acme.example,Sales\n")
+    before = store.said()
+
+    def elsewhere(connection: Connection) -> None:
+        other = person("1", "one@acme.example", Site="Hull")
+        write.replace_learners(connection, "other", [other], STAMP)
+        dimensions.replace_teams(connection, "other", {"1": ("North",)})
+        assert dimensions.replace_people(connection, "other", None) == 0
+        assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]
+
+    store.run(elsewhere)
+    assert store.said() == before
+    assert store.said("other") == {("1", "custom_fields.site", "Hull"), ("1", "team", "North")}
+
+
+def test_names_and_values_are_listed_for_suggestions(store: Store):
+    store.directory(person("1", Site="Łódź"), person("2", Site="oslo"), person("3", Site="Hull", Job="x"))
+    store.put(person("4", Site="OSLO"))
+    names, values = store.run(
+        lambda c: (dimensions.names(c, ACCOUNT), dimensions.values(c, ACCOUNT, "custom_fields.site"))
+    )
+    assert names == ["custom_fields.job", "custom_fields.site"]
+    assert [one.lower() for one in values] == ["hull", "łódź", "oslo"]
+
+
+def test_ids_and_addresses_that_no_database_holds_do_no_harm(store: Store):
+    store.file("email,team\na@x.example,North\n")
+    store.directory(person("1\0", "a\0@x.example", "\ud800", manager={"id": "\0"}, Site="\ud800Oslo\0"))
+    ((key,),) = store.run(lambda c: c.execute(select(learners.c.id)).all())
+    assert {one for one, _, _ in store.said()} == {key}
+    assert ("1", "custom_fields.site", "Oslo") in store.said()
+
+
+PEOPLE = st.lists(
+    st.builds(
+        lambda key, site, manager, branches: person(
+            key,
+            f"{key}@acme.example",
+            manager=manager and {"id": "m", "name": manager},
+            **({"Site": site} if site else {}),
+            **({"branches": branches} if branches else {}),
+        ),
+        st.sampled_from("1234"),
+        st.sampled_from(["", "Oslo", "Hull"]),
+        st.sampled_from([None, "Ann", "Bob"]),
+        st.sampled_from([[], ["West"], ["West", "East"]]),
+    ),
+    max_size=4,
+    unique_by=lambda one: one.id,
+)
+TEAMS = st.dictionaries(st.sampled_from("1234"), st.sampled_from([("North",), ("North", "South")]))
+COLUMNS = ("team", "manager", "custom_fields.site", "location")
+FILES = st.none() | st.builds(
+    lambda columns, rows: "\n".join(
+        [",".join(["email", *columns])]
+        + [",".join([f"{key}@acme.example", *cells[: len(columns)]]) for key, cells in rows.items()]
+    ),
+    st.lists(st.sampled_from(COLUMNS), unique=True),
+    st.dictionaries(st.sampled_from("12345"), st.lists(st.sampled_from(["", "A", "B"]), min_size=4, max_size=4)),
+)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["everybody", "some"]), PEOPLE),
+        st.tuples(st.just("teams"), TEAMS),
+        st.tuples(st.just("file"), FILES),
+    ),
+    max_size=8,
+)
+
+
+@given(steps=STEPS)
+def test_any_sequence_of_writes_ends_in_what_the_last_ones_say(steps: list[tuple[str, Any]]):
+    store = Store(Database())
+    people: dict[str, User] = {}
+    teams: dict[str, set[str]] = {}
+    file: str | None = None
+    for what, given_ in steps:
+        if what == "teams":
+            teams = {key: set(found) for key, found in given_.items()}
+            store.teams(**{f"_{key}": found for key, found in given_.items()})
+        elif what == "file":
+            file = given_
+            store.file(given_)
+        else:
+            if what == "everybody":
+                people = {}
+                teams = {key: found for key, found in teams.items() if key in {one.id for one in given_}}
+                store.directory(*given_)
+            else:
+                store.put(*given_)
+            people |= {one.id: one for one in given_}
+            teams |= {one.id: set(one.custom_fields["branches"]) for one in given_ if "branches" in one.custom_fields}
+    expected: Said = {(key, "team", team) for key, found in teams.items() for team in found}
+    for key, one in people.items():
+        if one.manager is not None:
+            expected.add((key, "manager", one.manager.name or ""))
+        if "Site" in (one.custom_fields or {}):
+            expected.add((key, "custom_fields.site", (one.custom_fields or {})["Site"]))
+    if file is not None:
+        content = parse(file.encode())
+        expected = {one for one in expected if one[1] not in content.columns}
+        for row in content.rows:
+            key = row.email.partition("@")[0]
+            cells = zip(content.columns, row.values, strict=True)
+            expected |= {(key, name, value) for name, value in cells if value and key in people}
+    assert store.said() == expected
+    store.database.close()
