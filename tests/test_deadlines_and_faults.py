@@ -145,9 +145,7 @@ async def test_what_is_old_is_told_after_a_moment_and_read_again_meanwhile(
         assert "As of 2026-11-23 15:00" in await desk.summarize()
 
 
-async def test_whoever_wants_it_fresh_waits_for_it(
-    open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
-):
+async def test_whoever_wants_it_fresh_waits_for_it(open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mcp_truto_lms.refresh.PATIENCE_SECONDS", 0.05)
     async with open_desk(clock=clock) as desk:
         await desk.list(course="101")

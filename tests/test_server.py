@@ -42,7 +42,7 @@ async def test_listing_tools_opens_nothing():
     connection = Connection(Settings())
     async with connection, Client(create_server(connection)) as client:
         await client.list_tools()
-        assert connection._account is None
+        assert not connection._accounts
 
 
 async def test_an_unknown_tool_is_refused_by_the_protocol_and_the_right_ones_named(open_desk: OpenDesk):
@@ -104,9 +104,9 @@ async def test_an_error_of_the_source_is_an_error_result_in_its_own_words():
         assert await desk.refused(LIST, user="x" * 300) == "user: a name of more than 200 characters is none."
 
 
-async def test_a_server_makes_its_own_connection_where_none_is_given():
+async def test_a_connection_opens_the_source_that_its_settings_name():
     settings = Settings(today=TODAY)
-    async with Client(create_server(Connection(settings))) as client:
+    async with Connection(settings) as connection, Client(create_server(connection)) as client:
         result = await client.call_tool(LIST, {"course": "Forklift Safety", "limit": 1})
         assert "SAMPLE DATA, no LMS connected. " in str(result.content)
 
@@ -116,7 +116,7 @@ async def test_two_clients_share_what_was_read(open_desk: OpenDesk):
         await desk.list(course="101")
         calls = desk.account.source.calls
         connection = Connection(Settings(today=TODAY), source=lambda _: desk.account.source)
-        connection._account = desk.account
+        connection._accounts = {"default": desk.account}
         async with Client(create_server(connection)) as other:
             await other.call_tool(LIST, {"course": "101"})
         assert desk.account.source.calls == calls
@@ -129,4 +129,4 @@ async def test_a_connection_opens_its_account_once_and_closes_it_once():
     assert await connection.account() is first
     await connection.aclose()
     await connection.aclose()
-    assert connection._account is None
+    assert not connection._accounts

@@ -28,7 +28,7 @@ def test_without_credentials_answers_come_from_the_sample_portal():
     found = Settings.from_env({})
     assert found == Settings()
     assert found.source == "sample"
-    assert (found.deadline_seconds, found.call_budget, found.token_budget) == (120.0, 300, 6_000)
+    assert (found.deadline_seconds, found.call_budget, found.token_budget) == (45.0, 300, 6_000)
 
 
 def test_credentials_choose_talentlms():

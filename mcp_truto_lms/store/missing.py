@@ -41,7 +41,7 @@ def page(
     order: list[ColumnElement[Any]] = [learners.c.folded, learners.c.id, courses.c.folded, courses.c.id]
     if sort is not None:
         first = by[sort.lstrip("-")]
-        order.insert(0, first.desc() if sort.startswith("-") else first.asc())
+        order = [first.is_(None), first.desc() if sort.startswith("-") else first.asc(), *order]
     query: Select[*tuple[Any, ...]] = select(
         learners.c.id.label("user.id"),
         learners.c.name.label("user.name"),

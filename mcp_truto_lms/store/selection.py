@@ -17,6 +17,7 @@ from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, STATES, State, Thresholds
 from mcp_truto_lms.store.schema import dimensions, enrollments
+from mcp_truto_lms.talentlms.redaction import storable
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
@@ -190,5 +191,5 @@ def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bo
     """Compose that a column holds one of some texts, however many."""
     if len(values) <= FEW:
         return column.in_(values)
-    packed = bindparam(None, json.dumps(values), type_=Text(), unique=True)
+    packed = bindparam(None, json.dumps([storable(one) for one in values]), type_=Text(), unique=True)
     return column.op("IN", is_comparison=True)(_Texts(packed))

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,16 +107,14 @@ def test_a_sync_that_is_killed_at_any_moment_goes_on_where_it_was_and_ends_with_
     assert spent < ROUNDS * (whole_calls + 8)
 
 
-def shared_store(kind: str, folder: Path, stack: ExitStack) -> str:
-    """Give the address of a store that processes can share."""
-    return str(folder / "lms.db") if kind == "file" else stack.enter_context(postgres_address())
-
-
 @pytest.mark.parametrize(("kind", "servers"), [("file", 2), ("postgres", 3)])
-def test_servers_and_a_sync_that_share_a_store_read_everything_once(kind: str, servers: int, tmp_path: Path):
+def test_servers_and_a_sync_that_share_a_store_read_everything_once(
+    kind: str, servers: int, tmp_path: Path, new_address: Callable[[], str]
+):
     with ExitStack() as stack:
         portal = stack.enter_context(hosted(delay_seconds=0.1))
-        env = portal.env | {"MCP_TRUTO_LMS_STORE": shared_store(kind, tmp_path, stack)}
+        store = str(tmp_path / "lms.db") if kind == "file" else new_address()
+        env = portal.env | {"MCP_TRUTO_LMS_STORE": store}
         sync = stack.enter_context(running("sync", env=env))
         texts: list[str] = []
 
