@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bundle bench-tokens bench-start bench-stream bench-store constraints clean
+.PHONY: help setup demo test check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -69,6 +69,9 @@ bench-stream: $(READY) ## memory of streaming 200,000 enrollments through the un
 
 bench-store: $(READY) ## rows written in a second, against a bare executemany, in memory, a file and PostgreSQL
 	@$(PY) bench/store.py
+
+bench-sync: $(READY) ## a first load against the provider's limits, and a question with a short deadline
+	@$(PY) bench/sync.py
 
 constraints: ## write constraints.txt anew: the newest versions that fit together
 	rm -rf build/constraints

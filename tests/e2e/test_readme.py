@@ -47,7 +47,7 @@ def test_every_setting_stands_in_the_table_once():
 
 def test_every_default_in_the_table_is_that_of_the_code():
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|", README, re.MULTILINE)
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert Settings.from_env(dict(rows)) == Settings.from_env({})
 
 

@@ -111,8 +111,11 @@ def test_help_explains_every_argument_with_its_values(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["list", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Learners: id, e-mail or part of a name" in shown
-    assert "[finished, not_finished, not_started, overdue, due_soon, failed, expired, no_due_date]" in shown
+    assert "Id, e-mail or part of a name" in shown
+    assert (
+        "[finished, not_finished, not_started, overdue, due_soon, at_risk, failed, expired, not_enrolled, no_due_date]"
+        in shown
+    )
     assert "1 to 200 (default 25)" in shown
     assert "--cursor" not in shown
 
