@@ -17,7 +17,7 @@ from mcp_truto_lms.errors import AccessDenied, RouteClosed, SourceError
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.people_file import PeopleFile
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
-from mcp_truto_lms.refresh import COURSE_MAX_AGE_SECONDS, LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
+from mcp_truto_lms.refresh import LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Scope, Source
 from mcp_truto_lms.store import cursor, dimensions, read
@@ -219,7 +219,7 @@ class Account:
             if not known:
                 await self._refresher.directory(call)
                 if not await self._database.run(lambda c, t=term: names.finds(c, self.key, GroupBy.LEARNER, t)):
-                    await self._refresher.directory(call, max_age=COURSE_MAX_AGE_SECONDS)
+                    await self._refresher.directory(call, max_age=self._settings.max_age_seconds)
         return await self._resolve(GroupBy.LEARNER, terms)
 
     async def _knows(self, term: str) -> bool:
@@ -228,11 +228,11 @@ class Account:
     async def _read_transcripts(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""
         pairs = await self._database.run(lambda c: read.refinable(c, selection))
-        people = dict.fromkeys(user for user, _ in pairs)
+        people, max_age = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
         try:
-            refined = await self._refine(call, [Scope(user_id=one) for one in people], COURSE_MAX_AGE_SECONDS)
+            refined = await self._refine(call, [Scope(user_id=one) for one in people], max_age)
         except RouteClosed:
-            refined = await self._refine(call, [Scope(*one) for one in pairs], COURSE_MAX_AGE_SECONDS)
+            refined = await self._refine(call, [Scope(*one) for one in pairs], max_age)
         as_of, trouble = min(coverage.as_of, refined.as_of), refined.trouble or coverage.trouble
         if coverage.complete and not refined.complete:
             return replace(refined, as_of=as_of, trouble=trouble)

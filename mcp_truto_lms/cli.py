@@ -65,9 +65,7 @@ _MAY_BEGIN_WITH_A_DASH = frozenset(
     f"--{name.replace('_', '-')}" for name, metavar in _METAVARS.items() if metavar == "DAY" or name == "sort"
 )
 _BEGINS_WITH_A_DASH = re.compile(r"-[^-]")
-_NO_CURSOR = (
-    "A cursor ends with the process that gave it: for more rows here, raise --limit (200 at most) or narrow down."
-)
+_NO_CURSOR = "Cursors are for clients: for more rows here, raise --limit (200 at most) or narrow down."
 _BY_HAND = "Waiting for an MCP client on stdin. For people: mcp-truto-lms --help. Ctrl-C ends it."
 
 
@@ -195,7 +193,7 @@ def _whole(text: str, low: int, high: int) -> int:
 def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]) -> None:
     """Give a command the arguments of a tool, explained from the tool's schema; lists take several values.
 
-    A cursor is left out: it lasts as long as the process that gave it.
+    A cursor is left out: it goes on for a client, and by default ends with the process that gave it.
     """
     parser.usage = f"{parser.prog} [--ARGUMENT VALUE ...]"
     parser.set_defaults(run=_ask, query=query)

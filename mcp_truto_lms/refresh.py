@@ -48,7 +48,6 @@ from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 COURSES_MAX_AGE_SECONDS = 3600
 LEARNERS_MAX_AGE_SECONDS = 24 * 3600
 LEARNER_MAX_AGE_SECONDS = 60
-COURSE_MAX_AGE_SECONDS = 15 * 60
 TAKES_TIMES = 10
 READERS = 8
 NAMELESS = (Route.COURSE, Route.LIST)
@@ -267,7 +266,7 @@ class Refresher:
                 courses = course_ids or await self._ids(GroupBy.COURSE)
                 return await self._coverage(call, way or [Scope(course_id=one) for one in courses], alone=False)
             except RouteClosed:
-                if way[0].route in tried:
+                if not way or way[0].route in tried:
                     raise
                 tried.append(way[0].route)
                 continue

@@ -2,6 +2,7 @@ import httpx
 import pytest
 from scripted_portal import API_KEY, BASE_URL, FakeTime, ScriptedPortal
 
+from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 from mcp_truto_lms.sources.talentlms import TalentLmsSource
 
 
@@ -32,3 +33,25 @@ def source_over(fake_time):
         return source, portal
 
     return make
+
+
+@pytest.fixture
+def open_portal(fake_time):
+    """Make a source over a portal in this process, and the portal, both on the same invented time."""
+
+    def opened(organisation, quirks=None, *, key=SAMPLE_API_KEY):
+        app = sample_app(
+            organisation, quirks=quirks, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
+        )
+        source = TalentLmsSource.connect(
+            SAMPLE_BASE_URL,
+            key,
+            transport=httpx.ASGITransport(app=app),
+            clock=fake_time.clock,
+            sleep=fake_time.sleep,
+            random=lambda: 1.0,
+            now=fake_time.now,
+        )
+        return source, app
+
+    return opened

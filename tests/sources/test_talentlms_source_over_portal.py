@@ -1,17 +1,15 @@
 from datetime import UTC, date, datetime
+from functools import partial
 
 import anyio
-import httpx
 import pytest
 
 from mcp_truto_lms.errors import AccessDenied, NotFound, RateLimited, Unavailable
 from mcp_truto_lms.model import CourseStatus, UserStatus
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, MALFORMED_BODY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sources.protocol import Scope
-from mcp_truto_lms.sources.talentlms import TalentLmsSource
 
 pytestmark = pytest.mark.anyio
 
@@ -34,23 +32,8 @@ def organisation():
 
 
 @pytest.fixture
-def portal_source(organisation, fake_time):
-    def make(quirks=None, *, key=SAMPLE_API_KEY):
-        app = sample_app(
-            organisation, quirks=quirks, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
-        )
-        source = TalentLmsSource.connect(
-            SAMPLE_BASE_URL,
-            key,
-            transport=httpx.ASGITransport(app=app),
-            clock=fake_time.clock,
-            sleep=fake_time.sleep,
-            random=lambda: 1.0,
-            now=fake_time.now,
-        )
-        return source, app
-
-    return make
+def portal_source(organisation, open_portal):
+    return partial(open_portal, organisation)
 
 
 async def maps_of(source):

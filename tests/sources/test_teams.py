@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from mcp_truto_lms.errors import RateLimited, Unavailable, UnexpectedAnswer
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, MALFORMED_BODY
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sources.protocol import TeamDirectory
-from mcp_truto_lms.sources.talentlms import TalentLmsSource
 from tests.conftest import TODAY
 
 pytestmark = pytest.mark.anyio
@@ -20,26 +17,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 def organisation():
     return generate(learners=40, courses=9, today=TODAY)
-
-
-@pytest.fixture
-def open_portal(fake_time):
-    def opened(organisation, quirks=None):
-        app = sample_app(
-            organisation, quirks=quirks, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
-        )
-        source = TalentLmsSource.connect(
-            SAMPLE_BASE_URL,
-            SAMPLE_API_KEY,
-            transport=httpx.ASGITransport(app=app),
-            clock=fake_time.clock,
-            sleep=fake_time.sleep,
-            random=lambda: 1.0,
-            now=fake_time.now,
-        )
-        return source, app
-
-    return opened
 
 
 def named(places, ids):
