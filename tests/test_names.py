@@ -274,7 +274,9 @@ def test_completion_is_limited_and_offers_current_courses_first(database: Databa
     assert database._transact(lambda c: names.complete(c, ACCOUNT, COURSE, "", limit=1)) == ["First Aid"]
 
 
-WORDS = st.lists(st.text(st.characters(categories=["Lu", "Ll", "Lo"]), min_size=2, max_size=8), min_size=1, max_size=4)
+# the iota below a Greek vowel is a letter in upper case and a mark in lower case: no folding joins all its spellings
+LETTERS = st.characters(categories=["Lu", "Ll", "Lo"]).filter(lambda one: "\u0345" not in normalize("NFKD", one))
+WORDS = st.lists(st.text(LETTERS, min_size=2, max_size=8), min_size=1, max_size=4)
 
 
 @given(words=WORDS, data=st.data())
