@@ -311,7 +311,7 @@ async def test_when_the_call_that_reads_is_cancelled_the_reading_goes_on_for_who
     async with open_desk() as desk:
         await desk.list(course="102")
         calls(desk)
-        desk.portal.faults.add(Fault(delay_seconds=0.2), endpoint="courses/id")
+        desk.portal.faults.add(Fault(delay_seconds=1), endpoint="courses/id")
 
         async def wait_for_the_first() -> None:
             texts.append(await desk.list(course="101"))
@@ -326,7 +326,8 @@ async def test_when_the_call_that_reads_is_cancelled_the_reading_goes_on_for_who
             group.start_soon(read)
             await until(lambda: len(desk.portal.log) == 1)
             group.start_soon(wait_for_the_first)
-            await anyio.sleep(0.02)
+            flights = desk.account._refresher._flights._under_way
+            await until(lambda: any(one.waiting == 2 for one in flights.values()))
             reading.cancel()
         assert reading.cancelled_caught
         assert calls(desk) == {"courses/id": 1}
