@@ -582,7 +582,8 @@ async def test_both_tools_count_the_same_match_whatever_is_shown_of_it(
     text, _ = printed(answer, budget=budget, token="k3f9a2")
     told = json.loads(text)["total"] if printed is list_json else total(text)
     assert told == want
-    assert answer.ground.counts == summary.ground.counts
+    for name in ("enrollments", "no_due_date", "maybe_failed"):
+        assert getattr(answer.ground.counts, name) == getattr(summary.ground.counts, name)
     counted = re.match(r"([\d,]+) enrollments", summary_text(summary, budget=budget))
     assert counted
     assert int(counted.group(1).replace(",", "")) == want
