@@ -185,7 +185,7 @@ def stores(folder: Path) -> Generator[list[Store]]:
             Store("memory", Database(), create_engine("sqlite://"), judged=True),
             Store("SQLite file", Database(str(folder / "store.db")), bare_file, judged=True),
         ]
-        if address := _postgres(stack, folder / "postgres"):
+        if address := postgres_address(stack, folder / "postgres"):
             bare = create_engine(address.replace("://", "+psycopg://"))
             found.append(Store("PostgreSQL", Database(address), bare, judged=False))
         for one in found:
@@ -195,7 +195,8 @@ def stores(folder: Path) -> Generator[list[Store]]:
         yield found
 
 
-def _postgres(stack: ExitStack, folder: Path) -> str | None:
+def postgres_address(stack: ExitStack, folder: Path) -> str | None:
+    """Start a server that ends with the stack; None where its wheel is not installed."""
     with warnings.catch_warnings():  # where XDG_RUNTIME_DIR is not set, the wheel's own choice will do
         warnings.simplefilter("ignore")
         try:

@@ -127,6 +127,10 @@ class Account:
         await self._refresher.directory(call, max_age=max_age)
         return await self._refresher.enrollments(call, None, None)
 
+    async def tidy(self) -> None:
+        """Make answers fast again after much was written."""
+        await self._database.tidy()
+
     async def sizes(self) -> read.Sizes:
         """Count what is in the store."""
         return await self._database.run(lambda c: read.sizes(c, self.key))

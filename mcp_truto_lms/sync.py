@@ -102,6 +102,7 @@ async def synchronise(
         if on_wait is not None:
             await on_wait(wait_seconds, failure)
         await sleep(wait_seconds)
+    await account.tidy()
     return Synced(
         coverage=coverage,
         sizes=await account.sizes(),

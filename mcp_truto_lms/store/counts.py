@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Integer, func, lit
 
 from mcp_truto_lms import progress
 from mcp_truto_lms.model import EnrollmentStatus
-from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
+from mcp_truto_lms.store.schema import ARCHIVED, COUNTED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
 from mcp_truto_lms.store.selection import Selection
 
 
@@ -166,7 +166,7 @@ def _left_out(connection: Connection, selection: Selection) -> LeftOut:
     reason = row.c.left_out
     people, titles = (func.count(one.distinct()) for one in (row.c.user_id, row.c.course_id))
     query = select(reason, people.label("people"), titles.label("courses"), func.count().label("rows")).where(
-        selection.matching(), reason.is_not(None), reason.not_in(sorted(selection.included))
+        selection.matching(), reason > COUNTED, reason.not_in(sorted(selection.included))
     )
     found = {one.left_out: one for one in connection.execute(query.group_by(reason))}
 

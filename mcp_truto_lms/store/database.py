@@ -46,6 +46,10 @@ class Engine(Protocol):
         """Give a lock back."""
         ...
 
+    def tidy(self) -> None:
+        """Make reading fast again after much was written."""
+        ...
+
     def close(self) -> None:
         """Give up all locks and connections."""
         ...
@@ -106,6 +110,14 @@ class Database:
             StoreError: the store cannot be used now.
         """
         return await self.run(lambda c: limits.admit(c, key, windows), write=True)
+
+    async def tidy(self) -> None:
+        """Make reading fast again after much was written, where the engine does not see to it at once by itself.
+
+        Raises:
+            StoreError: the store cannot be used now.
+        """
+        await anyio.to_thread.run_sync(self._engine.tidy)
 
     def close(self) -> None:
         """Give up all locks and connections; what was in memory is gone."""

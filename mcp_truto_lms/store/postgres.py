@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateSchema
 
 from mcp_truto_lms.errors import ConfigurationError, StoreError
 from mcp_truto_lms.store.opening import SETTING, build, needs_building
-from mcp_truto_lms.store.schema import SCHEMA_VERSION
+from mcp_truto_lms.store.schema import SCHEMA_VERSION, metadata
 from mcp_truto_lms.store.turns import lock_id, take_turn
 
 _Result = TypeVar("_Result")
@@ -57,6 +57,8 @@ _TROUBLE: Mapping[str, str] = {
 """What PostgreSQL's error codes, or their classes, mean to whoever set the store."""
 _SIGNS = {"authentication failed": "28", "no pg_hba.conf entry": "28", "role": "28", "database": "3D"}
 """What a refused connection says where it has no code, in English."""
+_PLANNING = ("random_page_cost TO 1.1", "jit TO off", "work_mem TO '32MB'")
+"""Rows lie in memory or on a solid disk, and no question runs long enough for code to be compiled for it."""
 
 _marks = MetaData()
 _version = Table("store_version", _marks, Column("version", Integer, nullable=False))
@@ -94,6 +96,8 @@ class Postgres:
         def configure(connection: Any, _: object) -> None:
             connection.execute(f"SET search_path TO {SCHEMA}")
             connection.execute(f"SET lock_timeout TO {round(lock_seconds * 1000)}")
+            for one in _PLANNING:
+                connection.execute(f"SET {one}")
             connection.commit()
 
         event.listen(engine, "connect", configure)
@@ -131,6 +135,13 @@ class Postgres:
             if key in self._held:
                 self._held.remove(key)
                 self._keep(func.pg_advisory_unlock(lock_id(f"held:{key}")))
+
+    def tidy(self) -> None:
+        """Count anew what plans are made by, and which pages need no second look: the server's own round may be far."""
+        outside = self._pool.execution_options(isolation_level="AUTOCOMMIT")
+        with _explained(StoreError), outside.connect() as connection:
+            for one in metadata.tables:
+                connection.exec_driver_sql(f"VACUUM (ANALYZE) {one}")
 
     def close(self) -> None:
         """Give up all locks and connections."""

@@ -30,7 +30,7 @@ from mcp_truto_lms.model import enrollment_columns
 from mcp_truto_lms.query import SIGNALS, GroupBy
 from mcp_truto_lms.sources.protocol import Route
 from mcp_truto_lms.store.counts import number_of
-from mcp_truto_lms.store.schema import column_name, courses, dimensions, enrollments, learners, scopes
+from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection, among
 
 
@@ -274,7 +274,7 @@ def course_list(connection: Connection, account: str) -> list[ListedCourse]:
 def empty_courses(connection: Connection, selection: Selection) -> list[str]:
     """List the courses, archived ones aside, in which nobody of the population is enrolled."""
     row = enrollments
-    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.left_out.is_(None))
+    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.left_out == COUNTED)
     query = select(courses.c.title).where(
         courses.c.account == selection.account, not_(courses.c.archived), ~exists().where(here)
     )

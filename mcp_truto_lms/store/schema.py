@@ -50,8 +50,8 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "link": Text,
     "fields": Text,
 }
-INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "instructor", "inactive", "archived", "earlier attempt"
-"""Why an enrollment is left out of the population: the values of `left_out`."""
+COUNTED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
+"""Why an enrollment is left out of the population: the values of `left_out`, the first of which is that it is not."""
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
 """Columns of the model that stand on the learner's and the course's row."""
 
@@ -99,7 +99,7 @@ enrollments = Table(
     ),
     Column("access_ends_at", BigInteger),
     Column("route", Text, nullable=False),
-    Column("left_out", Text),
+    Column("left_out", Text, nullable=False),
     Column("learner_folded", Text, nullable=False),
     Column("course_folded", Text, nullable=False),
     Column("stage", SmallInteger, nullable=False),

@@ -16,7 +16,7 @@ from mcp_truto_lms import progress
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, STATES, State, Thresholds
-from mcp_truto_lms.store.schema import dimensions, enrollments
+from mcp_truto_lms.store.schema import COUNTED, dimensions, enrollments
 from mcp_truto_lms.talentlms.redaction import storable
 
 NONE = ""
@@ -147,7 +147,7 @@ class Selection:
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
         reason = enrollments.c.left_out
-        return or_(reason.is_(None), reason.in_(sorted(self.included))) if self.included else reason.is_(None)
+        return reason.in_([COUNTED, *sorted(self.included)]) if self.included else reason == COUNTED
 
     def counted(self) -> ColumnElement[bool]:
         """Compose the filters and the population."""

@@ -89,6 +89,9 @@ class Memory:
     def unlock(self, key: str) -> None:
         """Do nothing: nobody waits."""
 
+    def tidy(self) -> None:
+        """Do nothing: how to read was said at the beginning."""
+
     def close(self) -> None:
         """Drop the data."""
         with self._turn:
@@ -147,6 +150,9 @@ class File:
         if key in self._held:
             self._held.remove(key)
             self._lock_file().unlock(key)
+
+    def tidy(self) -> None:
+        """Do nothing: how to read was said at the beginning."""
 
     def close(self) -> None:
         """Give up all locks and connections."""

@@ -40,6 +40,7 @@ from mcp_truto_lms.store.bulk import put_rows
 from mcp_truto_lms.store.rows import MARKS, Row, compact, course_row, enrollment_rows, learner_row, places
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
+    COUNTED,
     EARLIER,
     INACTIVE,
     INSTRUCTOR,
@@ -273,7 +274,7 @@ def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, t
     earlier = _earlier(rows, teachers)
     marked: dict[str, Row] = {}
     for key, row in rows.items():
-        user, course, left_out = row[_USER], row[_COURSE], None
+        user, course, left_out = row[_USER], row[_COURSE], COUNTED
         if key in teachers:
             left_out = INSTRUCTOR
         elif user in people.hidden:

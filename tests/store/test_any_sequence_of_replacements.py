@@ -102,7 +102,7 @@ class Model:
         self.rows = {key: one for key, one in self.rows.items() if one.course not in gone}
         self.courses = dict(courses)
 
-    def left_out(self, row: Row) -> str | None:
+    def left_out(self, row: Row) -> str:
         if not row.learner:
             return "instructor"
         if not self.people[row.user]:
@@ -110,7 +110,7 @@ class Model:
         if not self.courses[row.course]:
             return "archived"
         others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
-        return None if row.attempt == max(one.attempt for one in others) else "earlier attempt"
+        return "" if row.attempt == max(one.attempt for one in others) else "earlier attempt"
 
     def seen(self) -> dict[str, tuple[Any, ...]]:
         return {
@@ -169,7 +169,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
             if model.seen() != before:
                 assert database._transact(lambda c: data_version(c, ACCOUNT)) > version
         counted = database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON)))
-        assert counted.totals.enrollments == sum(model.left_out(one) is None for one in model.rows.values())
+        assert counted.totals.enrollments == sum(model.left_out(one) == "" for one in model.rows.values())
     finally:
         database.close()
 
