@@ -210,7 +210,7 @@ def print_costs(costs: Sequence[Cost], tokens: Sequence[int], first: Pages) -> b
         print(f"{cost.what:<44}{number:>8,}{cost.bar:>8,}  {verdict(met=number <= cost.bar)}")
     rows = tokens[ROWS]
     for what, size in zip(("with", "without"), count([first.full[0], first.lean[0]]), strict=True):
-        print(f"{f'the same 100 as JSON, {what} remote_data':<44}{size:>8,}  {ratio(rows, size)} for the rows")
+        print(f"{f'100 enrollments as JSON, {what} remote_data':<44}{size:>8,}  {ratio(rows, size)} for the rows")
     return all(number <= cost.bar for cost, number in zip(costs, tokens, strict=True))
 
 
