@@ -105,7 +105,8 @@ class Question:
 class Ground:
     """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is.
 
-    Where people without an enrollment are asked for, the totals count the enrollments that are missing.
+    Where people without an enrollment are asked for, the totals count the enrollments that are missing. Those of a list
+    are its enrollments, those without a due date, and those that may have failed; a list says no others.
     """
 
     question: Question

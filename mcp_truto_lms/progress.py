@@ -1,7 +1,9 @@
 """What HR words mean: finished, overdue, not started, due soon, at risk. Each once, as SQL and as words.
 
 Facts are stored, judgements are made at the answer's `now`. A definition is a function of a table's columns and a
-moment in epoch seconds (UTC), so that filters, counts and rates can never disagree.
+moment in epoch seconds (UTC), so that filters, counts and rates can never disagree. What no clock changes stands on the
+row when it is written: how far an enrollment got (`stage`), from when on it is late unless something happens
+(`late_from`, `late_until`), and whether a failure could hide in it (`untold`).
 
 - finished: completed or passed.
 - expired with a completion date: a lapsed certificate; neither finished nor overdue.
@@ -28,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcp_truto_lms.model import EnrollmentStatus as Status
 from mcp_truto_lms.model import UserRole
@@ -41,6 +43,26 @@ DUE_SOON_DAYS = 14
 _DAY_SECONDS = 86_400
 OPEN = (Status.ASSIGNED, Status.ENROLLED, Status.IN_PROGRESS, Status.OVERDUE, Status.UNKNOWN)
 """What the end of access turns into expired."""
+
+
+class Stage(IntEnum):
+    """How far an enrollment got, whatever the time; all from `STARTED` on are not finished."""
+
+    FINISHED = 0
+    WITHDRAWN = 1
+    STARTED = 2
+    NOT_STARTED = 3
+    FAILED = 4
+    FAILED_UNTRIED = 5
+
+
+ALWAYS = -(2**62)
+"""The moment since which an enrollment is late whose status says so, without a date."""
+_FINISHED = frozenset({Status.COMPLETED.value, Status.PASSED.value})
+_WITHDRAWN, _FAILED, _EXPIRED, _OVERDUE = (
+    one.value for one in (Status.WITHDRAWN, Status.FAILED, Status.EXPIRED, Status.OVERDUE)
+)
+_DONE, _LEFT, _BEGUN, _IDLE = (int(one) for one in (Stage.FINISHED, Stage.WITHDRAWN, Stage.STARTED, Stage.NOT_STARTED))
 
 
 class State(StrEnum):
@@ -101,12 +123,73 @@ def at_risk_words(thresholds: Thresholds) -> str:
     )
 
 
+class Judged(NamedTuple):
+    """What is known of an enrollment for good, as its row keeps it.
+
+    Args:
+        stage: how far it got
+        late_from: the moment after which it is overdue if nothing happens; None is never. By its status it always is;
+            else from the due date on, or from the end of access, whichever is first
+        late_until: the moment up to which it may be overdue: then a certificate lapses; None is without end
+        untold: whether (1) it was read from a roster, which cannot tell failed from the rest, and worked on
+    """
+
+    stage: int
+    late_from: int | None
+    late_until: int | None
+    untold: int
+
+
+def judge(
+    status: str,
+    due_at: int | None,
+    access_ends_at: int | None,
+    completed_at: int | None,
+    *,
+    worked: bool,
+    seen: bool,
+    by_roster: bool,
+) -> Judged:
+    """Judge an enrollment as far as no clock is needed; moments in epoch seconds.
+
+    Args:
+        status: as the LMS has it
+        due_at: when it is to be finished
+        access_ends_at: when nobody can go on
+        completed_at: when it was completed, or failed, as far as is told
+        worked: whether any progress or time spent is reported
+        seen: whether it was started, or there was any activity
+        by_roster: whether it was read from a course's roster
+    """
+    untold = int(by_roster and (worked or completed_at is not None))
+    if status in _FINISHED:
+        return Judged(_DONE, None, None, untold)
+    if status == _WITHDRAWN:
+        return Judged(_LEFT, None, None, untold)
+    begun = worked or seen or completed_at is not None
+    if status == _FAILED:
+        return Judged(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, untold)
+    stage = _BEGUN if begun else _IDLE
+    if status == _EXPIRED:
+        return Judged(stage, ALWAYS if completed_at is None else None, None, untold)
+    late_from = ALWAYS if status == _OVERDUE else due_at
+    if access_ends_at is None:
+        return Judged(stage, late_from, None, untold)
+    if completed_at is not None:
+        return Judged(stage, late_from, access_ends_at, untold)
+    return Judged(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
+
+
+def ended(row: FromClause, now: int) -> ColumnElement[bool]:
+    """Access has ended, which makes an open enrollment `expired`."""
+    return row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now) & row.c.status.in_(OPEN)
+
+
 def status_at(row: FromClause, now: int) -> ColumnElement[str]:
     """Derive the status at `now`: access that has ended makes an open enrollment `expired`."""
     from sqlalchemy import case
 
-    ended = row.c.status.in_(OPEN) & row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now)
-    return case((ended, Status.EXPIRED.value), else_=row.c.status)
+    return case((ended(row, now), Status.EXPIRED.value), else_=row.c.status)
 
 
 def status_of(status: Status | None, access_ends_at: datetime | None, now: datetime) -> Status | None:
@@ -117,17 +200,17 @@ def status_of(status: Status | None, access_ends_at: datetime | None, now: datet
 
 def finished(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001  every definition has one form
     """Completed or passed."""
-    return row.c.status.in_([Status.COMPLETED, Status.PASSED])
+    return row.c.stage == Stage.FINISHED
 
 
 def withdrawn(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Taken out of the course; counted among enrollments, in no rate."""
-    return row.c.status == Status.WITHDRAWN
+    return row.c.stage == Stage.WITHDRAWN
 
 
 def not_finished(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Neither finished nor withdrawn."""
-    return row.c.status.not_in([Status.COMPLETED, Status.PASSED, Status.WITHDRAWN])
+    return row.c.stage >= Stage.STARTED
 
 
 def expired(row: FromClause, now: int) -> ColumnElement[bool]:
@@ -137,28 +220,17 @@ def expired(row: FromClause, now: int) -> ColumnElement[bool]:
 
 def failed(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Failed, as the LMS says."""
-    return row.c.status == Status.FAILED
+    return row.c.stage >= Stage.FAILED
 
 
 def overdue(row: FromClause, now: int) -> ColumnElement[bool]:
     """Not finished, and late by status, by due date, or because access has expired."""
-    lapsed = expired(row, now) & row.c.completed_at.is_not(None)
-    late = (row.c.status == Status.OVERDUE) | (row.c.due_at.is_not(None) & (row.c.due_at < now)) | expired(row, now)
-    return not_finished(row, now) & ~lapsed & late
+    return (row.c.late_from < now) & (row.c.late_until.is_(None) | (row.c.late_until >= now))
 
 
-def not_started(row: FromClause, now: int) -> ColumnElement[bool]:
+def not_started(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Not finished, and no sign of work."""
-    from sqlalchemy import func
-
-    return (
-        not_finished(row, now)
-        & (func.coalesce(row.c.progress_percent, 0) == 0)
-        & (func.coalesce(row.c.time_spent_seconds, 0) == 0)
-        & row.c.started_at.is_(None)
-        & row.c.last_activity_at.is_(None)
-        & row.c.completed_at.is_(None)
-    )
+    return row.c.stage.in_([Stage.NOT_STARTED, Stage.FAILED_UNTRIED])
 
 
 def due_soon(row: FromClause, now: int) -> ColumnElement[bool]:
@@ -264,14 +336,7 @@ def no_due_date(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG0
 
 def maybe_failed(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
     """Read from a roster, which cannot tell failed from in progress or completed, and worked on."""
-    from sqlalchemy import func
-
-    worked_on = (
-        (func.coalesce(row.c.progress_percent, 0) > 0)
-        | (func.coalesce(row.c.time_spent_seconds, 0) > 0)
-        | row.c.completed_at.is_not(None)
-    )
-    return (row.c.route == "course") & worked_on
+    return row.c.untold == 1
 
 
 STATES: Mapping[State, Callable[[Any, int], ColumnElement[bool]]] = {

@@ -260,11 +260,12 @@ class Refresher:
         while True:
             way: list[Scope] = []
             try:
-                way, max_age = await self._cheapest(call, user_ids, course_ids)
-                coverage = await self.read(call, way, max_age=max_age)
+                way, max_age, states = await self._cheapest(call, user_ids, course_ids)
+                coverage = await self.read(call, way, max_age=max_age, states=states)
             except StillBeingRead:  # who there is; what they do is not begun
                 courses = course_ids or await self._ids(GroupBy.COURSE)
-                return await self._coverage(call, way or [Scope(course_id=one) for one in courses], alone=False)
+                begun = way or [Scope(course_id=one) for one in courses]
+                return self._coverage(call, begun, await self._states_of(begun), alone=False)
             except RouteClosed:
                 if not way or way[0].route in tried:
                     raise
@@ -276,8 +277,8 @@ class Refresher:
 
     async def _cheapest(
         self, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
-    ) -> tuple[list[Scope], float]:
-        """Choose the way that takes the fewest calls now, and how old what it reads may be.
+    ) -> tuple[list[Scope], float, Mapping[str, read.ScopeState] | None]:
+        """Choose the way that takes the fewest calls now, how old what it reads may be, and what is known of it.
 
         Everybody's transcripts are only looked at where they are fewer than the courses, or where there are no rosters;
         everybody's pairs are thousands of calls, so only where there is nothing else.
@@ -288,12 +289,12 @@ class Refresher:
             await self.directory(call)
         courses = course_ids or await self._ids(GroupBy.COURSE)
         if not courses:
-            return [], float(self._settings.max_age_seconds)
+            return [], float(self._settings.max_age_seconds), None
         ways = [[Scope(course_id=one) for one in courses], [Scope()]]
         if user_ids is not None:
             ways.insert(0, [Scope(user_id=one) for one in user_ids])
         if by_everybody:
-            everybody = await self._ids(GroupBy.LEARNER)
+            everybody = await self._ids(GroupBy.LEARNER, most=len(courses) if rosters else None)
             if len(everybody) < len(courses) or not rosters:
                 ways.append([Scope(user_id=one) for one in everybody])
         if user_ids is not None and course_ids is not None:
@@ -304,10 +305,10 @@ class Refresher:
         costs = [self._cost(way, self._stale(call, way, states, max_age), directory_calls) for way in ways]
         best = min((cost for cost in costs if cost is not None), default=None)
         if best is not None:
-            return ways[costs.index(best)], max_age
+            return ways[costs.index(best)], max_age, states
         await self.directory(call)
         people = user_ids if user_ids is not None else await self._ids(GroupBy.LEARNER)
-        return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age
+        return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age, None
 
     def _cost(self, way: Sequence[Scope], stale: Sequence[Scope], directory_calls: int) -> int | None:
         """Count the calls that reading the stale scopes of a way takes; None where there is no such way."""
@@ -326,6 +327,7 @@ class Refresher:
         max_age: float,
         most: int | None = None,
         alone: bool = False,
+        states: Mapping[str, read.ScopeState] | None = None,
     ) -> Coverage:
         """Read those of the scopes that are not fresh enough, side by side, within the time of the call.
 
@@ -335,14 +337,14 @@ class Refresher:
             max_age: seconds
             most: how many may be read; the others stay as they are
             alone: whether a scope that was read as part of everything still is to be read by itself
+            states: what is known of the scopes, where that was asked for just now
 
         Raises:
             AccessDenied: the key was refused.
             RouteClosed: the provider does not allow this way.
         """
-        states = await self._states_of(scopes)
-        stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
-        if stale:
+        states = await self._states_of(scopes) if states is None else states
+        if stale := self._stale(call, scopes, states, max_age, alone=alone)[:most]:
             if stale[0].route in NAMELESS:
                 await self.directory(call)
             people, courses = await self._database.run(lambda c: self._names(c, stale))
@@ -361,7 +363,8 @@ class Refresher:
             else:
                 call.on_progress = None
                 call.seconds_left = max(call.seconds_left or 0, reading.seconds_left(anyio.current_time() - started))
-        return await self._coverage(call, scopes, alone=alone)
+            states = await self._states_of(scopes)
+        return self._coverage(call, scopes, states, alone=alone)
 
     async def _in_background(self, call: Call, work: Callable[[Work], Awaitable[None]], *, old: bool) -> bool:
         """Run work until it is done or the call's time for it is over; answer which."""
@@ -401,8 +404,9 @@ class Refresher:
         if reading.final is not None:
             raise reading.final
 
-    async def _coverage(self, call: Call, scopes: Sequence[Scope], *, alone: bool) -> Coverage:
-        states = await self._states_of(scopes)
+    def _coverage(
+        self, call: Call, scopes: Sequence[Scope], states: Mapping[str, read.ScopeState], *, alone: bool
+    ) -> Coverage:
         known = [_newest(states, one.key, alone=alone) for one in scopes]
         found = [one for one in known if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
@@ -511,8 +515,8 @@ class Refresher:
     async def _states(self, *keys: str) -> dict[str, read.ScopeState]:
         return await self._database.run(lambda c: read.scope_states(c, self._account, keys or None))
 
-    async def _ids(self, by: GroupBy) -> list[str]:
-        return await self._database.run(lambda c: read.ids(c, self._account, by))
+    async def _ids(self, by: GroupBy, *, most: int | None = None) -> list[str]:
+        return await self._database.run(lambda c: read.ids(c, self._account, by, most=most))
 
     def _names(
         self, connection: read.Connection, scopes: Sequence[Scope]
@@ -593,8 +597,9 @@ def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:
 
 def _newest(states: Mapping[str, read.ScopeState], key: str, *, alone: bool = False) -> read.ScopeState | None:
     """Find when a scope was read last, by itself or as part of everything."""
-    found = [states[one] for one in _around(key, alone=alone) if one in states]
-    return max(found, key=lambda one: one.fetched_at, default=None)
+    own = states.get(key)
+    whole = None if alone or not states else states.get(_around(key)[-1])
+    return whole if own is None or (whole is not None and whole.fetched_at > own.fetched_at) else own
 
 
 def _unit(scopes: Iterable[Scope]) -> str:

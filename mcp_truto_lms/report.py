@@ -81,7 +81,8 @@ def ground(connection: Connection, question: Question, coverage: Coverage, *, sa
     if question.query.asks_who_is_missing:
         totals = missing.totals(connection, selection)
         return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample)
-    found = counts.survey(connection, selection)
+    listed = isinstance(question.query, EnrollmentQuery)
+    found = counts.extent(connection, selection) if listed else counts.survey(connection, selection)
     return Ground(question, found.totals, found.by_status, found.left_out, coverage, sample)
 
 

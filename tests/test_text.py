@@ -599,7 +599,8 @@ async def test_both_tools_count_the_same_match_whatever_is_shown_of_it(
     answer = await desk.account.list_enrollments(EnrollmentQuery.parse({**asked, **shape}))
     summary = await desk.account.summarize(ProgressQuery.parse({**asked, **counting}))
     assert printed(answer, budget)[1] in (want, None)
-    assert answer.ground.counts == summary.ground.counts
+    for name in ("enrollments", "no_due_date", "maybe_failed"):
+        assert getattr(answer.ground.counts, name) == getattr(summary.ground.counts, name)
     told = summary_text(summary, budget=budget)
     assert estimate_tokens(told) <= budget
     counted = re.match(r"([\d,]+) enrollments", told)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, case, func, null, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Integer, func, literal, select
 
 from mcp_truto_lms import progress
+from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
 from mcp_truto_lms.store.selection import Selection
 
@@ -87,31 +89,28 @@ MEASURES = tuple(one.name for one in fields(Counts))
 
 def number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     """Count the rows of which something is true."""
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+    return func.count().filter(condition)
 
 
-def measures(selection: Selection) -> list[ColumnElement[Any]]:
-    """Compose what is counted of enrollments, labelled by the fields of `Counts`."""
+def measures(selection: Selection, names: Collection[str] = MEASURES) -> list[ColumnElement[Any]]:
+    """Compose what is counted of enrollments, labelled by the fields of `Counts`; what is not asked for is 0."""
     row, now = enrollments, selection.now
-    conditions = {
-        "finished": selection.finished(),
-        "overdue": progress.overdue(row, now),
-        "due_soon": progress.due_soon(row, now),
-        "not_started": progress.not_started(row, now),
-        "at_risk": progress.at_risk(row, now, selection.thresholds),
-        "withdrawn": progress.withdrawn(row, now),
-        "no_due_date": progress.no_due_date(row, now),
-        "maybe_failed": progress.maybe_failed(row, now),
+    known: Mapping[str, Callable[[], ColumnElement[Any]]] = {
+        "enrollments": func.count,
+        "finished": lambda: number_of(selection.finished()),
+        "overdue": lambda: number_of(progress.overdue(row, now)),
+        "due_soon": lambda: number_of(progress.due_soon(row, now)),
+        "not_started": lambda: number_of(progress.not_started(row, now)),
+        "at_risk": lambda: number_of(progress.at_risk(row, now, selection.thresholds)),
+        "withdrawn": lambda: number_of(progress.withdrawn(row, now)),
+        "no_due_date": lambda: number_of(progress.no_due_date(row, now)),
+        "maybe_failed": lambda: number_of(progress.maybe_failed(row, now)),
+        "progress_sum": lambda: func.coalesce(func.sum(row.c.progress_percent), 0.0),
+        "progress_known": lambda: func.count(row.c.progress_percent),
+        "seconds": lambda: func.coalesce(func.sum(row.c.time_spent_seconds), 0),
+        "seconds_known": lambda: func.count(row.c.time_spent_seconds),
     }
-    numbers = {
-        "enrollments": func.count(),
-        **{name: number_of(condition) for name, condition in conditions.items()},
-        "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
-        "progress_known": func.count(row.c.progress_percent),
-        "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
-        "seconds_known": func.count(row.c.time_spent_seconds),
-    }
-    return [numbers[name].label(name) for name in MEASURES]
+    return [(compose() if name in names else literal(0, Integer)).label(name) for name, compose in known.items()]
 
 
 def added(rows: FromClause) -> list[ColumnElement[Any]]:
@@ -125,52 +124,61 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
     return Counts(progress_sum=float(row["progress_sum"]), **whole)
 
 
+def extent(connection: Connection, selection: Selection) -> Survey:
+    """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
+    query = select(*measures(selection, ("enrollments", "no_due_date", "maybe_failed"))).where(selection.counted())
+    found = as_counts(dict(connection.execute(query).mappings().one()))
+    return Survey(Totals(**asdict(found)), {}, _left_out(connection, selection))
+
+
 def survey(connection: Connection, selection: Selection) -> Survey:
-    """Count the whole match, by status, and who is left out of it."""
+    """Count the whole match, by status, and who is left out of it.
+
+    It is counted by course and status as they are written, in the order of an index; what access that has ended makes
+    of a status is counted beside.
+    """
     row = enrollments
-    place = case((selection.is_included(), ""), else_=row.c.left_out).label("place")
-    status = progress.status_at(row, selection.now).label("status_now")
-    query = select(place, status, *measures(selection)).where(selection.matching()).group_by(place, status)
-    by_status: dict[str, int] = {}
-    sums = dict.fromkeys(MEASURES, 0.0)
-    for found in connection.execute(query).mappings():
-        if found["place"]:
-            continue
-        by_status[found["status_now"]] = int(found["enrollments"])
-        for name in MEASURES:
-            sums[name] += found[name] if name == "progress_sum" else int(found[name])
-    distinct = _distinct(connection, selection)
-    counts = {name: int(value) for name, value in sums.items() if name != "progress_sum"}
-    return Survey(
-        Totals(**counts, progress_sum=sums["progress_sum"], learners=distinct["learners"], courses=distinct["courses"]),
-        dict(sorted(by_status.items(), key=lambda item: (-item[1], item[0]))),
-        LeftOut(
-            distinct["inactive"],
-            _archived(connection, selection, distinct["archived"]),
-            distinct["instructors"],
-            distinct["earlier"],
-        ),
+    ended = number_of(progress.ended(row, selection.now)).label("ended")
+    query = select(row.c.course_id, row.c.status, ended, *measures(selection)).where(selection.counted())
+    by_status: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    courses_found: set[str] = set()
+    for found in connection.execute(query.group_by(row.c.course_id, row.c.status)).mappings():
+        by_status[found["status"]] += found["enrollments"] - found["ended"]
+        by_status[EnrollmentStatus.EXPIRED] += found["ended"]
+        sums.update({name: found[name] for name in MEASURES})
+        courses_found |= {found["course_id"]} - {None}
+    told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
+    counts = as_counts(sums)
+    totals = Totals(**asdict(counts), learners=_learners(connection, selection), courses=len(courses_found))
+    return Survey(totals, dict(told), _left_out(connection, selection))
+
+
+def _learners(connection: Connection, selection: Selection) -> int:
+    row = enrollments
+    people = select(row.c.user_id).distinct().where(selection.counted(), row.c.user_id.is_not(None)).subquery()
+    return connection.execute(select(func.count()).select_from(people)).scalar_one()
+
+
+def _left_out(connection: Connection, selection: Selection) -> LeftOut:
+    """Count who or what of the match is left out, each by the first reason that there is."""
+    row = enrollments
+    reason = row.c.left_out
+    people, titles = (func.count(one.distinct()) for one in (row.c.user_id, row.c.course_id))
+    query = select(reason, people.label("people"), titles.label("courses"), func.count().label("rows")).where(
+        selection.matching(), reason.is_not(None), reason.not_in(sorted(selection.included))
     )
+    found = {one.left_out: one for one in connection.execute(query.group_by(reason))}
 
+    def number(reason: str, what: str) -> int:
+        return getattr(found[reason], what) if reason in found else 0
 
-def _distinct(connection: Connection, selection: Selection) -> Mapping[str, int]:
-    row, counted = enrollments, selection.is_included()
-
-    def distinct(column: ColumnElement[Any], condition: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.count(case((condition, column), else_=null()).distinct())
-
-    def hidden(column: ColumnElement[Any], reason: str) -> ColumnElement[int]:
-        return distinct(column, ~counted & (row.c.left_out == reason))
-
-    query = select(
-        distinct(row.c.user_id, counted).label("learners"),
-        distinct(row.c.course_id, counted).label("courses"),
-        hidden(row.c.user_id, INACTIVE).label("inactive"),
-        hidden(row.c.course_id, ARCHIVED).label("archived"),
-        hidden(row.c.user_id, INSTRUCTOR).label("instructors"),
-        hidden(row.c.id, EARLIER).label("earlier"),
-    ).where(selection.matching())
-    return {name: int(value) for name, value in connection.execute(query).mappings().one().items()}
+    return LeftOut(
+        number(INACTIVE, "people"),
+        _archived(connection, selection, number(ARCHIVED, "courses")),
+        number(INSTRUCTOR, "people"),
+        number(EARLIER, "rows"),
+    )
 
 
 def _archived(connection: Connection, selection: Selection, matching: int) -> int:

@@ -20,11 +20,9 @@ from sqlalchemy import (
     and_,
     case,
     exists,
-    false,
     func,
     not_,
     select,
-    true,
 )
 
 from mcp_truto_lms import progress
@@ -38,9 +36,9 @@ from mcp_truto_lms.store.selection import Selection, among
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What a column holds in the whole match: how many values, and the value where it is always the same."""
+    """What a column holds in the whole match: whether there is any value, and the value where it is always the same."""
 
-    filled: int
+    filled: bool
     constant: Any
 
 
@@ -54,10 +52,11 @@ class Match:
 
 
 _LATE = f"{SIGNALS} since"
+_LEARNER = and_(learners.c.account == enrollments.c.account, learners.c.id == enrollments.c.user_id)
 
 
 def _ordered(value: ColumnElement[Any], *, descending: bool) -> list[ColumnElement[Any]]:
-    return [value.is_(None), value.desc() if descending else value.asc()]
+    return [(value.desc() if descending else value.asc()).nulls_last()]
 
 
 def _value(path: str, now: int) -> ColumnElement[Any]:
@@ -79,24 +78,19 @@ def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) 
     """
     keys = {path: enrollments.c[f"{path.split('.')[0]}_id"] for path in paths if path.startswith(("user.", "course."))}
     values = {path: keys.get(path, _value(path, selection.now)) for path in paths if path in enrollment_columns()}
-    parts: list[ColumnElement[Any]] = [func.count().label("number")]
-    for index, (path, value) in enumerate(values.items()):
-        if enrollment_columns()[path].kind == "flag":  # not every engine orders these
-            value = case((value.is_(true()), 1), (value.is_(false()), 0))
-        parts += [
-            func.count(value).label(f"filled_{index}"),
-            func.min(value).label(f"low_{index}"),
-            func.max(value).label(f"high_{index}"),
-        ]
-    if not values:
-        return {}
-    row = connection.execute(select(*parts).select_from(enrollments).where(selection.counted())).mappings().one()
-    number = row["number"]
-    found: dict[str, Spread] = {}
-    for index, path in enumerate(values):
-        filled, low, high = row[f"filled_{index}"], row[f"low_{index}"], row[f"high_{index}"]
-        found[path] = Spread(filled, low if filled == number and low == high else None)
-    return found
+    match = select(*(value.label(path) for path, value in values.items())).where(selection.counted())
+    first = connection.execute(match.limit(1)).mappings().first() if values else None
+    if first is None:
+        return {path: Spread(filled=False, constant=None) for path in values}
+    others = [
+        exists().where(selection.counted(), value.is_distinct_from(first[path])).label(path)
+        for path, value in values.items()
+    ]
+    differs = connection.execute(select(*others)).mappings().one()
+    return {
+        path: Spread(filled=value is not None or differs[path], constant=None if differs[path] else value)
+        for path, value in first.items()
+    }
 
 
 def page(
@@ -113,19 +107,19 @@ def page(
         signals: whether the signs of trouble are told as well, as a column of words
     """
     paths = list(enrollment_columns())
+    order = _order(selection, sort)
+    ids = select(enrollments.c.id).where(selection.counted()).order_by(*order).limit(limit).offset(offset)
+    if sort is not None and sort.lstrip("-") == "user.emails":
+        ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
     query: Select[Any] = (
         select(*(_value(path, selection.now).label(path) for path in paths), *(_signs(selection) if signals else []))
         .select_from(
-            enrollments.outerjoin(
-                learners, and_(learners.c.account == enrollments.c.account, learners.c.id == enrollments.c.user_id)
-            ).outerjoin(
+            enrollments.outerjoin(learners, _LEARNER).outerjoin(
                 courses, and_(courses.c.account == enrollments.c.account, courses.c.id == enrollments.c.course_id)
             )
         )
-        .where(selection.counted())
-        .order_by(*_order(selection, sort))
-        .limit(limit)
-        .offset(offset)
+        .where(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
+        .order_by(*order)
     )
     rows: list[dict[str, Any]] = []
     for found in connection.execute(query).mappings():
@@ -168,7 +162,7 @@ def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
         by_name = [row.c.learner_folded, row.c.course_folded, row.c.user_id, row.c.id]
         return [number.desc(), *_ordered(progress.late_since(row, now), descending=False), *by_name]
     if sort is None:
-        return [row.c.due_at.is_(None), row.c.due_at, *usual]
+        return [*_ordered(row.c.due_at, descending=False), *usual]
     path = sort.lstrip("-")
     folded = {"user.name": row.c.learner_folded, "course.title": row.c.course_folded}
     return [*_ordered(folded.get(path, _value(path, now)), descending=sort.startswith("-")), *usual]
@@ -199,7 +193,6 @@ def most_at_risk(connection: Connection, selection: Selection, *, limit: int) ->
     grouped = (
         select(
             row.c.user_id,
-            func.max(row.c.learner_folded).label("folded"),
             func.count().label("number"),
             func.min(progress.late_since(row, now)).label("late"),
             *sums,
@@ -217,7 +210,7 @@ def most_at_risk(connection: Connection, selection: Selection, *, limit: int) ->
         .select_from(
             grouped.outerjoin(learners, and_(learners.c.account == selection.account, learners.c.id == c.user_id))
         )
-        .order_by(every.desc(), *_ordered(c.late, descending=False), c.folded, c.user_id)
+        .order_by(every.desc(), *_ordered(c.late, descending=False), learners.c.folded, c.user_id)
         .limit(limit)
     )
     found = connection.execute(query).mappings().all()
@@ -360,9 +353,9 @@ def learner_records(connection: Connection, account: str, ids: Collection[str] |
     return {row.id: row.record for row in found}
 
 
-def ids(connection: Connection, account: str, by: GroupBy) -> list[str]:
-    """List every learner, or every course that is not archived, by id."""
+def ids(connection: Connection, account: str, by: GroupBy, *, most: int | None = None) -> list[str]:
+    """List every learner, or every course that is not archived, by id; or the first ones."""
     query = select(learners.c.id).where(learners.c.account == account)
     if by is GroupBy.COURSE:
         query = select(courses.c.id).where(courses.c.account == account, not_(courses.c.archived))
-    return list(connection.execute(query).scalars())
+    return list(connection.execute(query.limit(most)).scalars())

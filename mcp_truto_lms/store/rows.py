@@ -39,8 +39,8 @@ def places(table: Table) -> Mapping[str, int]:
     return {one.name: index for index, one in enumerate(table.columns)}
 
 
-MARKS = ("left_out", "learner_folded", "course_folded")
-"""The last columns of an enrollment, which depend on what else is in the store."""
+MARKS = ("left_out", "learner_folded", "course_folded", "stage", "late_from", "late_until", "untold")
+"""The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
 _AT_ONCE = 1_000
 
 

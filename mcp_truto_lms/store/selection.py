@@ -147,7 +147,7 @@ class Selection:
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
         reason = enrollments.c.left_out
-        return or_(reason.is_(None), reason.in_(sorted(self.included)))
+        return or_(reason.is_(None), reason.in_(sorted(self.included))) if self.included else reason.is_(None)
 
     def counted(self) -> ColumnElement[bool]:
         """Compose the filters and the population."""
@@ -189,6 +189,8 @@ def _texts_in_postgresql(element: _Texts, compiler: SQLCompiler, **given: Any) -
 
 def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
     """Compose that a column holds one of some texts, however many."""
+    if len(values) == 1:
+        return column == values[0]
     if len(values) <= FEW:
         return column.in_(values)
     packed = bindparam(None, json.dumps([storable(one) for one in values]), type_=Text(), unique=True)

@@ -14,10 +14,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     and_,
     bindparam,
@@ -31,11 +33,21 @@ from sqlalchemy import (
 )
 
 from mcp_truto_lms.model import Course, EnrolledCourse, EnrolledUser, User
+from mcp_truto_lms.progress import judge
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.bulk import put_rows
 from mcp_truto_lms.store.rows import MARKS, Row, compact, course_row, enrollment_rows, learner_row, places
-from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments, learners, scopes
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    EARLIER,
+    INACTIVE,
+    INSTRUCTOR,
+    courses,
+    enrollments,
+    learners,
+    scopes,
+)
 from mcp_truto_lms.store.selection import among
 from mcp_truto_lms.store.turns import take_account
 from mcp_truto_lms.store.version import bump
@@ -52,6 +64,18 @@ _ID, _USER, _COURSE, _STATUS, _ROUTE, _SCORE, _URLS, _FIELDS = (
     _AT[one] for one in ("id", "user_id", "course_id", "status", "route", "score", "urls", "custom_fields")
 )
 _ATTEMPT, _ENROLLED, _UPDATED = _AT["attempt_number"], _AT["enrolled_at"], _AT["updated_at"]
+_DUE, _ENDS, _COMPLETED, _PROGRESS, _SPENT, _STARTED, _ACTIVE = (
+    _AT[one]
+    for one in (
+        "due_at",
+        "access_ends_at",
+        "completed_at",
+        "progress_percent",
+        "time_spent_seconds",
+        "started_at",
+        "last_activity_at",
+    )
+)
 _UNCHANGED = tuple(_AT[one] for one in ("enrolled_at", "completed_at", "progress_percent"))
 _MARKED = _AT[MARKS[0]]
 
@@ -245,7 +269,7 @@ def _add(connection: Connection, table: Table, found: Iterable[Row], known: _Mar
 
 
 def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, titles: _Marks) -> dict[str, Row]:
-    """Write on rows whether they count, and the folded names that they sort by."""
+    """Write on rows whether they count, the folded names that they sort by, and what is known of them for good."""
     earlier = _earlier(rows, teachers)
     marked: dict[str, Row] = {}
     for key, row in rows.items():
@@ -258,8 +282,20 @@ def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, t
             left_out = ARCHIVED
         elif key in earlier:
             left_out = EARLIER
-        marked[key] = (*row, left_out, people.folded.get(user, ""), titles.folded.get(course, ""))
+        marked[key] = (*row, left_out, people.folded.get(user, ""), titles.folded.get(course, ""), *_judged(row))
     return marked
+
+
+def _judged(row: Row) -> Row:
+    return judge(
+        row[_STATUS],
+        row[_DUE],
+        row[_ENDS],
+        row[_COMPLETED],
+        worked=bool(row[_PROGRESS] or row[_SPENT]),
+        seen=row[_STARTED] is not None or row[_ACTIVE] is not None,
+        by_roster=row[_ROUTE] == Route.COURSE,
+    )
 
 
 def _earlier(rows: Mapping[str, Row], teachers: AbstractSet[str]) -> set[str]:
@@ -309,7 +345,8 @@ def _by_id(table: Table, rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def _where(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, Row]:
-    return _by_id(table, map(tuple, connection.execute(select(table).where(condition))))
+    query: Select[*tuple[Any, ...]] = select(table).where(condition)
+    return _by_id(table, map(tuple, connection.execute(query)))
 
 
 def _refresh_enrollments(connection: Connection, account: str, table: Table, changed: Sequence[str]) -> None:
