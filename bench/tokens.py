@@ -41,8 +41,8 @@ TODAY = "2026-11-23"
 SAMPLE = {"MCP_TRUTO_LMS_SOURCE": "sample", "MCP_TRUTO_LMS_TODAY": TODAY}
 LARGE = ("--learners", "500", "--courses", "40")
 LEAST_QUESTIONS, LEAST_RATIO = 24, 50
-ROWS, COSTLY = 2, (2, 3, 4)
-"""Where the rows, and all answers, are among the costs."""
+ROWS, COURSES, COSTLY = 2, 4, (2, 3, 4)
+"""Where the rows, the courses, and all answers are among the costs."""
 CURSOR, SAME_CURSOR = re.compile(r"(?<=cursor=)[\w-]+"), "k3f9a2Qx"
 """A cursor is random, and random text costs now a token more, now one less."""
 COUNT = """
@@ -156,17 +156,17 @@ def pages(client: httpx.Client, query: str, **parameters: str) -> tuple[str, ...
     return tuple(found)
 
 
-def read_pages(address: str, queries: Iterable[str]) -> dict[str, Pages]:
+def read_pages(address: str, queries: Iterable[str], **more: str) -> dict[str, Pages]:
     """Read lists of the unified endpoint, with and without what the provider sent."""
     with httpx.Client(base_url=address, timeout=60) as client:
         return {
-            query: Pages(pages(client, query), pages(client, query, truto_ignore_remote_data="true"))
+            query: Pages(pages(client, query, **more), pages(client, query, truto_ignore_remote_data="true", **more))
             for query in dict.fromkeys(queries)
         }
 
 
-async def read_costs() -> list[Cost]:
-    """Ask the server for everything that has a bar of its own."""
+async def read_costs() -> tuple[list[Cost], Pages]:
+    """Ask the server for everything that has a bar of its own; give the large organisation's pages as well."""
     async with server(SAMPLE) as client:
         definitions = [
             {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
@@ -180,16 +180,28 @@ async def read_costs() -> list[Cost]:
     with running(
         r"TALENTLMS_BASE_URL=(?P<url>\S+)\nTALENTLMS_API_KEY=(?P<key>\S+)", "sandbox", *LARGE, settings=SAMPLE
     ) as large:
-        settings = {"TALENTLMS_BASE_URL": large["url"], "TALENTLMS_API_KEY": large["key"]}
-        async with server(SAMPLE | {"MCP_TRUTO_LMS_SOURCE": "talentlms"} | settings) as client:
+        settings = {
+            **SAMPLE,
+            "MCP_TRUTO_LMS_SOURCE": "talentlms",
+            "TALENTLMS_BASE_URL": large["url"],
+            "TALENTLMS_API_KEY": large["key"],
+        }
+        async with server(settings) as client:
             courses = await ask(client, SUMMARIZE, group_by="course", limit=40)
+        large_pages = await anyio.to_thread.run_sync(read_large, settings)
     return [
         Cost("both tool definitions", json.dumps(definitions, ensure_ascii=False, separators=(",", ":")), 1_050),
         Cost("server instructions", instructions, 150),
         Cost("100 enrollments, default columns", rows, 3_000),
         Cost("summary, default", overview, 1_000),
         Cost("by course, an organisation of 40 courses", courses, 1_000),
-    ]
+    ], large_pages
+
+
+def read_large(settings: Mapping[str, str]) -> Pages:
+    """Read all enrollments of the large organisation, in the largest pages."""
+    with unified(settings) as address:
+        return read_pages(address, EVERYTHING, limit="1000")[EVERYTHING[0]]
 
 
 async def read_answers(asked: Sequence[Question], people_file: Path) -> list[str]:
@@ -203,14 +215,15 @@ def verdict(*, met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-def print_costs(costs: Sequence[Cost], tokens: Sequence[int], first: Pages) -> bool:
-    """Print what has a bar of its own, and what the rows are as JSON; say whether all bars are met."""
-    print(f"{'o200k tokens':<44}{'tokens':>8}{'bar':>8}")
+def print_costs(costs: Sequence[Cost], tokens: Sequence[int], first: Pages, large: Pages) -> bool:
+    """Print what has a bar of its own, and what the same is as JSON; say whether all bars are met."""
+    print(f"{'o200k tokens':<44}{'tokens':>9}{'bar':>8}")
     for cost, number in zip(costs, tokens, strict=True):
-        print(f"{cost.what:<44}{number:>8,}{cost.bar:>8,}  {verdict(met=number <= cost.bar)}")
-    rows = tokens[ROWS]
-    for what, size in zip(("with", "without"), count([first.full[0], first.lean[0]]), strict=True):
-        print(f"{f'100 enrollments as JSON, {what} remote_data':<44}{size:>8,}  {ratio(rows, size)} for the rows")
+        print(f"{cost.what:<44}{number:>9,}{cost.bar:>8,}  {verdict(met=number <= cost.bar)}")
+    texts = (first.full[0], first.lean[0], "".join(large.full), "".join(large.lean))
+    whats = [f"{what} as JSON, {how} remote_data" for what in ("100", "40 courses") for how in ("with", "without")]
+    for what, size, ours in zip(whats, count(texts), (tokens[ROWS],) * 2 + (tokens[COURSES],) * 2, strict=True):
+        print(f"{what:<44}{size:>9,}          the answer is {ratio(ours, size)} of it")
     return all(number <= cost.bar for cost, number in zip(costs, tokens, strict=True))
 
 
@@ -290,14 +303,19 @@ def ratio(ours: int, theirs: int) -> str:
     return f"1/{theirs / ours:.0f}"
 
 
-async def read_all(asked: Sequence[Question], people_file: Path) -> tuple[list[Cost], list[str], dict[str, Pages]]:
+async def read_all(
+    asked: Sequence[Question], people_file: Path
+) -> tuple[list[Cost], Pages, list[str], dict[str, Pages]]:
     """Read costs, answers and pages, all at once, from servers of their own."""
     costs: list[Cost] = []
+    large: list[Pages] = []
     answers: list[str] = []
     lists: dict[str, Pages] = {}
 
     async def fill_costs() -> None:
-        costs.extend(await read_costs())
+        found, pages_of_large = await read_costs()
+        costs.extend(found)
+        large.append(pages_of_large)
 
     async def fill_answers() -> None:
         answers.extend(await read_answers(asked, people_file))
@@ -310,7 +328,7 @@ async def read_all(asked: Sequence[Question], people_file: Path) -> tuple[list[C
         group.start_soon(fill_costs)
         group.start_soon(fill_answers)
         await anyio.to_thread.run_sync(fill_lists)
-    return costs, answers, lists
+    return costs, large[0], answers, lists
 
 
 def main() -> int:
@@ -320,11 +338,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         people_file = Path(folder) / "people.csv"
         write_people_file(organisation, people_file)
-        costs, answers, lists = anyio.run(read_all, asked, people_file)
+        costs, large, answers, lists = anyio.run(read_all, asked, people_file)
     tokens = count([one.text for one in costs])
     weighed = weigh(asked, answers, lists)
     met = [
-        print_costs(costs, tokens, lists[EVERYTHING[0]]),
+        print_costs(costs, tokens, lists[EVERYTHING[0]], large),
         print_estimates(
             [*(costs[one].text for one in COSTLY), *answers],
             [*(tokens[one] for one in COSTLY), *(one.reply for one in weighed)],
