@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
+.PHONY: help setup demo answers test check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -23,6 +23,9 @@ setup: $(READY) $(NODE_READY) ## the environment, without running anything
 
 demo: $(READY) ## HR questions and their answers, from the real server over the sample portal
 	@$(PY) examples/demo.py
+
+answers: $(READY) ## write docs/answers.md anew: ten questions and their answers
+	@$(PY) examples/demo.py --document > docs/answers.md
 
 test: $(READY) $(NODE_READY) ## all tests, with branch coverage
 	$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-fail-under=95
@@ -40,8 +43,8 @@ bundle: $(READY) $(NODE_READY) ## dist/mcp-truto-lms.mcpb, for desktop hosts
 	@mkdir -p dist
 	$(MCPB) pack . dist/mcp-truto-lms.mcpb
 
-bench-tokens: $(READY) $(NODE_READY) ## what the tools and their answers cost a model
-	@$(PY) bench/tokens.py
+bench-tokens: $(READY) $(NODE_READY) ## what the tools and their answers cost a model, and whether the answers are true
+	@$(PY) -m bench.tokens
 
 bench-start: $(READY) ## time to the first answer, and memory, against an empty server
 	@$(PY) bench/startup.py

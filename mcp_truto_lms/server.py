@@ -15,9 +15,12 @@ from mcp_truto_lms.guide import add_guide
 from mcp_truto_lms.tools import make_tools
 
 INSTRUCTIONS = (
-    "Answers questions on who is learning what from the company's LMS. Filtering, counting, rates and date arithmetic "
-    "happen in the server: pass the whole question as arguments of one call, names as people say them, and repeat the "
-    "numbers as they are, with their date. Counts and rates: summarize_learner_progress. Rows: list_course_enrollments."
+    "Answers who is learning what in the company's LMS. One call answers a question: pass all of it as arguments; "
+    "filters, counts, rates and dates are worked out in the server. summarize_learner_progress: how many, rates, one "
+    "person's courses; group_by course, learner, team, month or a key of where, one or two. list_course_enrollments: "
+    "who, row by row. In both: user and course as people say them; state overdue, due_soon, not_started, at_risk, "
+    'not_enrolled; where {"team": "Sales"}, manager or custom fields; days as last_week, this_month, -30d. The first '
+    "line has total, date and completeness: repeat them."
 )
 
 

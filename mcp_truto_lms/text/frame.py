@@ -84,7 +84,7 @@ def notes(ground: Ground) -> list[str]:
         found.append(f"{PREFIX}MANDATORY_COURSES names no course with: {missing}.")
     if ground.counts.maybe_failed and _about_failing(question.query):
         number = f"{ground.counts.maybe_failed:,}"
-        found.append(f"Failed not separable: {number} read from rosters, which do not tell it.")
+        found.append(f"Failed unknown for {number}: rosters do not tell it, state failed does.")
     return found
 
 

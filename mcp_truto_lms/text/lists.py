@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, ListAnswer
+from mcp_truto_lms.model import enrollment_columns
+from mcp_truto_lms.progress import State
+from mcp_truto_lms.query import EnrollmentQuery
 from mcp_truto_lms.text.frame import CURSOR_TOKENS, end, first_line, legend, notes
 from mcp_truto_lms.text.rows import CELL_LIMITS, fitting, header, lines, one_at_least, split, unfilled
 
@@ -26,6 +29,8 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
         columns = [one for one in columns if one not in bare]
     if answer.unreported:
         told.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
+    if ground.counts.enrollments > len(answer.rows):
+        told.append(f"Sorted by {_order(ground)}.")
     title = first_line(ground, f"{{rows}} of {{total}} {counted_as(ground)}", constants, budget)
     below = end(ground, [*told, *legend(ground)], budget, title)
     left = budget - table.estimate_tokens(f"{title}\n{below}") - CURSOR_TOKENS
@@ -52,3 +57,14 @@ def counted_as(ground: Ground) -> str:
         return "enrollments"
     several = len(ground.question.course_ids or ()) > 1
     return "missing enrollments, of {learners} learners" if several else "people not enrolled"
+
+
+def _order(ground: Ground) -> str:
+    """Say what the rows are sorted by, for who sees only some of them."""
+    query = ground.question.query
+    sort = query.sort if isinstance(query, EnrollmentQuery) else None
+    if sort is not None:
+        return f"{enrollment_columns()[sort.lstrip('-')].header}{', descending' if sort.startswith('-') else ''}"
+    if query.state == (State.AT_RISK,):
+        return "number of signals, then days late"
+    return "learner" if query.asks_who_is_missing else "due"

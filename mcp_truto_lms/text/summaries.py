@@ -17,6 +17,8 @@ from mcp_truto_lms.text.rows import CELL_LIMITS, fitting, header, lines, split, 
 
 EMPTY_COURSES = 5
 """So many courses without enrollments are named."""
+WHOLE_HOURS = 10
+"""From so many hours on, minutes say nothing."""
 _MANY = {GroupBy.STATUS: "statuses"}
 _HEADLINE = ("finished", "overdue", "due_soon", "not_started")
 
@@ -130,7 +132,7 @@ def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[
     finer = {GroupBy.COURSE, GroupBy.LEARNER} & {*groups.by} and "learner" not in groups.sort
     of_people = not (finer or all(map(is_usual_group, groups.by)))
     enrollments = _Column("enrollments", lambda one: str(one.counts.enrollments))
-    hours = _Column("hours", lambda one: _rounded(one.counts.hours, 1))
+    hours = _Column("hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS)))
     average = _Column("avg %", lambda one: _rounded(one.counts.average))
     timed = [hours] if any(one.counts.seconds_known for one in groups.groups) else []
     if answer.ground.question.query.asks_who_is_missing:

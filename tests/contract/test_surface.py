@@ -138,3 +138,14 @@ async def test_both_definitions_fit_into_1050_tokens(tools: dict[str, Any]):
     ]
     (tokens,) = count([json.dumps(shown, ensure_ascii=False, separators=(",", ":"))])
     assert tokens <= 1_050
+
+
+async def test_the_instructions_fit_into_150_tokens_and_name_what_there_is(client: Client):
+    text = client.instructions or ""
+    (tokens,) = count([text])
+    assert tokens <= 150
+    named = {word.strip(",.:;") for word in text.split()}
+    assert {LIST, SUMMARIZE, "group_by", "where", "overdue", "due_soon", "not_started", "at_risk"} <= named
+    for day in ("last_week", "this_month", "-30d"):
+        assert day in named
+        ProgressQuery.parse({"enrolled_from": day})

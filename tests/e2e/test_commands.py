@@ -1,8 +1,8 @@
-"""The scripts behind `make demo` and `make bench-start`, as processes."""
+"""The scripts behind `make demo`, `make answers` and `make bench-start`, as processes."""
 
 import sys
 
-from processes import run, sample
+from processes import ROOT, environment, run, sample
 
 
 def test_demo_answers_at_least_six_questions():
@@ -10,6 +10,14 @@ def test_demo_answers_at_least_six_questions():
     done = run(sys.executable, "examples/demo.py", env=few_calls)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("\n> ") >= 6
+
+
+def test_the_document_of_answers_is_what_its_command_prints():
+    done = run(sys.executable, "examples/demo.py", "--document", env=environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / "docs" / "answers.md").read_text("utf-8")
+    assert done.stdout.count("\n## ") == 10
+    assert "at least " not in done.stdout
 
 
 def test_the_start_is_measured_against_an_empty_server():
