@@ -196,7 +196,7 @@ def _members(enum: type[_Enum], value: object, what: str, columns: Columns = ALL
     for word in _words(value):
         if word not in known:
             other = {"status": "state", "state": "status"}.get(what)
-            if other and word in [*State, *EnrollmentStatus]:
+            if other and word in [*State, *EnrollmentStatus] and word not in [*enum]:
                 raise ValueError(f"{word!r} is a {other}: pass it as {other}")
             raise _refuse(word, what, known)
         if known[word] not in found:

@@ -31,6 +31,7 @@ from mcp_truto_lms.store import counts, missing, read
 from mcp_truto_lms.store.counts import LeftOut
 from mcp_truto_lms.store.groups import TIME, Group, Key, groups
 from mcp_truto_lms.store.version import data_version
+from mcp_truto_lms.table import clean
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
 FILTER_COLUMNS = {
@@ -266,7 +267,7 @@ def columns_of(query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, severa
     if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [
-        known[path] if path in known else Column(path, path.removeprefix(f"{CUSTOM_FIELDS}."), "text")
+        known[path] if path in known else Column(path, clean(path.removeprefix(f"{CUSTOM_FIELDS}.")), "text")
         for path in dict.fromkeys(paths)
         if path not in query.exclude_fields
     ]

@@ -158,6 +158,8 @@ def _principal(headers: Mapping[str, str] | None) -> str:
 
 def make_tools(connection: Connection) -> list[Tool]:
     """Make both tools, in a fixed order."""
+    told = {"progress_percent": "progress", "due_at": "due date"}
+    row = ", ".join(["status", *(word for path, word in told.items() if path in connection.settings.columns)])
     return [
         _tool(
             connection,
@@ -165,7 +167,7 @@ def make_tools(connection: Connection) -> list[Tool]:
             EnrollmentQuery,
             title="List course enrollments",
             description=(
-                "Rows of who is in which course: learner, course, status, progress, due date. The first line has the "
+                f"Rows of who is in which course: learner, course, {row}. The first line has the "
                 "total of the whole match. For counts and rates use summarize_learner_progress."
             ),
         ),

@@ -11,9 +11,10 @@ Nobody is looked up by an address that is sealed: what was typed stays here.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from mcp_truto_lms.columns import Columns, field_key
@@ -27,7 +28,6 @@ from mcp_truto_lms.model import (
     EnrolledUser,
     Manager,
     User,
-    enrollment_columns,
 )
 from mcp_truto_lms.pseudonyms import Seal, name_words
 from mcp_truto_lms.sources.protocol import (
@@ -60,6 +60,8 @@ JUDGED = frozenset(
 )
 """Columns that judgements rest on, and which attempt is the latest."""
 TEAMS = "branches"
+KNOWN_PEOPLE = 100_000
+"""So many aliases are kept ready while rosters are read."""
 _OF_COURSES = ("id", "title", "code", "type", "status", "duration_seconds", "tags", "categories")
 
 
@@ -69,6 +71,16 @@ class Veil:
 
     columns: Columns
     seal: Seal
+    _emptied: Mapping[str, None] = field(init=False, repr=False)
+    _fields_removed: frozenset[str] = field(init=False, repr=False)
+    _alias: Callable[[str], str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = CourseEnrollment.model_fields.keys() - JUDGED - {"id"}
+        emptied = dict.fromkeys(name for name in known if name not in self.columns)
+        object.__setattr__(self, "_emptied", {**emptied, "remote_data": None})
+        object.__setattr__(self, "_fields_removed", self.columns.fields_removed)
+        object.__setattr__(self, "_alias", lru_cache(KNOWN_PEOPLE)(self.seal.alias))
 
     @property
     def hides_emails(self) -> bool:
@@ -80,7 +92,7 @@ class Veil:
         fields = one.custom_fields or {}
         kept: dict[str, Any] = {"id": one.id, "status": one.status, "role": one.role}
         if self.columns.aliases:
-            kept |= {"name": self.seal.alias(one.id), "emails": self._sealed(one)}
+            kept |= {"name": self._alias(one.id), "emails": self._sealed(one)}
             kept["custom_fields"] = {TEAMS: fields[TEAMS]} if TEAMS in fields else None
         else:
             kept = {name: getattr(one, name) for name in User.model_fields if name != "remote_data"}
@@ -104,19 +116,18 @@ class Veil:
     def record(self, one: EnrollmentRecord) -> EnrollmentRecord:
         """Veil an enrollment."""
         found, columns = one.enrollment, self.columns
-        kept = {name: getattr(found, name) for name in CourseEnrollment.model_fields if name != "remote_data"}
-        for path in enrollment_columns():
-            if path not in columns and path in kept and path not in JUDGED and path != "id":
-                kept[path] = None
-        kept[CUSTOM_FIELDS] = self._fields(found.custom_fields or {})
+        kept: dict[str, Any] = {**self._emptied, CUSTOM_FIELDS: self._fields(found.custom_fields or {})}
         if (user := found.user) is not None:
             emails = None if self.hides_emails else user.emails
             kept["user"] = EnrolledUser.model_construct(id=user.id, name=self._name(user.id, user.name), emails=emails)
         if (by := found.assigned_by) is not None:
-            shown = {"id": by.id, "name": self.seal.alias(by.id or by.name or "") if columns.aliases else by.name}
+            shown = {"id": by.id, "name": self._alias(by.id or by.name or "") if columns.aliases else by.name}
             shown = {name: value if f"assigned_by.{name}" in columns else None for name, value in shown.items()}
             kept["assigned_by"] = Assigner.model_construct(None, **shown)
-        return replace(one, enrollment=CourseEnrollment.model_construct(**kept))
+        if found.model_extra:
+            known = {name: value for name, value in found if name in CourseEnrollment.model_fields}
+            return replace(one, enrollment=CourseEnrollment.model_construct(None, **{**known, **kept}))
+        return replace(one, enrollment=found.model_copy(update=kept))
 
     def reading(self, found: Reading) -> Reading:
         """Veil what a scope holds."""
@@ -125,21 +136,21 @@ class Veil:
 
     def _name(self, user_id: str | None, name: str | None) -> str | None:
         if self.columns.aliases:
-            return self.seal.alias(user_id or "")
+            return self._alias(user_id or "")
         return name if "user.name" in self.columns else None
 
     def _manager(self, one: Manager | None) -> Manager | None:
         """Veil a manager: who is known by id alone is named by it."""
         if one is None or not (self.columns.aliases or self.hides_emails or "user.name" not in self.columns):
             return one
-        alias = self.seal.alias(one.id)
+        alias = self._alias(one.id)
         if self.columns.aliases:
             return Manager.model_construct(id=alias, name=alias)
         return Manager.model_construct(id=one.id, name=self._name(one.id, one.name))
 
     def _fields(self, fields: Mapping[str, Any], *, also: str = "") -> dict[str, Any] | None:
         """Keep the custom fields there are; `also` is one that is never shown, but counted by."""
-        gone = self.columns.fields_removed
+        gone = self._fields_removed
         if CUSTOM_FIELDS not in self.columns:
             return {also: fields[also]} if also in fields else None
         return {name: value for name, value in fields.items() if not gone or field_key(name) not in gone} or None
@@ -161,7 +172,7 @@ class Veil:
             yield
         except SourceError as error:
             if user_id and self.columns.aliases:
-                words = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", self.seal.alias(user_id), str(error))
+                words = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", self._alias(user_id), str(error))
                 error.args = (words, *error.args[1:])
             raise
 

@@ -111,7 +111,8 @@ def legend(ground: Ground, shown: Sequence[str] = ()) -> list[str]:
 def said(ground: Ground) -> set[str]:
     """Name the columns whose one value the first line has."""
     question = ground.question
-    alone = {"user.name": question.user_ids, "course.title": question.course_ids}
+    learner = "user.name" if "user.name" in question.columns else "user.id"
+    alone = {learner: question.user_ids, "course.title": question.course_ids}
     return {path for path, ids in alone.items() if ids is not None and len(ids) == 1}
 
 
