@@ -25,6 +25,7 @@ from mcp_truto_lms.store import cursor, dimensions, read
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.write import LEARNERS
 from mcp_truto_lms.veiled_people import sealed_keys, without_names
 
 
@@ -182,6 +183,9 @@ class Account:
         """
         file, notes = self._file, list[str]()
         people = None if file is None else await anyio.to_thread.run_sync(file.load_if_changed)
+        if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
+            known = (await self._database.run(lambda c: read.scope_states(c, self.key, [LEARNERS])))[LEARNERS]
+            people = replace(people, digest=f"{people.digest} {known.fetched_at}")
         if not await self._database.run(lambda c: dimensions.holds(c, self.key, people)):
             await self._database.run(lambda c: self._take_people(c, people), write=True)
         if file is not None and file.note:

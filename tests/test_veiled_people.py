@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import User
 from mcp_truto_lms.people_file import parse
 from mcp_truto_lms.pseudonyms import Seal
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.veiled import Veil
+from mcp_truto_lms.tools import summarize_learner_progress
 from mcp_truto_lms.veiled_people import Known, sealed_keys, without_names
+from tests.stored import Shelf, at, course, person, record
+from tests.truth import DAY, NOON
 
 SEAL = Seal.of("a-secret-of-ours", "acme")
 VEIL = Veil(Settings(pseudonyms="1").columns, SEAL)
@@ -86,3 +92,19 @@ def test_rows_join_by_the_seal_of_the_address_or_by_the_user_id():
         assert [one.user_id for one in sealed.rows] == ["", "2", ""]
         assert [one.values for one in sealed.rows] == [("Sales",), ("Support",), ("Lost",)]
         assert sealed.digest == people.digest
+
+
+@pytest.mark.anyio
+async def test_a_name_is_recognised_once_the_lms_has_it(tmp_path: Path):
+    (file := tmp_path / "people.csv").write_text("email,sponsor\nann@acme.example,Nia New\n", "utf-8")
+    ann = User.model_validate({"id": "1", "name": "Ann Lee", "emails": [{"email": "ann@acme.example"}]})
+    shelf = Shelf([ann], [course("c", "First Aid")], [record("1", "c", "enrolled")])
+    now = [at(NOON)]
+    settings = Settings(source="talentlms", pseudonyms="1", people_file=str(file))
+    async with Connection(settings, source=lambda _: shelf, clock=lambda: now[0]) as connection:  # type: ignore[arg-type,return-value]
+        text = await summarize_learner_progress(connection, {"group_by": "sponsor"})
+        assert "Nia New" in text  # nobody whom the LMS has
+        shelf.people, now[0] = [ann, person("2", "Nia New")], at(NOON + 2 * DAY)
+        text = await summarize_learner_progress(connection, {"group_by": "sponsor"})
+    assert "Nia" not in text
+    assert "\nLearner " in text

@@ -169,7 +169,7 @@ def _named_words(named: Named, many: str) -> str:
 
 
 def _match_words(match: Match) -> str:
-    return f"{table.clean(match.name)} (id {table.clean(match.id)})"
+    return f"{table.clean(match.name)} (id {match.id})"
 
 
 def _about_failing(query: EnrollmentFilter) -> bool:
