@@ -15,7 +15,8 @@ from mcp_truto_lms.answer import Ground, ListAnswer, Question, SummaryAnswer
 from mcp_truto_lms.background import Background
 from mcp_truto_lms.errors import AccessDenied, RouteClosed, SourceError
 from mcp_truto_lms.names import Named
-from mcp_truto_lms.people_file import PeopleFile
+from mcp_truto_lms.people_file import People, PeopleFile
+from mcp_truto_lms.pseudonyms import Seal
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, ProgressQuery
 from mcp_truto_lms.refresh import LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
 from mcp_truto_lms.settings import Clock, Settings
@@ -24,6 +25,8 @@ from mcp_truto_lms.store import cursor, dimensions, read
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.write import LEARNERS
+from mcp_truto_lms.veiled_people import sealed_keys, without_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,26 @@ class Account:
         key: of its rows in the store
         background: where reading goes on when its question is answered
         clock: the wall clock
+        seal: makes aliases, and seals what joins the people file, where columns are taken out
     """
 
     def __init__(
-        self, source: Source, database: Database, settings: Settings, *, key: str, background: Background, clock: Clock
+        self,
+        source: Source,
+        database: Database,
+        settings: Settings,
+        *,
+        key: str,
+        background: Background,
+        clock: Clock,
+        seal: Seal | None = None,
     ) -> None:
         self.source = source
         self.key = key
         self._database = database
         self._settings = settings
+        self._columns = settings.columns
+        self._seal = seal
         self._sample = settings.source == "sample"
         self._file = PeopleFile(settings.people_file) if settings.people_file else None
         self._refresher = Refresher(key, source, database, background=background, clock=clock, settings=settings)
@@ -78,7 +92,7 @@ class Account:
             return await self._go_on(query.cursor, principal)
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
         question, coverage, portal = await self._ask(call, query)
-        if any(one.path == "score" for one in report.columns_of(query)):
+        if any(one.path == "score" for one in report.columns_of(query, self._columns)):
             coverage = await self._read_scores(call, question.selection(), coverage)
         return await self._database.run(lambda c: report.page(c, self._ground(c, question, coverage), portal))
 
@@ -151,7 +165,8 @@ class Account:
         await self._refresher.catalogue(call)
         courses = await self._resolve(GroupBy.COURSE, query.course) if query.course else None
         users = await self._resolve_users(call, query.user) if query.user else None
-        question = Question(query, self.key, self._refresher.now(), self._zone(portal), users, courses)
+        now, zone = self._refresher.now(), self._zone(portal)
+        question = Question(query, self.key, now, zone, users, courses, columns=self._columns)
         question.selection().check()
         notes: tuple[str, ...] = ()
         if query.needs_directory:
@@ -172,8 +187,11 @@ class Account:
         """
         file, notes = self._file, list[str]()
         people = None if file is None else await anyio.to_thread.run_sync(file.load_if_changed)
+        if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
+            known = (await self._database.run(lambda c: read.scope_states(c, self.key, [LEARNERS])))[LEARNERS]
+            people = replace(people, digest=f"{people.digest} {known.fetched_at}")
         if not await self._database.run(lambda c: dimensions.holds(c, self.key, people)):
-            await self._database.run(lambda c: dimensions.replace_people(c, self.key, people), write=True)
+            await self._database.run(lambda c: self._take_people(c, people), write=True)
         if file is not None and file.note:
             notes.append(file.note)
         unmatched = await self._database.run(lambda c: dimensions.unmatched(c, self.key)) if people else 0
@@ -188,6 +206,15 @@ class Account:
                 notes.append(f"Teams could not be read: {error}")
         return tuple(notes)
 
+    def _take_people(self, connection: Connection, people: People | None) -> None:
+        """Write what the people file says, without what nobody may see of people."""
+        if people is not None and self._seal is not None and self._columns.aliases:
+            learners = dimensions.sealed_learners(connection, self.key)
+            people = without_names(people, self._seal, learners)
+        elif people is not None and self._seal is not None and "user.emails" not in self._columns:
+            people = sealed_keys(people, self._seal)
+        dimensions.replace_people(connection, self.key, people)
+
     async def _go_on(self, token: str, principal: str) -> ListAnswer:
         """Continue a list where its last page ended: at the same moment, and without reading anything again."""
         now = self._refresher.now()
@@ -196,7 +223,8 @@ class Account:
             kept = _KEPT.validate_json(cursor.load(connection, self.key, token, principal=principal, now=now))
             portal, _ = portals.load(connection, self.key) or (Portal(), 0)
             query = EnrollmentQuery.model_validate(kept.query)
-            asked = Question(query, self.key, kept.now, self._zone(portal), kept.users, kept.courses)
+            zone = self._zone(portal)
+            asked = Question(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)
             question = report.settle(connection, asked, portal, self._settings)
             ground = self._ground(connection, question, kept.coverage)
             return report.page(connection, ground, portal, offset=kept.offset)
@@ -207,7 +235,7 @@ class Account:
         return self._settings.zone or portal.zone or UTC
 
     async def _resolve(self, by: GroupBy, terms: tuple[str, ...]) -> tuple[Named, ...]:
-        return await self._database.run(lambda c: names.resolve(c, self.key, by, terms))
+        return await self._database.run(lambda c: names.resolve(c, self.key, by, terms, self._columns))
 
     async def _resolve_users(self, call: Call, terms: tuple[str, ...]) -> tuple[Named, ...]:
         """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.dimensions import Chosen, Mandatory
 from mcp_truto_lms.model import Column
 from mcp_truto_lms.names import Named
@@ -34,6 +35,7 @@ class Question:
         mandatory: what the settings call mandatory, where that is asked for
         thresholds: of what is at risk
         notes: what a reader must know of how people were chosen
+        columns: which columns there are
     """
 
     query: EnrollmentFilter
@@ -47,6 +49,7 @@ class Question:
     mandatory: Mandatory = field(default_factory=Mandatory)
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     notes: tuple[str, ...] = ()
+    columns: Columns = ALL_COLUMNS
 
     @property
     def user_ids(self) -> tuple[str, ...] | None:

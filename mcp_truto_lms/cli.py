@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_truto_lms import __version__
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import ConfigurationError, LmsError
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
@@ -75,9 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a Windows terminal may not be UTF-8
             stream.reconfigure(errors="replace")
     given = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(_joined([os.fsencode(one).decode(errors="replace") for one in given]))
+    read = _settings()
+    columns = read.columns if isinstance(read, Settings) else ALL_COLUMNS
+    options = _parser(columns).parse_args(_joined([os.fsencode(one).decode(errors="replace") for one in given]))
     try:
-        settings, trouble = _settings(options)
+        settings, trouble = _usable(read, options)
         configure_logging(settings.log_level)
         run: Callable[..., Awaitable[int]] = options.run
         code = anyio.run(run, settings, options) if trouble is None else anyio.run(_explain, settings, trouble)
@@ -92,19 +95,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _settings(options: argparse.Namespace) -> tuple[Settings, ConfigurationError | None]:
-    """Read the settings. A host that starts a stdio server shows no stderr: there, what is wrong is told by the tools.
+def _settings() -> Settings | ConfigurationError:
+    try:
+        return Settings.from_env(os.environ)
+    except ConfigurationError as error:
+        return error
+
+
+def _usable(
+    read: Settings | ConfigurationError, options: argparse.Namespace
+) -> tuple[Settings, ConfigurationError | None]:
+    """Give the settings. A host that starts a stdio server shows no stderr: there, what is wrong is told by the tools.
 
     Raises:
         ConfigurationError: a setting is missing or wrong, and a person reads stderr.
     """
-    try:
-        return Settings.from_env(os.environ), None
-    except ConfigurationError as error:
-        if options.run is not _serve or options.transport != "stdio":
-            raise
-        print(error, file=sys.stderr)
-        return Settings(), error
+    if isinstance(read, Settings):
+        return read, None
+    if options.run is not _serve or options.transport != "stdio":
+        raise read
+    print(read, file=sys.stderr)
+    return Settings(), read
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
@@ -118,7 +129,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(columns: Columns) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mcp-truto-lms",
         description="MCP server for course enrollments. Without a command it serves a client on stdin and stdout.",
@@ -136,8 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, default=8000, help="of sse and streamable-http; 0 is any (default 8000)")
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    _query_parser(commands.add_parser("list", help="print enrollments, as the tool answers"), EnrollmentQuery)
-    _query_parser(commands.add_parser("summarize", help="print counts, as the tool answers"), ProgressQuery)
+    listing = commands.add_parser("list", help="print enrollments, as the tool answers")
+    _query_parser(listing, EnrollmentQuery, columns)
+    counting = commands.add_parser("summarize", help="print counts, as the tool answers")
+    _query_parser(counting, ProgressQuery, columns)
     doctor = commands.add_parser("doctor", help="check settings and access")
     doctor.set_defaults(run=_doctor)
     sync = commands.add_parser("sync", help="read everything into the store, however long that takes; for cron")
@@ -190,7 +203,7 @@ def _whole(text: str, low: int, high: int) -> int:
     return int(text)
 
 
-def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]) -> None:
+def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter], columns: Columns) -> None:
     """Give a command the arguments of a tool, explained from the tool's schema; lists take several values.
 
     A cursor is left out: it goes on for a client, and by default ends with the process that gave it.
@@ -198,10 +211,11 @@ def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]
     parser.usage = f"{parser.prog} [--ARGUMENT VALUE ...]"
     parser.set_defaults(run=_ask, query=query)
     parser.add_argument("--account", metavar="NAME", help="one of several accounts")
-    properties = input_schema(query)["properties"]
-    for name, field in query.model_fields.items():
+    properties = input_schema(query, columns)["properties"]
+    for name in properties:
         if name == "cursor":
             continue
+        field = query.model_fields[name]
         flag, metavar, text = f"--{name.replace('_', '-')}", _METAVARS.get(name, "VALUE"), _help(properties[name])
         if field.annotation is bool:
             parser.add_argument(flag, action="store_const", const=True, help=text)
@@ -355,6 +369,7 @@ async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
             host=options.host,
             token=settings.http_token or None,
             allowed_hosts=options.allowed_host,
+            columns=settings.columns,
             now=settings.clock(),
         )
         await _serve_http(app, options, "/mcp and /unified/lms")

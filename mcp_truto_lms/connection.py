@@ -74,15 +74,23 @@ class Connection:
         open_one = self._source or sources(self.settings, database.admit if database.shared else None)
         return {
             one.name: Account(
-                open_one(one),
+                self._veiled(open_one(one), one),
                 database,
                 self.settings,
                 key=one.key,
                 background=self._background,
                 clock=self._clock,
+                seal=one.seal,
             )
             for one in self.names.values()
         }
+
+    def _veiled(self, source: Source, account: AccountName) -> Source:
+        if account.seal is None:
+            return source
+        from mcp_truto_lms.sources.veiled import Veil, veiled
+
+        return veiled(source, Veil(self.settings.columns, account.seal))
 
     async def aclose(self) -> None:
         """End what is being read, and close the accounts where they were opened."""

@@ -35,6 +35,11 @@ async def examine(connection: Connection) -> AsyncGenerator[Finding]:
         yield Finding(True, f"Reading through Truto at {address}; the token is set.")
     else:
         yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
+    columns = settings.columns
+    if columns.aliases:
+        yield Finding(True, "Pseudonyms are on: people stand under aliases, and are asked for by these alone.")
+    if hidden := settings.exclude_fields:
+        yield Finding(True, f"Left out for everybody: {', '.join(hidden)}.")
     for name, source in opened.items():
         of = f" (account {name})" if len(opened) > 1 else ""
         try:

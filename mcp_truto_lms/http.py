@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.sources.protocol import Source
 from mcp_truto_lms.unified_api.access import BearerToken
 from mcp_truto_lms.unified_api.app import unified_app
@@ -56,6 +57,7 @@ def make_app(
     host: str,
     token: str | None = None,
     allowed_hosts: Sequence[str] = (),
+    columns: Columns = ALL_COLUMNS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
     """Build one application of `/mcp`, the unified endpoint at `/unified/lms` and `/healthz`.
@@ -68,11 +70,13 @@ def make_app(
         host: the address that it is bound to
         token: the bearer token of everything but `/healthz`; needed unless the address is of this machine alone
         allowed_hosts: names by which it is reached besides loopback, as in `learning.acme.com`
+        columns: which there are; under aliases there is no endpoint, for it speaks names, addresses and ids
         now: the clock by which access to a course ends
     """
     security = _security(host, *allowed_hosts)
     mcp = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
-    together = _Together(mcp, unified_app(accounts, token=token, now=now), TransportSecurityMiddleware(security))
+    unified = unified_app(accounts, token=token, columns=columns, now=now)
+    together = _Together(mcp, unified, TransportSecurityMiddleware(security))
     return BearerToken(together, token=token, open_paths=frozenset({HEALTH}))
 
 

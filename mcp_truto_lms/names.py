@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import find
@@ -40,7 +41,9 @@ class Named:
     matches: tuple[Match, ...]
 
 
-def resolve(connection: Connection, account: str, by: GroupBy, terms: Sequence[str]) -> tuple[Named, ...]:
+def resolve(
+    connection: Connection, account: str, by: GroupBy, terms: Sequence[str], columns: Columns = ALL_COLUMNS
+) -> tuple[Named, ...]:
     """Resolve every term.
 
     Raises:
@@ -50,7 +53,7 @@ def resolve(connection: Connection, account: str, by: GroupBy, terms: Sequence[s
     for term in terms:
         matches = _matches(connection, account, by, term)
         if not matches:
-            raise QueryError(_nothing(connection, account, by, term))
+            raise QueryError(_nothing(connection, account, by, term, columns))
         if len(matches) > find.MOST:
             many = "courses" if by is GroupBy.COURSE else "people"
             raise QueryError(f"{term[:80]!r} is part of the names of more than {find.MOST:,} {many}: write more of it.")
@@ -94,13 +97,23 @@ def _words(text: str) -> list[str]:
     return [one for one in _BETWEEN.split(fold(text)) if one]
 
 
-def _nothing(connection: Connection, account: str, by: GroupBy, term: str) -> str:
+def _nothing(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
     folded = find.folded_names(connection, account, by)
-    near = _nearest(term, folded, SUGGESTIONS)
+    named = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
+    near = _nearest(term, folded, SUGGESTIONS) if named else []  # an id or an alias is like no other
     shown = find.shown_names(connection, account, by, near)
-    kind = "course with this id, code or title" if by is GroupBy.COURSE else "learner with this id, e-mail or name"
+    kind = "course with this id, code or title" if by is GroupBy.COURSE else _learner_words(columns)
     hint = f" Nearest: {', '.join(clean(shown[one]) for one in near)}." if near else ""
     return f"No {kind}: {term[:80]!r}, among {len(folded):,} names.{hint}"
+
+
+def _learner_words(columns: Columns) -> str:
+    if columns.aliases:
+        return "learner with this alias"
+    email = "user.emails" in columns
+    if "user.name" in columns:
+        return "learner with this id, e-mail or name" if email else "learner with this id or name"
+    return "learner with this id or e-mail" if email else "learner with this id"
 
 
 def _nearest(term: str, names: Collection[str], limit: int) -> list[str]:

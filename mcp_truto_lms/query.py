@@ -16,11 +16,22 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.model import CUSTOM_FIELDS, EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.progress import State
+from mcp_truto_lms.pseudonyms import EXAMPLE, read_alias
 
 MAX_LIMIT = 200
 MAX_TERMS = 50
@@ -77,6 +88,31 @@ PEOPLE_COLUMNS = ("user.name", "user.id", "user.emails", "course.title", "course
 MAX_GROUPS = 2
 SIGNALS = "signals"
 """The one column of a list that the model does not have: the signs of trouble that an enrollment shows."""
+FILTERED_BY = {
+    "due_from": "due_at",
+    "due_to": "due_at",
+    "completed_from": "completed_at",
+    "completed_to": "completed_at",
+    "enrolled_from": "enrolled_at",
+    "enrolled_to": "enrolled_at",
+    "inactive_since": "last_activity_at",
+    "progress_below": "progress_percent",
+    "is_mandatory": "is_mandatory",
+}
+"""Arguments that are a column: without it, they are not there."""
+_COUNTED_BY = {"average": "progress_percent", "hours": "time_spent_seconds", "finished_in_month": "completed_at"}
+"""Numbers of a summary that are a column; so with them."""
+
+
+def _columns(info: ValidationInfo) -> Columns:
+    """Tell which columns there are where a query is read."""
+    return info.context if isinstance(info.context, Columns) else ALL_COLUMNS
+
+
+def is_offered(value: object, columns: Columns) -> bool:
+    """Tell whether a state, a grouping, or a number of a summary is of a column that is there."""
+    needed = {State.NO_DUE_DATE: "due_at", GroupBy.MONTH: "enrolled_at", **_COUNTED_BY}
+    return not isinstance(value, str) or value not in needed or needed[value] in columns
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
@@ -119,6 +155,30 @@ def _terms(value: object) -> tuple[str, ...]:
     return tuple(terms)
 
 
+def _users(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    """Read who is meant, by what people are shown by; nothing else is looked up, nor told whether it is known."""
+    terms, columns = _terms(value), _columns(info)
+    if columns.aliases:
+        aliases = [read_alias(one) for one in terms]
+        if None in aliases:
+            raise ValueError(
+                f"takes aliases alone, as answers show them ({EXAMPLE}): names, e-mails and ids are hidden here"
+            )
+        return tuple(dict.fromkeys(one for one in aliases if one is not None))
+    if "user.emails" not in columns and any("@" in one for one in terms):
+        raise ValueError(f"takes no e-mail address here: {_user_words(columns).lower()}")
+    return terms
+
+
+def _user_words(columns: Columns) -> str:
+    """Say what a person can be asked for by."""
+    if columns.aliases:
+        return f"Alias as in answers: {EXAMPLE}"
+    named = {"user.emails": "e-mail", "user.name": "part of a name"}
+    *others, last = ["Id", *(word for path, word in named.items() if path in columns)]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _words(value: object) -> list[str]:
     """Read values of an enum, however they are joined and written."""
     found: list[str] = []
@@ -130,13 +190,13 @@ def _words(value: object) -> list[str]:
 _Enum = TypeVar("_Enum", bound=StrEnum)
 
 
-def _members(enum: type[_Enum], value: object, what: str) -> tuple[_Enum, ...]:
-    known = {str(member): member for member in enum}
+def _members(enum: type[_Enum], value: object, what: str, columns: Columns = ALL_COLUMNS) -> tuple[_Enum, ...]:
+    known = {str(member): member for member in enum if is_offered(member, columns)}
     found: list[_Enum] = []
     for word in _words(value):
         if word not in known:
             other = {"status": "state", "state": "status"}.get(what)
-            if other and word in [*State, *EnrollmentStatus]:
+            if other and word in [*State, *EnrollmentStatus] and word not in [*enum]:
                 raise ValueError(f"{word!r} is a {other}: pass it as {other}")
             raise _refuse(word, what, known)
         if known[word] not in found:
@@ -148,8 +208,8 @@ def _statuses(value: object) -> tuple[EnrollmentStatus, ...]:
     return _members(EnrollmentStatus, value, "status")
 
 
-def _states(value: object) -> tuple[State, ...]:
-    return _members(State, value, "state")
+def _states(value: object, info: ValidationInfo) -> tuple[State, ...]:
+    return _members(State, value, "state", _columns(info))
 
 
 def _one(enum: type[_Enum], value: object, what: str) -> _Enum:
@@ -162,22 +222,29 @@ def _one(enum: type[_Enum], value: object, what: str) -> _Enum:
 _GROUP_SYNONYMS = {"user": "learner", "person": "learner", "people": "learner", "title": "course", "statuse": "status"}
 
 
-def _groups(value: object) -> tuple[GroupBy | str, ...]:
+def _groups(value: object, info: ValidationInfo) -> tuple[GroupBy | str, ...]:
     """Read what to count by; what is none of the usual ones may be a key of `where`, which the store knows."""
     found: list[GroupBy | str] = []
+    offered = [by for by in GroupBy if is_offered(by, _columns(info))]
     for item in _unpack(value):
         if not isinstance(item, str):
-            raise ValueError(f"takes one or two of {', '.join(GroupBy)}, or a key of where")
+            raise ValueError(f"takes one or two of {', '.join(offered)}, or a key of where")
         for part in filter(None, map(str.strip, item.split(","))):
             word = re.sub(r"[\s-]+", "_", part.lower())
             word = _GROUP_SYNONYMS.get(word, word)
             singular = _GROUP_SYNONYMS.get(word.removesuffix("s"), word.removesuffix("s"))
             one = next((by for by in GroupBy if by in (word, singular)), _key(part))
+            if not is_offered(one, _columns(info)):
+                raise _refuse(one, "group", offered)
             if one not in found:
                 found.append(one)
     if len(found) > MAX_GROUPS:
         raise ValueError(f"takes one or two, not {len(found)}")
     return tuple(found)
+
+
+def _group_words(columns: Columns) -> str:
+    return f"One or two of {', '.join(by for by in GroupBy if is_offered(by, columns))}, or a key of where"
 
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
@@ -238,57 +305,61 @@ def _key(text: str) -> str:
     return key
 
 
-def column_paths(value: str) -> tuple[str, ...]:
+def column_paths(value: str, offered: Columns = ALL_COLUMNS) -> tuple[str, ...]:
     """Resolve a column as it may be written: its path, its short header, a group such as `user`, a custom field.
 
     Raises:
         ValueError: there is no such column; the message names the nearest.
     """
-    columns = enrollment_columns()
+    columns = offered.known
     word = value.strip()
     folded = re.sub(r"[\s-]+", "_", word.lower())
     if folded in columns or folded == SIGNALS:
         return (folded,)
     if word.lower().startswith(f"{CUSTOM_FIELDS}.") and len(CUSTOM_FIELDS) + 1 < len(word) <= MAX_TERM_CHARACTERS:
-        return (f"{CUSTOM_FIELDS}.{word[len(CUSTOM_FIELDS) + 1 :]}",)
+        path = f"{CUSTOM_FIELDS}.{word[len(CUSTOM_FIELDS) + 1 :]}"
+        if path in offered:
+            return (path,)
     by_header = {column.header: path for path, column in columns.items()}
     if folded in by_header:
         return (by_header[folded],)
     group = tuple(path for path in columns if path.startswith(f"{folded}."))
     if group:
         return group
-    raise _refuse(word, "column", [*columns, f"{CUSTOM_FIELDS}.<name>"], also=by_header)
+    custom = [f"{CUSTOM_FIELDS}.<name>"] if CUSTOM_FIELDS in offered else []
+    raise _refuse(word, "column", [*columns, *custom], also=by_header)
 
 
-def _column_list(value: object) -> tuple[str, ...]:
+def _column_list(value: object, info: ValidationInfo) -> tuple[str, ...]:
     found: list[str] = []
     for item in _unpack(value):
         for part in str(item).split(","):
             if part.strip():
-                found.extend(path for path in column_paths(part) if path not in found)
+                found.extend(path for path in column_paths(part, _columns(info)) if path not in found)
     if len(found) > MAX_TERMS:
         raise ValueError(f"{len(found)} columns are too many: {MAX_TERMS} at most")
     return tuple(found)
 
 
-def _sort(value: object) -> str:
+def _sort(value: object, info: ValidationInfo) -> str:
     text = str(value).strip()
     sign = "-" if text.startswith("-") else ""
-    paths = column_paths(text.lstrip("+-"))
-    path = paths[0] if len(paths) == 1 else next(one for one in paths if one.endswith((".name", ".title")))
+    paths = column_paths(text.lstrip("+-"), _columns(info))
+    path = next((one for one in paths if one.endswith((".name", ".title"))), paths[0])
     if path.startswith(CUSTOM_FIELDS) or path in ("user.emails", "urls", SIGNALS):
         raise ValueError(f"{path} cannot be sorted by; sort by a single value such as due_at or user.name")
     return sign + path
 
 
-def _summary_sort(value: object) -> str:
+def _summary_sort(value: object, info: ValidationInfo) -> str:
     text = str(value).strip().lower()
     sign = "-" if text.startswith("-") else ""
     word = re.sub(r"[\s-]+", "_", text.lstrip("+-").strip())
-    if word not in SUMMARY_COLUMNS:
-        first = {column: written for written, column in reversed(SUMMARY_COLUMNS.items())}
-        raise _refuse(word, "column to sort a summary by", [*reversed(first.values())], also=SUMMARY_COLUMNS)
-    return sign + SUMMARY_COLUMNS[word]
+    known = {written: column for written, column in SUMMARY_COLUMNS.items() if is_offered(column, _columns(info))}
+    if word not in known:
+        first = {column: written for written, column in reversed(known.items())}
+        raise _refuse(word, "column to sort a summary by", [*reversed(first.values())], also=known)
+    return sign + known[word]
 
 
 def _truth(value: object) -> bool:
@@ -391,7 +462,7 @@ class EnrollmentFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    user: Annotated[Terms, Field(description="Id, e-mail or part of a name")] = ()
+    user: Annotated[tuple[str, ...], BeforeValidator(_users), Field(description=_user_words(ALL_COLUMNS))] = ()
     course: Annotated[Terms, Field(description="Id, code or part of a title")] = ()
     status: Annotated[
         tuple[EnrollmentStatus, ...], BeforeValidator(_statuses), Field(description="As the LMS has it")
@@ -431,20 +502,25 @@ class EnrollmentFilter(BaseModel):
         return {name: value for name, value in given.items() if not _absent(value)}
 
     @classmethod
-    def parse(cls, arguments: Mapping[str, object]) -> Self:
+    def arguments(cls, columns: Columns = ALL_COLUMNS) -> list[str]:
+        """List the arguments that there are where these columns are."""
+        return [name for name in cls.model_fields if name not in FILTERED_BY or FILTERED_BY[name] in columns]
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, object], columns: Columns = ALL_COLUMNS) -> Self:
         """Read a tool's arguments.
 
         Raises:
             QueryError: one sentence for each argument that cannot be understood.
         """
+        known = cls.arguments(columns)
         for name in arguments:
-            if name not in cls.model_fields:
-                guess = nearest(name, cls.model_fields)
+            if name not in known:
+                guess = nearest(name, known)
                 hint = f"did you mean {guess!r}? " if guess else ""
-                known = ", ".join(cls.model_fields)
-                raise QueryError(f"There is no argument {name[:60]!r}; {hint}Known: {known}.")
+                raise QueryError(f"There is no argument {name[:60]!r}; {hint}Known: {', '.join(known)}.")
         try:
-            return cls.model_validate(dict(arguments))
+            return cls.model_validate(dict(arguments), context=columns)
         except ValidationError as error:
             sentences = [_sentence(one["loc"], one["msg"]) for one in error.errors(include_url=False)]
             raise QueryError(" ".join(dict.fromkeys(sentences))) from None
@@ -520,13 +596,13 @@ class EnrollmentQuery(EnrollmentFilter):
         return self
 
     @model_validator(mode="after")
-    def _of_people_only(self) -> Self:
+    def _of_people_only(self, info: ValidationInfo) -> Self:
         """Refuse columns of enrollments where there are none."""
         if not self.asks_who_is_missing:
             return self
         wrong = [one for one in (*self.fields, (self.sort or "").lstrip("-")) if one and one not in PEOPLE_COLUMNS]
         if wrong:
-            known = ", ".join(PEOPLE_COLUMNS)
+            known = ", ".join(path for path in PEOPLE_COLUMNS if path in _columns(info))
             raise ValueError(f"state not_enrolled has no {wrong[0]}, as there is no enrollment; it has {known}")
         return self
 
@@ -538,7 +614,7 @@ class ProgressQuery(EnrollmentFilter):
         tuple[GroupBy | str, ...],
         BeforeValidator(_groups),
         WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-        Field(description=f"One or two of {', '.join(GroupBy)}, or a key of where"),
+        Field(description=_group_words(ALL_COLUMNS)),
     ] = ()
     sort: Annotated[
         str | None,
@@ -596,14 +672,32 @@ def _sentence(where: tuple[int | str, ...], message: str) -> str:
 _SchemaNode = dict[str, Any]
 
 
-def input_schema(query: type[EnrollmentFilter]) -> _SchemaNode:
-    """Generate a tool's input schema from its query: compact, without titles, nulls and references."""
+def input_schema(query: type[EnrollmentFilter], columns: Columns = ALL_COLUMNS) -> _SchemaNode:
+    """Generate a tool's input schema from its query: compact, without titles, nulls and references.
+
+    What is of a column that was taken out is not in it.
+    """
     schema = query.model_json_schema()
     definitions = cast("dict[str, _SchemaNode]", schema.pop("$defs", {}))
-    properties = {name: _plain(node, definitions) for name, node in schema["properties"].items()}
+    every = {name: _plain(node, definitions) for name, node in schema["properties"].items()}
+    properties = {name: every[name] for name in query.arguments(columns)}
+    properties["user"]["description"] = _user_words(columns)
+    properties["state"]["items"]["enum"] = [one for one in State if is_offered(one, columns)]
+    first_day = next((name for name in properties if name in _DAYS), None)
+    if first_day is not None:
+        properties[first_day]["description"] = every[_DAYS[0]]["description"]
+    if CUSTOM_FIELDS not in columns:
+        properties["where"]["description"] = "Of the learners: {team: Sales}"
     if "fields" in properties:
-        properties["fields"]["items"] = {"anyOf": [{"enum": [*enrollment_columns()]}, {"type": "string"}]}
+        properties["fields"]["items"] = {"anyOf": [{"enum": [*columns.known]}, {"type": "string"}]}
+        if CUSTOM_FIELDS not in columns:
+            properties["fields"]["description"] = "Columns instead of the default ones"
+    if "group_by" in properties:
+        properties["group_by"]["description"] = _group_words(columns)
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+_DAYS = ("due_from", "due_to", "completed_from", "completed_to", "enrolled_from", "enrolled_to", "inactive_since")
 
 
 def _plain(node: _SchemaNode, definitions: Mapping[str, _SchemaNode]) -> _SchemaNode:

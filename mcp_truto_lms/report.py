@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -9,9 +10,10 @@ from typing import cast
 from sqlalchemy import Connection
 
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.dimensions import resolve_groups, resolve_mandatory, resolve_where
 from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
+from mcp_truto_lms.model import CUSTOM_FIELDS, Column
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import (
     SIGNALS,
@@ -29,6 +31,7 @@ from mcp_truto_lms.store import counts, missing, read
 from mcp_truto_lms.store.counts import LeftOut
 from mcp_truto_lms.store.groups import TIME, Group, Key, groups
 from mcp_truto_lms.store.version import data_version
+from mcp_truto_lms.table import clean
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
 FILTER_COLUMNS = {
@@ -40,6 +43,8 @@ FILTER_COLUMNS = {
 }
 """What is shown besides where it is filtered by; other filters are on what is shown anyway, or is the same."""
 OVERVIEW_ROWS = 8
+_DAYS_LATE = re.compile(r"(?<=overdue) \d+ d\b")
+"""In signals: by it a due date could be told."""
 FILLED_MONTHS = 12
 """Up to so many months without anything are shown between others."""
 _NEEDED = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
@@ -89,15 +94,21 @@ def ground(connection: Connection, question: Question, coverage: Coverage, *, sa
 def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
     """Read a page of the match."""
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
-    columns = columns_of(query, several=len(ground.question.course_ids or ()) > 1)
+    offered = ground.question.columns
+    columns = columns_of(query, offered, several=len(ground.question.course_ids or ()) > 1)
+    sort = query.sort
+    if sort is None and "due_at" not in offered and not {State.AT_RISK, State.NOT_ENROLLED} & {*query.state}:
+        sort = "course.title"  # the usual order would tell
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
     paths = [one.path for one in shown]
     spreads: dict[str, read.Spread] = {}
     if query.asks_who_is_missing:
-        rows = missing.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)
+        rows = missing.page(connection, selection, sort=sort, limit=query.limit, offset=offset)
     else:
         signals = SIGNALS in paths
-        rows = read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset, signals=signals)
+        rows = read.page(connection, selection, sort=sort, limit=query.limit, offset=offset, signals=signals)
+        if signals and "due_at" not in offered:
+            rows = [{**row, SIGNALS: _DAYS_LATE.sub("", row[SIGNALS])} for row in rows]
         if query.format is Format.TABLE:
             spreads = read.spreads(connection, selection, paths)
     return ListAnswer(
@@ -187,6 +198,8 @@ def _table(
 
 def _trouble(connection: Connection, question: Question, limit: int) -> TroubleTable:
     lines, number = read.most_at_risk(connection, question.selection(), limit=limit)
+    if "due_at" not in question.columns:
+        lines = [replace(one, late_since=None) for one in lines]
     ids = {one.id for one in lines}
     return TroubleTable(tuple(lines), number, read.namesakes(connection, question.account, GroupBy.LEARNER, ids))
 
@@ -239,19 +252,23 @@ def _groupings(question: Question) -> list[tuple[str, ...]]:
     return [(GroupBy.LEARNER if question.users is not None else GroupBy.COURSE,)]
 
 
-def columns_of(query: EnrollmentQuery, *, several: bool = True) -> list[Column]:
-    """Choose the columns: those asked for, else the usual ones and what is filtered and sorted by."""
-    known = enrollment_columns()
-    paths = list(query.fields or DEFAULT_COLUMNS)
+def columns_of(query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, several: bool = True) -> list[Column]:
+    """Choose the columns: those asked for, else the usual ones and what is filtered and sorted by.
+
+    Where names are for nobody, a learner is shown by the id.
+    """
+    known = offered.known
+    usual = ["user.id" if path == "user.name" and path not in known else path for path in DEFAULT_COLUMNS]
+    paths = list(query.fields or [path for path in usual if path in known])
     if query.asks_who_is_missing:
-        paths = list(query.fields or DEFAULT_COLUMNS[: 2 if several else 1])
+        paths = list(query.fields or usual[: 2 if several else 1])
     elif not query.fields:
         paths += [path for name, path in FILTER_COLUMNS.items() if getattr(query, name) is not None]
         paths += [SIGNALS] if State.AT_RISK in query.state else []
     if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [
-        known[path] if path in known else Column(path, path.removeprefix(f"{CUSTOM_FIELDS}."), "text")
+        known[path] if path in known else Column(path, clean(path.removeprefix(f"{CUSTOM_FIELDS}.")), "text")
         for path in dict.fromkeys(paths)
         if path not in query.exclude_fields
     ]

@@ -10,12 +10,14 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from typing import Literal, cast, get_args
 
+from mcp_truto_lms.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
 from mcp_truto_lms.errors import ConfigurationError
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
+from mcp_truto_lms.pseudonyms import Seal
 
 SourceName = Literal["truto", "talentlms", "sample"]
 PREFIX = "MCP_TRUTO_LMS_"
@@ -25,6 +27,8 @@ CALL_BUDGET = 300
 TOKEN_BUDGET = 6_000
 MAX_TOKEN_BUDGET = 20_000
 MIN_SECRET_CHARACTERS = 16
+FROM_THE_KEY = "1"
+"""As the secret behind aliases: derived from the provider's key."""
 
 DEFAULT_ACCOUNT = "default"
 
@@ -39,11 +43,13 @@ class AccountName:
         name: what people call it
         id: of the integrated account in Truto; empty where the LMS is read directly
         key: of its rows in the store; another LMS under the same name is another account
+        seal: makes its aliases
     """
 
     name: str
     id: str
     key: str
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class Settings:
         people_file: the path of a CSV with HR's own dimensions of people; empty is none
         mandatory_courses: ids, codes, titles or categories of courses that are mandatory whatever the LMS says
         at_risk: from when on a sign of trouble counts
+        exclude_fields: the columns that there are for nobody, as dotted paths
+        pseudonyms: the secret behind aliases for people; `1` derives it from the provider's key; empty is real names
         http_token: the bearer token that clients over HTTP must send; never printed
         log_level: of the log on stderr
     """
@@ -87,6 +95,8 @@ class Settings:
     people_file: str = ""
     mandatory_courses: tuple[str, ...] = ()
     at_risk: Thresholds = DEFAULT_THRESHOLDS
+    exclude_fields: tuple[str, ...] = ()
+    pseudonyms: str = field(default="", repr=False)
     http_token: str = field(default="", repr=False)
     log_level: str = "WARNING"
 
@@ -115,6 +125,7 @@ class Settings:
                 raise ConfigurationError(
                     "TRUTO_INTEGRATED_ACCOUNT_ID is missing: set it to the id of the integrated account in Truto."
                 )
+        pseudonyms = read.pseudonyms(f"{PREFIX}PSEUDONYMS")
         return cls(
             source=cast("SourceName", chosen),
             truto_api_token=token,
@@ -135,16 +146,34 @@ class Settings:
             people_file=read.text(f"{PREFIX}PEOPLE_FILE"),
             mandatory_courses=read.texts(f"{PREFIX}MANDATORY_COURSES"),
             at_risk=read.thresholds(f"{PREFIX}AT_RISK"),
+            exclude_fields=read.excluded(f"{PREFIX}EXCLUDE_FIELDS", aliases=bool(pseudonyms)),
+            pseudonyms=pseudonyms,
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
+
+    @property
+    def columns(self) -> Columns:
+        """The columns there are; under aliases, none that tells who somebody is."""
+        removed = frozenset(self.exclude_fields)
+        return Columns(removed | IDENTIFYING, aliases=True) if self.pseudonyms else Columns(removed)
 
     def accounts(self) -> tuple[AccountName, ...]:
         """List the accounts that questions can be about, the first one being the usual one."""
         if self.source == "truto":
             host = self.truto_base_url or "truto"
-            return tuple(AccountName(name, one, f"truto {host} {one}") for name, one in self.truto_accounts)
-        key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
-        return (AccountName(DEFAULT_ACCOUNT, "", key.strip()),)
+            found = tuple(AccountName(name, one, f"truto {host} {one}") for name, one in self.truto_accounts)
+        else:
+            key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
+            found = (AccountName(DEFAULT_ACCOUNT, "", key.strip()),)
+        return found if self.columns == ALL_COLUMNS else tuple(map(self._sealed, found))
+
+    def _sealed(self, account: AccountName) -> AccountName:
+        """Give an account its seal; what is kept without columns or names is never mixed with what has them."""
+        own = {"truto": self.truto_api_token, "talentlms": self.talentlms_api_key, "sample": "the sample portal"}
+        secret = own[self.source] if self.pseudonyms in ("", FROM_THE_KEY) else self.pseudonyms
+        seal = Seal.of(secret, account.key)
+        mark = seal.mark(repr((sorted(self.columns.removed), self.columns.aliases)))
+        return replace(account, key=f"{account.key} sealed {mark}", seal=seal)
 
     def clock(self) -> Clock:
         """Give the clock of all answers: the system's, or one that stands still at noon UTC of the fixed day."""
@@ -271,6 +300,30 @@ class _Reader:
                 f"{name} takes one token of at least {MIN_SECRET_CHARACTERS} visible characters, without commas."
             )
         return value
+
+    def pseudonyms(self, name: str) -> str:
+        value = self.text(name)
+        if value in ("", FROM_THE_KEY) or re.fullmatch(rf"[!-~]{{{MIN_SECRET_CHARACTERS},}}", value):
+            return value
+        raise ConfigurationError(f"{name} takes 1, or a secret of at least {MIN_SECRET_CHARACTERS} visible characters.")
+
+    def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
+        """Read columns, however they are written, that answers can do without."""
+        from mcp_truto_lms.query import SIGNALS, column_paths
+
+        found: list[str] = []
+        for word in self.texts(name):
+            try:
+                paths = column_paths(word)
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}.") from None
+            for path in paths:
+                if path in NEEDED or path == SIGNALS:
+                    raise ConfigurationError(f"{name}: {path} cannot be left out, answers are made of it.")
+                if path == "user.name" and aliases:
+                    raise ConfigurationError(f"{name}: user.name cannot be left out, it is the alias already.")
+                found.append(path)
+        return tuple(dict.fromkeys(found))
 
     def day(self, name: str) -> date | None:
         value = self.text(name)

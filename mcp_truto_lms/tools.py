@@ -23,6 +23,7 @@ from pydantic import ConfigDict
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import LmsError, UnknownCursor
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
+from mcp_truto_lms.table import clean
 from mcp_truto_lms.tally import TALLY, Tally
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 Call = Callable[..., Awaitable[str]]
 """Takes the connection, the arguments, where progress is reported to, and who asks; answers text."""
 ACCOUNT = "account"
+ERROR_CHARACTERS = 2_000
 
 
 async def list_course_enrollments(
@@ -50,7 +52,7 @@ async def list_course_enrollments(
         LmsError: the arguments cannot be understood, or nothing could be read.
     """
     name, rest = _account_of(connection, arguments)
-    query = EnrollmentQuery.parse(rest)
+    query = EnrollmentQuery.parse(rest, connection.settings.columns)
     account, answer = await _listed(connection, name, query, on_progress, principal)
     from mcp_truto_lms.store.cursor import new_token
     from mcp_truto_lms.text import list_json, list_text
@@ -98,7 +100,7 @@ async def summarize_learner_progress(
         LmsError: the arguments cannot be understood, or nothing could be read.
     """
     name, rest = _account_of(connection, arguments)
-    query = ProgressQuery.parse(rest)
+    query = ProgressQuery.parse(rest, connection.settings.columns)
     answer = await (await connection.account(name)).summarize(query, on_progress)
     from mcp_truto_lms.text import summary_text
 
@@ -129,7 +131,7 @@ class QueryTool(Tool):
             principal = _principal(context.headers)
             text, failed = await self.call(self.connection, arguments, report, principal=principal), False
         except LmsError as error:
-            text, failed = str(error), True
+            text, failed = clean(str(error), ERROR_CHARACTERS), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
             text, failed = self._told(error), True
         finally:
@@ -142,7 +144,7 @@ class QueryTool(Tool):
         if isinstance(error, BaseExceptionGroup):
             return self._told(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
         if isinstance(error, LmsError):
-            return str(error)
+            return clean(str(error), ERROR_CHARACTERS)
         frames = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s failed with %s\n%s", self.name, type(error).__name__, frames)
         return f"Internal error ({type(error).__name__}): the server's log says where."
@@ -156,6 +158,8 @@ def _principal(headers: Mapping[str, str] | None) -> str:
 
 def make_tools(connection: Connection) -> list[Tool]:
     """Make both tools, in a fixed order."""
+    told = {"progress_percent": "progress", "due_at": "due date"}
+    row = ", ".join(["status", *(word for path, word in told.items() if path in connection.settings.columns)])
     return [
         _tool(
             connection,
@@ -163,7 +167,7 @@ def make_tools(connection: Connection) -> list[Tool]:
             EnrollmentQuery,
             title="List course enrollments",
             description=(
-                "Rows of who is in which course: learner, course, status, progress, due date. The first line has the "
+                f"Rows of who is in which course: learner, course, {row}. The first line has the "
                 "total of the whole match. For counts and rates use summarize_learner_progress."
             ),
         ),
@@ -183,7 +187,7 @@ def make_tools(connection: Connection) -> list[Tool]:
 def _tool(
     connection: Connection, call: Call, query: type[EnrollmentFilter], *, title: str, description: str
 ) -> QueryTool:
-    name, schema = getattr(call, "__name__", ""), input_schema(query)
+    name, schema = getattr(call, "__name__", ""), input_schema(query, connection.settings.columns)
     if len(connection.names) > 1:
         schema["properties"][ACCOUNT] = {"enum": [*connection.names]}
     return QueryTool(

@@ -31,6 +31,7 @@ from mcp_truto_lms.store.version import bump
 from mcp_truto_lms.table import clean
 from mcp_truto_lms.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.talentlms.redaction import storable
+from mcp_truto_lms.veiled_people import Known
 
 TEAM, MANAGER = "team", "manager"
 VALUE_CHARACTERS = 200
@@ -130,6 +131,15 @@ def unmatched(connection: Connection, account: str) -> int:
     row = people_file_rows.c
     query = select(func.count()).select_from(people_file_rows).where(row.account == account, not_(row.matched))
     return connection.execute(query).scalar_one()
+
+
+def sealed_learners(connection: Connection, account: str) -> list[Known]:
+    """List everybody under their alias, with the seals of what they are called and reached by."""
+    row = learners.c
+    found = connection.execute(select(row.id, row.name, row.emails).where(row.account == account))
+    return [
+        Known(key, name, frozenset(one["email"] for one in json.loads(seals or "[]"))) for key, name, seals in found
+    ]
 
 
 def names(connection: Connection, account: str) -> list[str]:

@@ -58,8 +58,9 @@ def _json_paths(answer: ListAnswer) -> list[str]:
         return [one.path for one in answer.columns]
     without: tuple[str, ...] = getattr(query, "exclude_fields", ())
     signals = [one.path for one in answer.columns if one.path == SIGNALS]
+    offered = answer.ground.question.columns
     known = PEOPLE_COLUMNS if query.asks_who_is_missing else [*enrollment_columns(), *signals]
-    return [path for path in known if path not in without]
+    return [path for path in known if path in offered and path not in without]
 
 
 def _record(row: Mapping[str, Any], paths: Sequence[str], limit: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, SummaryAnswer, TroubleTable
 from mcp_truto_lms.progress import DUE_SOON_DAYS, days_late
-from mcp_truto_lms.query import GroupBy, is_usual_group
+from mcp_truto_lms.query import GroupBy, is_offered, is_usual_group
 from mcp_truto_lms.store.groups import TIME, Group
 from mcp_truto_lms.store.read import Trouble
 from mcp_truto_lms.text.frame import CURSOR_TOKENS, NOTICE, end, first_line, legend, notes, said, short_name
@@ -75,7 +75,8 @@ def _headline(answer: SummaryAnswer, *, rates: bool) -> str:
         return f"{period.enrollments:,} were open or enrolled in that time, {period.finished:,} finished in it{share}."
     rate = f" ({counts.rate:.0f} %)" if rates and counts.rate is not None else ""
     risk = f", at risk {counts.at_risk:,}" if answer.trouble is not None else ""
-    hours = f", {counts.hours:,.1f} hours spent" if counts.hours is not None else ""
+    told = counts.hours is not None and is_offered("hours", answer.ground.question.columns)
+    hours = f", {counts.hours:,.1f} hours spent" if told else ""
     return (
         f"finished {counts.finished:,}{rate}, overdue {counts.overdue:,}, "
         f"due in {DUE_SOON_DAYS} days {counts.due_soon:,}, not started {counts.not_started:,}{risk}{hours}."
@@ -107,7 +108,8 @@ def _details(details: ListAnswer, ground: Ground, budget: int) -> str:
     columns = [one for one in split(details, 0)[0] if one.path not in said(ground)]
     total = details.ground.counts.enrollments
     late = details.ground.question.query.state != ground.question.query.state
-    what = "overdue, longest first" if late else "enrollments"
+    longest = ", longest first" if "due_at" in ground.question.columns else ""
+    what = f"overdue{longest}" if late else "enrollments"
     footer = "{shown} of " + f"{total:,} {what}; list_course_enrollments has all."
     heads = header(columns)
     left = budget - table.estimate_tokens(f"{heads}\n{footer}\n")
@@ -134,14 +136,17 @@ def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[
     enrollments = _Column("enrollments", lambda one: str(one.counts.enrollments))
     hours = _Column("hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS)))
     average = _Column("avg %", lambda one: _rounded(one.counts.average))
-    timed = [hours] if any(one.counts.seconds_known for one in groups.groups) else []
+    offered = answer.ground.question.columns
+    known = any(one.counts.seconds_known for one in groups.groups) and is_offered("hours", offered)
+    last = [*([hours] if known else []), *([average] if is_offered("average", offered) else [])]
+    monthly = GroupBy.MONTH in groups.by and is_offered("finished_in_month", offered)
     if answer.ground.question.query.asks_who_is_missing:
         return [
             _Column("not enrolled", lambda one: str(one.counts.enrollments)),
             _Column("of", lambda one: str(one.possible)),
         ]
     if GroupBy.STATUS in groups.by:
-        return [enrollments, *timed, average]
+        return [enrollments, *last]
     counts = answer.period or answer.ground.counts
     chosen: list[tuple[bool, _Column]] = [
         (of_people, _Column("learners", lambda one: str(one.learners))),
@@ -149,14 +154,14 @@ def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[
         (rates or counts.finished > 0, _Column("finished", lambda one: str(one.counts.finished), "finished")),
         (rates, _Column("%", lambda one: _rounded(one.counts.rate), "%")),
         (rates and of_people, _Column("learners %", lambda one: _rounded(one.learner_rate), "learner_rate")),
-        (GroupBy.MONTH in groups.by, _Column("finished in month", lambda one: str(one.finished_in_month), "month")),
+        (monthly, _Column("finished in month", lambda one: str(one.finished_in_month), "month")),
         (True, _Column("overdue", lambda one: str(one.counts.overdue), "overdue")),
         (True, _Column(f"due {DUE_SOON_DAYS}d", lambda one: str(one.counts.due_soon), "due_soon")),
         (True, _Column("not started", lambda one: str(one.counts.not_started), "not_started")),
         ("at_risk" in groups.sort, _Column("at risk", lambda one: str(one.counts.at_risk), "at_risk")),
         (counts.withdrawn > 0, _Column("withdrawn", lambda one: str(one.counts.withdrawn))),
     ]
-    return [*(one for wanted, one in chosen if wanted), *timed, average]
+    return [*(one for wanted, one in chosen if wanted), *last]
 
 
 def _rounded(value: float | None, digits: int = 0) -> str:

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp
 
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.errors import SourceError
 from mcp_truto_lms.sources.protocol import Scope, Source
 from mcp_truto_lms.unified_api.access import BearerToken
@@ -55,6 +56,7 @@ def unified_app(
     *,
     token: str | None = None,
     remote_data: bool = True,
+    columns: Columns = ALL_COLUMNS,
     default_page_size: int = DEFAULT_PAGE_SIZE,
     largest_page_size: int = LARGEST_PAGE_SIZE,
     deadline_seconds: float = DEADLINE_SECONDS,
@@ -67,6 +69,7 @@ def unified_app(
         accounts: sources by integrated account id, made with `remote_data=True` where records shall carry it
         token: the bearer token that every request must carry; without one the application is for loopback only
         remote_data: whether records may carry what the provider sent; False is for everybody, and ends `raw`
+        columns: which there are; others are in no record, and under aliases no record is served
         default_page_size: of a list, where no limit is asked for
         largest_page_size: of a list, whatever limit is asked for
         deadline_seconds: how long one page may take
@@ -77,6 +80,7 @@ def unified_app(
         {account_id: Reader(source, now=now, monotonic=monotonic) for account_id, source in accounts.items()},
         Cursors(hashlib.sha256(f"cursors:{token or ''}".encode()).digest()),
         remote_data=remote_data,
+        columns=columns,
         default_page_size=default_page_size,
         largest_page_size=largest_page_size,
         deadline_seconds=deadline_seconds,
@@ -105,6 +109,7 @@ class _Endpoint:
         cursors: Cursors,
         *,
         remote_data: bool,
+        columns: Columns,
         default_page_size: int,
         largest_page_size: int,
         deadline_seconds: float,
@@ -112,6 +117,8 @@ class _Endpoint:
         self._readers = readers
         self._cursors = cursors
         self._remote_data = remote_data
+        self._aliases = columns.aliases
+        self._hidden = tuple(sorted({each for path in columns.removed for each in (path, path.removeprefix("user."))}))
         self._default_page_size = default_page_size
         self._largest_page_size = largest_page_size
         self._deadline_seconds = deadline_seconds
@@ -119,7 +126,9 @@ class _Endpoint:
     def listing(self, walk: Listing) -> Handler:
         async def handle(request: Request) -> Response:
             asked = list_parameters(QueryString(request.url.query))
-            asked = replace(asked, remote_data=self._may_show(asked))
+            asked = replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
+            if asked.key_by in self._hidden:
+                raise ApiError(400, f"truto_key_by={asked.key_by}: this field is left out here, for everybody")
             reader = self._reader(asked.account_id)
             name = repr((walk.__name__, asked.account_id, asked.user_id, asked.course_id))
             after = START if asked.cursor is None else self._cursors.open(asked.cursor, listing=name)
@@ -145,7 +154,10 @@ class _Endpoint:
 
     def _get(self, request: Request) -> GetParameters:
         asked = get_parameters(QueryString(request.url.query))
-        return replace(asked, remote_data=self._may_show(asked))
+        return replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
+
+    def _excluded(self, asked: GetParameters) -> tuple[str, ...]:
+        return (*asked.exclude_fields, *self._hidden)
 
     def _may_show(self, asked: GetParameters) -> bool:
         """Tell whether records carry remote data.
@@ -158,6 +170,10 @@ class _Endpoint:
         return asked.remote_data and self._remote_data
 
     def _reader(self, account_id: str) -> Reader:
+        if self._aliases:
+            raise ApiError(
+                404, "This endpoint is closed: pseudonyms are on, and it would tell names, addresses and ids"
+            )
         if account_id not in self._readers:
             raise ApiError(404, "There is no integrated account with this integrated_account_id")
         return self._readers[account_id]
