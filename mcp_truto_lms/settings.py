@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
+from hashlib import blake2b
 from typing import Literal, cast, get_args
 
 from mcp_truto_lms.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
@@ -161,10 +162,10 @@ class Settings:
         """List the accounts that questions can be about, the first one being the usual one."""
         if self.source == "truto":
             host = self.truto_base_url or "truto"
-            found = tuple(AccountName(name, one, f"truto {host} {one}") for name, one in self.truto_accounts)
+            found = tuple(AccountName(name, one, _key(f"truto {host} {one}")) for name, one in self.truto_accounts)
         else:
             key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
-            found = (AccountName(DEFAULT_ACCOUNT, "", key.strip()),)
+            found = (AccountName(DEFAULT_ACCOUNT, "", _key(key)),)
         return found if self.columns == ALL_COLUMNS else tuple(map(self._sealed, found))
 
     def _sealed(self, account: AccountName) -> AccountName:
@@ -173,7 +174,7 @@ class Settings:
         secret = own[self.source] if self.pseudonyms in ("", FROM_THE_KEY) else self.pseudonyms
         seal = Seal.of(secret, account.key)
         mark = seal.mark(repr((sorted(self.columns.removed), self.columns.aliases)))
-        return replace(account, key=f"{account.key} sealed {mark}", seal=seal)
+        return replace(account, key=_key(f"{account.key} {mark}"), seal=seal)
 
     def clock(self) -> Clock:
         """Give the clock of all answers: the system's, or one that stands still at noon UTC of the fixed day."""
@@ -181,6 +182,11 @@ class Settings:
             return lambda: datetime.now(UTC)
         moment = datetime.combine(self.today, time(12), UTC)
         return lambda: moment
+
+
+def _key(words: str) -> str:
+    """Give a short name to what an account is: each of its rows bears it, in every index."""
+    return blake2b(words.encode(), digest_size=8).hexdigest()
 
 
 def check_loopback(host: str, *, hint: str = "") -> None:
