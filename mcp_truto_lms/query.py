@@ -45,10 +45,11 @@ def is_usual_group(by: str) -> bool:
 
 
 class Format(StrEnum):
-    """How a list is printed."""
+    """How a list is printed, or written to a file whole."""
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
 
 SUMMARY_COLUMNS = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from itertools import islice
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -40,6 +41,8 @@ FILTER_COLUMNS = {
 }
 """What is shown besides where it is filtered by; other filters are on what is shown anyway, or is the same."""
 OVERVIEW_ROWS = 8
+PAGE_ROWS = 2_000
+"""Of the pages of a whole match."""
 FILLED_MONTHS = 12
 """Up to so many months without anything are shown between others."""
 _NEEDED = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
@@ -90,31 +93,71 @@ def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int 
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
     columns = columns_of(query, several=len(ground.question.course_ids or ()) > 1)
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
-    paths = [one.path for one in shown]
     spreads: dict[str, read.Spread] = {}
-    if query.asks_who_is_missing:
-        rows = missing.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset)
-    else:
-        signals = SIGNALS in paths
-        rows = read.page(connection, selection, sort=query.sort, limit=query.limit, offset=offset, signals=signals)
-        if query.format is Format.TABLE:
-            spreads = read.spreads(connection, selection, paths)
-    return ListAnswer(
-        ground=ground,
-        columns=shown,
-        rows=tuple(rows),
+    if query.format is Format.TABLE and not query.asks_who_is_missing:
+        spreads = read.spreads(connection, selection, [one.path for one in shown])
+    return _answer(
+        connection,
+        ground,
+        shown,
+        tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset)),
         offset=offset,
         spreads=spreads,
         unreported=tuple(one.header for one in columns if one not in shown),
+    )
+
+
+def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[ListAnswer]:
+    """Read the whole match, page by page, of which there is one at least; every column is there, filled or not."""
+    query = cast("EnrollmentQuery", ground.question.query)
+    columns = tuple(columns_of(query, several=len(ground.question.course_ids or ()) > 1))
+    unreported = tuple(one.header for one in columns if one.path in portal.unreported and one.path != "score")
+    rows, offset = _rows(connection, ground, columns), 0
+    while (taken := tuple(islice(rows, PAGE_ROWS))) or not offset:
+        yield _answer(connection, ground, columns, taken, offset=offset, spreads={}, unreported=unreported)
+        if not taken:
+            return
+        offset += len(taken)
+
+
+def _rows(
+    connection: Connection, ground: Ground, columns: Sequence[Column], *, limit: int | None = None, offset: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Read rows of the match, as they are taken."""
+    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
+    if query.asks_who_is_missing:
+        return missing.rows(connection, selection, sort=query.sort, limit=limit, offset=offset)
+    signals = any(one.path == SIGNALS for one in columns)
+    return read.rows(connection, selection, sort=query.sort, limit=limit, offset=offset, signals=signals)
+
+
+def _answer(
+    connection: Connection,
+    ground: Ground,
+    columns: tuple[Column, ...],
+    rows: tuple[Mapping[str, Any], ...],
+    *,
+    offset: int,
+    spreads: Mapping[str, read.Spread],
+    unreported: tuple[str, ...],
+) -> ListAnswer:
+    account, paths = ground.question.account, {one.path for one in columns}
+    return ListAnswer(
+        ground=ground,
+        columns=columns,
+        rows=rows,
+        offset=offset,
+        spreads=spreads,
+        unreported=unreported,
         namesakes={
-            path: read.namesakes(connection, selection.account, by, {row[key] for row in rows if row[key]})
+            path: read.namesakes(connection, account, by, {row[key] for row in rows if row[key]})
             for path, key, by in (
                 ("user.name", "user.id", GroupBy.LEARNER),
                 ("course.title", "course.id", GroupBy.COURSE),
             )
             if path in paths
         },
-        data_version=data_version(connection, selection.account),
+        data_version=data_version(connection, account),
     )
 
 

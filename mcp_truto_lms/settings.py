@@ -67,6 +67,7 @@ class Settings:
         people_file: the path of a CSV with HR's own dimensions of people; empty is none
         mandatory_courses: ids, codes, titles or categories of courses that are mandatory whatever the LMS says
         at_risk: from when on a sign of trouble counts
+        export_dir: the folder of CSV exports; empty is one in the system's temporary directory
         http_token: the bearer token that clients over HTTP must send; never printed
         log_level: of the log on stderr
     """
@@ -87,6 +88,7 @@ class Settings:
     people_file: str = ""
     mandatory_courses: tuple[str, ...] = ()
     at_risk: Thresholds = DEFAULT_THRESHOLDS
+    export_dir: str = ""
     http_token: str = field(default="", repr=False)
     log_level: str = "WARNING"
 
@@ -135,6 +137,7 @@ class Settings:
             people_file=read.text(f"{PREFIX}PEOPLE_FILE"),
             mandatory_courses=read.texts(f"{PREFIX}MANDATORY_COURSES"),
             at_risk=read.thresholds(f"{PREFIX}AT_RISK"),
+            export_dir=read.text(f"{PREFIX}EXPORT_DIR"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
 

@@ -8,7 +8,7 @@ ties, so that the order is the same on every engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,8 @@ class Match:
 
 
 _LATE = f"{SIGNALS} since"
+STREAMED = {"yield_per": 1_000}
+"""Has an engine hand rows over by the thousand, rather than all at once."""
 
 
 def _ordered(value: ColumnElement[Any], *, descending: bool) -> list[ColumnElement[Any]]:
@@ -102,13 +104,28 @@ def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) 
 def page(
     connection: Connection, selection: Selection, *, sort: str | None, limit: int, offset: int, signals: bool = False
 ) -> list[dict[str, Any]]:
+    """Read a page of the rows that `rows` tells."""
+    return list(rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals))
+
+
+def rows(
+    connection: Connection,
+    selection: Selection,
+    *,
+    sort: str | None,
+    limit: int | None = None,
+    offset: int = 0,
+    signals: bool = False,
+) -> Iterator[dict[str, Any]]:
     """Read rows of the match in order, every column of the model by its dotted path, custom fields parsed.
+
+    All of them come as they are taken, from one query; few are in memory at a time.
 
     Args:
         connection: to the store
         selection: the match
         sort: a column, `-` before it for descending; None is by due date, where risk is asked for by signals
-        limit: the most rows
+        limit: the most rows; None is all
         offset: how many come before
         signals: whether the signs of trouble are told as well, as a column of words
     """
@@ -127,15 +144,14 @@ def page(
         .limit(limit)
         .offset(offset)
     )
-    rows: list[dict[str, Any]] = []
-    for found in connection.execute(query).mappings():
-        row = dict(found)
-        for path in ("user.emails", "urls", "custom_fields"):
-            row[path] = json.loads(row[path]) if row[path] else None
-        if signals:
-            row[SIGNALS] = _told_signs(row, selection.now)
-        rows.append(row)
-    return rows
+    with connection.execute(query, execution_options=STREAMED if limit is None else {}) as result:
+        for found in result.mappings():
+            row = dict(found)
+            for path in ("user.emails", "urls", "custom_fields"):
+                row[path] = json.loads(row[path]) if row[path] else None
+            if signals:
+                row[SIGNALS] = _told_signs(row, selection.now)
+            yield row
 
 
 def _signs(selection: Selection) -> list[ColumnElement[Any]]:
