@@ -68,6 +68,7 @@ class Settings:
         mandatory_courses: ids, codes, titles or categories of courses that are mandatory whatever the LMS says
         at_risk: from when on a sign of trouble counts
         export_dir: the folder of CSV exports; empty is one in the system's temporary directory
+        structured: whether answers carry their data beside their text
         http_token: the bearer token that clients over HTTP must send; never printed
         log_level: of the log on stderr
     """
@@ -89,6 +90,7 @@ class Settings:
     mandatory_courses: tuple[str, ...] = ()
     at_risk: Thresholds = DEFAULT_THRESHOLDS
     export_dir: str = ""
+    structured: bool = False
     http_token: str = field(default="", repr=False)
     log_level: str = "WARNING"
 
@@ -138,6 +140,7 @@ class Settings:
             mandatory_courses=read.texts(f"{PREFIX}MANDATORY_COURSES"),
             at_risk=read.thresholds(f"{PREFIX}AT_RISK"),
             export_dir=read.text(f"{PREFIX}EXPORT_DIR"),
+            structured=read.flag(f"{PREFIX}STRUCTURED"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
 
@@ -232,6 +235,9 @@ class _Reader:
         if value not in allowed:
             raise ConfigurationError(f"{name} is {value!r}: it takes {', '.join(allowed)}.")
         return value
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, ("1", "0", "true", "false", "yes", "no"), "0") in ("1", "true", "yes")
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
         value = self.text(name)

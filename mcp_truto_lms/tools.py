@@ -1,7 +1,7 @@
 """The two tools: arguments to a query, the query to an answer, the answer to text; nothing else.
 
-Text alone is sent: structured content would be a second copy of the same data, which many clients put before the model
-as well. What a caller can mend is an error result whose text says how.
+Text alone is sent, unless the settings ask for structured content: that is a second copy of the same data, which many
+clients put before the model as well. What a caller can mend is an error result whose text says how.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer."""
+    """An answer as text, and its data, where the settings ask for that."""
 
     text: str
+    content: dict[str, Any] | None = None
 
 
 Call = Callable[..., Awaitable[Reply]]
@@ -84,9 +85,14 @@ async def list_course_enrollments(
     as_json = isinstance(asked, EnrollmentQuery) and asked.format is Format.JSON
     token = new_token()
     text, shown = (list_json if as_json else list_text)(answer, budget=settings.token_budget, token=token)
-    if answer.ground.counts.enrollments > answer.offset + shown:
+    goes_on = answer.ground.counts.enrollments > answer.offset + shown
+    if goes_on:
         await account.keep_cursor(answer, token, shown, principal=caller.principal)
-    return Reply(text)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import list_content
+
+    return Reply(text, list_content(answer, shown, token if goes_on else None, budget=settings.token_budget))
 
 
 async def _exported(
@@ -101,7 +107,11 @@ async def _exported(
         account, query, settings.export_dir, on_progress, principal=caller.principal, base_url=caller.base_url
     )
     text = export_text(written, budget=settings.token_budget)
-    return Reply(text)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import export_content
+
+    return Reply(text, export_content(written, budget=settings.token_budget))
 
 
 async def _listed(
@@ -143,7 +153,11 @@ async def summarize_learner_progress(
 
     settings = connection.settings
     text = summary_text(answer, budget=settings.token_budget)
-    return Reply(text)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import summary_content
+
+    return Reply(text, summary_content(answer, budget=settings.token_budget))
 
 
 class QueryTool(Tool):
@@ -176,7 +190,7 @@ class QueryTool(Tool):
             TALLY.reset(counting)
         logger.info("%s: %d calls to the LMS", self.name, tally.calls)
         content: list[Any] = [TextContent(type="text", text=reply.text)]
-        return CallToolResult(content=content, is_error=failed)
+        return CallToolResult(content=content, structured_content=reply.content, is_error=failed)
 
     def _told(self, error: BaseException) -> str:
         """Log where a bug is; of several that were raised side by side, the first."""
@@ -227,13 +241,18 @@ def _tool(
     name, schema = getattr(call, "__name__", ""), input_schema(query)
     if len(connection.names) > 1:
         schema["properties"][ACCOUNT] = {"enum": [*connection.names]}
+    metadata = FuncMetadata(arg_model=ArgModelBase)
+    if connection.settings.structured:
+        from mcp_truto_lms.structured import list_schema, summary_schema
+
+        metadata.output_schema = list_schema() if query is EnrollmentQuery else summary_schema()
     return QueryTool(
         fn=call,
         name=name,
         title=title,
         description=description,
         parameters=schema,
-        fn_metadata=FuncMetadata(arg_model=ArgModelBase),
+        fn_metadata=metadata,
         is_async=True,
         context_kwarg=None,
         annotations=ToolAnnotations(

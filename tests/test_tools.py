@@ -36,6 +36,7 @@ async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: Co
     )
     counts = await summarize_learner_progress(connection, {"course": "c"})
     assert counts.text.startswith("2 enrollments, 2 learners, 1 ")
+    assert counts.content is None
 
 
 async def test_arguments_are_refused_before_anything_is_opened(connection: Connection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +151,32 @@ async def answers(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory)
 async def test_an_answer_reads_as_reviewed(answers: dict[str, str], name: str):
     assert ("ERROR: " in answers[name]) == name.startswith("error_")
     check(f"answers/{name}.txt", answers[name])
+
+
+SHOWN_AS_DATA = (
+    "list",
+    "list_csv",
+    "summary",
+    "summary_by_site_and_course",
+    "summary_not_enrolled",
+    "summary_one_learner",
+)
+
+
+async def test_every_kind_of_answer_carries_data_that_follows_its_schema(open_desk: OpenDesk, tmp_path: Path):
+    """The client refuses what does not."""
+    shown: dict[str, Any] = {}
+    async with open_desk(structured=True, export_dir=str(tmp_path)) as desk:
+        schemas = {one.name: one.output_schema for one in (await desk.client.list_tools()).tools}
+        for name, tool, arguments in CASES:
+            result = await desk.client.call_tool(tool, arguments)
+            assert bool(result.is_error) == name.startswith("error_")
+            assert (result.structured_content is None) == bool(result.is_error)
+            if name in SHOWN_AS_DATA:
+                shown[name] = result.structured_content
+    text = json.dumps({"schemas": schemas, **shown}, indent=1, ensure_ascii=False)
+    text = re.sub(r'("path": ").*/([\w-]+)-[0-9a-f]{8}\.csv"', r'\1<folder>/\2-<random>.csv"', text)
+    check("structured.json", re.sub(r'("next_cursor": ")[\w-]{8}"', r'\1<cursor>"', text) + "\n")
 
 
 async def test_sample_data_is_called_so_first(open_desk: OpenDesk):
