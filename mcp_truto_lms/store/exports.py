@@ -64,7 +64,6 @@ def save(
     Raises:
         QueryError: there is no room at the moment.
     """
-    take_turn(connection, "exports")
     _purge(connection, now)
     query = select(func.coalesce(func.sum(exports.c.packed_size), 0), func.min(exports.c.expires_at))
     kept, first = connection.execute(query).one()
@@ -101,4 +100,5 @@ def part(connection: Connection, token: str, number: int) -> bytes | None:
 
 
 def _purge(connection: Connection, now: int) -> None:
+    take_turn(connection, "exports")  # two who delete the same rows in another order would wait for each other
     connection.execute(delete(exports).where(exports.c.expires_at < now - GRACE_SECONDS))
