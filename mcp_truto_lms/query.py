@@ -512,7 +512,11 @@ class EnrollmentQuery(EnrollmentFilter):
     sort: Annotated[str | None, BeforeValidator(_sort), Field(description="A column; -column for descending")] = None
     limit: Annotated[int, BeforeValidator(_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
     cursor: Annotated[str | None, BeforeValidator(_cursor), Field(description="From the answer before; alone")] = None
-    format: Annotated[Format, BeforeValidator(lambda value: _one(Format, value, "format"))] = Format.TABLE
+    format: Annotated[
+        Format,
+        BeforeValidator(lambda value: _one(Format, value, "format")),
+        Field(description="csv: all rows, as a file"),
+    ] = Format.TABLE
 
     @model_validator(mode="after")
     def _cursor_alone(self) -> Self:
