@@ -106,7 +106,7 @@ async def ask(rounds: int) -> dict[str, Any]:
     from mcp_truto_lms.connection import Connection
     from mcp_truto_lms.settings import Settings
 
-    tools: Mapping[str, Callable[..., Awaitable[str]]] = {
+    tools: Mapping[str, Callable[..., Awaitable[object]]] = {
         LISTED: list_course_enrollments,
         SUMMED: summarize_learner_progress,
     }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio.from_thread
 import anyio.to_thread
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -21,7 +24,7 @@ from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, GroupBy, Prog
 from mcp_truto_lms.refresh import LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Scope, Source
-from mcp_truto_lms.store import cursor, dimensions, read
+from mcp_truto_lms.store import cursor, dimensions, exports, read
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
@@ -42,6 +45,7 @@ class _Kept:
 
 
 _KEPT = TypeAdapter(_Kept)
+_Result = TypeVar("_Result")
 TEAM = "team"
 
 
@@ -90,11 +94,44 @@ class Account:
         """
         if query.cursor is not None:
             return await self._go_on(query.cursor, principal)
-        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
-        question, coverage, portal = await self._ask(call, query)
-        if any(one.path == "score" for one in report.columns_of(query, self._columns)):
-            coverage = await self._read_scores(call, question.selection(), coverage)
+        question, coverage, portal = await self._ask_for_rows(query, on_progress)
         return await self._database.run(lambda c: report.page(c, self._ground(c, question, coverage), portal))
+
+    async def export(
+        self,
+        query: EnrollmentQuery,
+        write: Callable[[Iterable[ListAnswer]], _Result],
+        on_progress: Progress | None = None,
+    ) -> _Result:
+        """Have all rows of a match written, page by page, in one transaction and a worker thread.
+
+        Raises:
+            QueryError: a name stands for nothing.
+            SourceError: nothing could be read.
+        """
+        question, coverage, portal = await self._ask_for_rows(query, on_progress)
+
+        def pages(connection: Connection) -> Generator[ListAnswer]:
+            for one in report.pages(connection, self._ground(connection, question, coverage), portal):
+                anyio.from_thread.check_cancelled()  # whoever asked may be gone long before the end
+                yield one
+
+        def work(connection: Connection) -> _Result:
+            with closing(pages(connection)) as taken:  # whatever goes wrong, no query is left open
+                return write(taken)
+
+        return await self._database.run(work)
+
+    async def keep_export(self, name: str, parts: Sequence[exports.Part], *, principal: str) -> tuple[str, int]:
+        """Keep a file to be fetched by one caller; answer its token, and when it expires.
+
+        Raises:
+            QueryError: there is no room.
+        """
+        token, now = exports.new_token(), self._refresher.now()
+        return token, await self._database.run(
+            lambda c: exports.save(c, self.key, token, principal=principal, name=name, parts=parts, now=now), write=True
+        )
 
     async def summarize(self, query: ProgressQuery, on_progress: Progress | None = None) -> SummaryAnswer:
         """Answer with the counts of a match.
@@ -158,6 +195,16 @@ class Account:
         call = self._refresher.begin()
         await (self._refresher.catalogue(call) if by is GroupBy.COURSE else self._refresher.directory(call))
         return await self._database.run(lambda c: names.complete(c, self.key, by, prefix, limit))
+
+    async def _ask_for_rows(
+        self, query: EnrollmentQuery, on_progress: Progress | None
+    ) -> tuple[Question, Coverage, Portal]:
+        """Resolve what is asked, and bring what its columns need into the store."""
+        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
+        question, coverage, portal = await self._ask(call, query)
+        if any(one.path == "score" for one in report.columns_of(query, self._columns)):
+            coverage = await self._read_scores(call, question.selection(), coverage)
+        return question, coverage, portal
 
     async def _ask(self, call: Call, query: EnrollmentFilter) -> tuple[Question, Coverage, Portal]:
         """Resolve what is asked and bring it into the store."""

@@ -143,6 +143,23 @@ class ListAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """A CSV of a whole match.
+
+    Args:
+        answer: the match, without its rows
+        rows: how many were written
+        place: a file's path, or an address
+        expires_at: when the address ends, in epoch seconds; None for a file
+    """
+
+    answer: ListAnswer
+    rows: int
+    place: str
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupTable:
     """Lines of a summary: the first ones of `number`, in the order of `sort`.
 

@@ -246,10 +246,10 @@ async def _ask(settings: Settings, options: argparse.Namespace) -> int:
     TALLY.set(tally := Tally())
     async with Connection(settings) as connection:
         answer = await call(connection, given, _show_progress if sys.stderr.isatty() else None)
-    print(answer, flush=True)
+    print(answer.text, flush=True)
     if sys.stderr.isatty():
         print(f"{tally.calls} calls to the LMS", file=sys.stderr)
-    if " more: cursor=" in answer.rpartition("\n")[2]:
+    if " more: cursor=" in answer.text.rpartition("\n")[2]:
         print(_NO_CURSOR, file=sys.stderr)
     return 0
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
+from mcp_truto_lms.model import CUSTOM_FIELDS, Column, CourseEnrollment, enrollment_columns, field_types
 
 NEEDED = frozenset({"id", "user.id", "course.id", "course.title", "status"})
 """Columns without which no answer can be read."""
@@ -53,6 +54,20 @@ class Columns:
         """The custom fields that were taken out one by one, as they are compared."""
         start = f"{CUSTOM_FIELDS}."
         return frozenset(field_key(path.removeprefix(start)) for path in self.removed if path.startswith(start))
+
+    def prune(self, described: dict[str, Any], record: dict[str, Any]) -> None:
+        """Take the columns that are not there out of a JSON Schema of enrollments.
+
+        Args:
+            described: the whole schema, which has the definitions
+            record: the part of it that an enrollment is
+        """
+        for path in enrollment_columns():
+            if path not in self:
+                parent, _, name = path.rpartition(".")
+                part = described["$defs"][field_types(CourseEnrollment)[parent].__name__] if parent else record
+                del part["properties"][name]
+                part["required"] = [one for one in part.get("required", ()) if one != name]
 
 
 ALL_COLUMNS = Columns()

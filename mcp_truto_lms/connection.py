@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import anyio
 import anyio.to_thread
@@ -64,6 +64,15 @@ class Connection:
             if not self._accounts:
                 self._accounts = await self._open()
             return self._accounts[found]
+
+    async def database(self) -> Database:
+        """Give the store of all accounts, opened once."""
+        await self.account(next(iter(self.names)))
+        return cast("Database", self._database)
+
+    def now(self) -> int:
+        """Tell the time, in epoch seconds."""
+        return int(self._clock().timestamp())
 
     async def _open(self) -> Mapping[str, Account]:
         from mcp_truto_lms.account import Account

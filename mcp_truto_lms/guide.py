@@ -25,7 +25,7 @@ from mcp_truto_lms import progress
 from mcp_truto_lms.columns import Columns
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import LmsError
-from mcp_truto_lms.model import CourseEnrollment, enrollment_columns, field_types
+from mcp_truto_lms.model import CourseEnrollment
 from mcp_truto_lms.pseudonyms import EXAMPLE, read_alias
 from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.settings import Settings
@@ -130,12 +130,7 @@ def definitions_text(settings: Settings) -> str:
 def enrollment_schema(columns: Columns) -> dict[str, Any]:
     """Describe a course enrollment by its fields and columns, those aside that were taken out."""
     described = CourseEnrollment.model_json_schema(mode="serialization")
-    for path in enrollment_columns():
-        if path not in columns:
-            record, _, name = path.rpartition(".")
-            of = described["$defs"][field_types(CourseEnrollment)[record].__name__] if record else described
-            del of["properties"][name]
-            of["required"] = [one for one in of.get("required", ()) if one != name]
+    columns.prune(described, described)
     return described | {"x-columns": {path: one.header for path, one in columns.known.items()}}
 
 

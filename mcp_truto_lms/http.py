@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
+from mcp_truto_lms.download import PATH as EXPORTS
 from mcp_truto_lms.sources.protocol import Source
 from mcp_truto_lms.unified_api.access import BearerToken
 from mcp_truto_lms.unified_api.app import unified_app
@@ -47,7 +48,7 @@ def application(server: MCPServer[object], transport: HttpTransport, host: str, 
         app = server.sse_app(host=host, transport_security=security)
     else:
         app = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
-    return BearerToken(app, token=token)
+    return BearerToken(_Checked(app, security), token=token)
 
 
 def make_app(
@@ -74,7 +75,7 @@ def make_app(
         now: the clock by which access to a course ends
     """
     security = _security(host, *allowed_hosts)
-    mcp = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
+    mcp = _Checked(server.streamable_http_app(host=host, stateless_http=True, transport_security=security), security)
     unified = unified_app(accounts, token=token, columns=columns, now=now)
     together = _Together(mcp, unified, TransportSecurityMiddleware(security))
     return BearerToken(together, token=token, open_paths=frozenset({HEALTH}))
@@ -94,6 +95,20 @@ async def serve(app: ASGIApp, listener: socket.socket, ended: anyio.Event) -> No
         group.start_soon(end)
         await server.serve(sockets=[listener])
         group.cancel_scope.cancel()
+
+
+class _Checked:
+    """Checks the Host and the Origin where exports are fetched, as the SDK does for its own paths."""
+
+    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
+        self._app = app
+        self._security = TransportSecurityMiddleware(security)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = None
+        if scope["type"] == "http" and scope["path"].startswith(EXPORTS):
+            refused = await self._security.validate_request(Request(scope))
+        await (refused or self._app)(scope, receive, send)
 
 
 class _Together:

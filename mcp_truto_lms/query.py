@@ -56,10 +56,11 @@ def is_usual_group(by: str) -> bool:
 
 
 class Format(StrEnum):
-    """How a list is printed."""
+    """How a list is printed, or written to a file whole."""
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
 
 SUMMARY_COLUMNS = {
@@ -249,7 +250,7 @@ def _group_words(columns: Columns) -> str:
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 """What of the learners is wanted: a key, and the values any of which will do."""
-_WHERE_FORM = 'takes an object such as {"team": "Sales", "custom_fields.site": ["Oslo", "Hull"]}'
+_WHERE_FORM = 'takes an object such as {"team": "Sales", "custom_fields.grade": ["A", "B"]}'
 
 
 def _where(value: object) -> Where:
@@ -587,7 +588,11 @@ class EnrollmentQuery(EnrollmentFilter):
     sort: Annotated[str | None, BeforeValidator(_sort), Field(description="A column; -column for descending")] = None
     limit: Annotated[int, BeforeValidator(_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
     cursor: Annotated[str | None, BeforeValidator(_cursor), Field(description="From the answer before; alone")] = None
-    format: Annotated[Format, BeforeValidator(lambda value: _one(Format, value, "format"))] = Format.TABLE
+    format: Annotated[
+        Format,
+        BeforeValidator(lambda value: _one(Format, value, "format")),
+        Field(description="csv: all rows, as a file"),
+    ] = Format.TABLE
 
     @model_validator(mode="after")
     def _cursor_alone(self) -> Self:

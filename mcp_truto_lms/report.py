@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from typing import cast
+from itertools import islice
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -45,6 +47,8 @@ FILTER_COLUMNS = {
 OVERVIEW_ROWS = 8
 _DAYS_LATE = re.compile(r"(?<=overdue) \d+ d\b")
 """In signals: by it a due date could be told."""
+PAGE_ROWS = 2_000
+"""Of the pages of a whole match."""
 FILLED_MONTHS = 12
 """Up to so many months without anything are shown between others."""
 _NEEDED = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
@@ -94,39 +98,83 @@ def ground(connection: Connection, question: Question, coverage: Coverage, *, sa
 def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
     """Read a page of the match."""
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
-    offered = ground.question.columns
-    columns = columns_of(query, offered, several=len(ground.question.course_ids or ()) > 1)
-    sort = query.sort
-    if sort is None and "due_at" not in offered and not {State.AT_RISK, State.NOT_ENROLLED} & {*query.state}:
-        sort = "course.title"  # the usual order would tell
+    columns = columns_of(query, ground.question.columns, several=len(ground.question.course_ids or ()) > 1)
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
-    paths = [one.path for one in shown]
     spreads: dict[str, read.Spread] = {}
-    if query.asks_who_is_missing:
-        rows = missing.page(connection, selection, sort=sort, limit=query.limit, offset=offset)
-    else:
-        signals = SIGNALS in paths
-        rows = read.page(connection, selection, sort=sort, limit=query.limit, offset=offset, signals=signals)
-        if signals and "due_at" not in offered:
-            rows = [{**row, SIGNALS: _DAYS_LATE.sub("", row[SIGNALS])} for row in rows]
-        if query.format is Format.TABLE:
-            spreads = read.spreads(connection, selection, paths)
-    return ListAnswer(
-        ground=ground,
-        columns=shown,
-        rows=tuple(rows),
+    if query.format is Format.TABLE and not query.asks_who_is_missing:
+        spreads = read.spreads(connection, selection, [one.path for one in shown])
+    return _answer(
+        connection,
+        ground,
+        shown,
+        tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset)),
         offset=offset,
         spreads=spreads,
         unreported=tuple(one.header for one in columns if one not in shown),
+    )
+
+
+def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[ListAnswer]:
+    """Read the whole match, page by page, of which there is one at least; every column is there, filled or not."""
+    query = cast("EnrollmentQuery", ground.question.query)
+    several = len(ground.question.course_ids or ()) > 1
+    columns = tuple(columns_of(query, ground.question.columns, several=several))
+    unreported = tuple(one.header for one in columns if one.path in portal.unreported and one.path != "score")
+    rows, offset = _rows(connection, ground, columns), 0
+    while (taken := tuple(islice(rows, PAGE_ROWS))) or not offset:
+        yield _answer(connection, ground, columns, taken, offset=offset, spreads={}, unreported=unreported)
+        if not taken:
+            return
+        offset += len(taken)
+
+
+def _rows(
+    connection: Connection, ground: Ground, columns: Sequence[Column], *, limit: int | None = None, offset: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Read rows of the match, as they are taken."""
+    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
+    if query.asks_who_is_missing:
+        return missing.rows(connection, selection, sort=query.sort, limit=limit, offset=offset)
+    signals, offered, sort = any(one.path == SIGNALS for one in columns), ground.question.columns, query.sort
+    if sort is None and "due_at" not in offered and State.AT_RISK not in query.state:
+        sort = "course.title"  # the usual order would tell
+    rows = read.rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals)
+    return _without_days(rows) if signals and "due_at" not in offered else rows
+
+
+def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    with closing(rows):
+        for row in rows:
+            yield {**row, SIGNALS: _DAYS_LATE.sub("", row[SIGNALS])}
+
+
+def _answer(
+    connection: Connection,
+    ground: Ground,
+    columns: tuple[Column, ...],
+    rows: tuple[Mapping[str, Any], ...],
+    *,
+    offset: int,
+    spreads: Mapping[str, read.Spread],
+    unreported: tuple[str, ...],
+) -> ListAnswer:
+    account, paths = ground.question.account, {one.path for one in columns}
+    return ListAnswer(
+        ground=ground,
+        columns=columns,
+        rows=rows,
+        offset=offset,
+        spreads=spreads,
+        unreported=unreported,
         namesakes={
-            path: read.namesakes(connection, selection.account, by, {row[key] for row in rows if row[key]})
+            path: read.namesakes(connection, account, by, {row[key] for row in rows if row[key]})
             for path, key, by in (
                 ("user.name", "user.id", GroupBy.LEARNER),
                 ("course.title", "course.id", GroupBy.COURSE),
             )
             if path in paths
         },
-        data_version=data_version(connection, selection.account),
+        data_version=data_version(connection, account),
     )
 
 

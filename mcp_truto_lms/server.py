@@ -11,6 +11,7 @@ from mcp_types import INVALID_PARAMS
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.download import add_downloads
 from mcp_truto_lms.guide import add_guide
 from mcp_truto_lms.tools import make_tools
 
@@ -47,4 +48,5 @@ def create_server(connection: Connection) -> MCPServer[object]:
         middleware=[refuse_unknown_tool],
     )
     add_guide(server, connection)
+    add_downloads(server, connection)
     return server

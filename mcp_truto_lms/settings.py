@@ -76,6 +76,8 @@ class Settings:
         at_risk: from when on a sign of trouble counts
         exclude_fields: the columns that there are for nobody, as dotted paths
         pseudonyms: the secret behind aliases for people; `1` derives it from the provider's key; empty is real names
+        export_dir: the folder of CSV exports; empty is one in the system's temporary directory
+        structured: whether answers carry their data beside their text
         http_token: the bearer token that clients over HTTP must send; never printed
         log_level: of the log on stderr
     """
@@ -98,6 +100,8 @@ class Settings:
     at_risk: Thresholds = DEFAULT_THRESHOLDS
     exclude_fields: tuple[str, ...] = ()
     pseudonyms: str = field(default="", repr=False)
+    export_dir: str = ""
+    structured: bool = False
     http_token: str = field(default="", repr=False)
     log_level: str = "WARNING"
 
@@ -149,6 +153,8 @@ class Settings:
             at_risk=read.thresholds(f"{PREFIX}AT_RISK"),
             exclude_fields=read.excluded(f"{PREFIX}EXCLUDE_FIELDS", aliases=bool(pseudonyms)),
             pseudonyms=pseudonyms,
+            export_dir=read.text(f"{PREFIX}EXPORT_DIR"),
+            structured=read.flag(f"{PREFIX}STRUCTURED"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
 
@@ -264,6 +270,9 @@ class _Reader:
         if value not in allowed:
             raise ConfigurationError(f"{name} is {value!r}: it takes {', '.join(allowed)}.")
         return value
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, ("1", "0", "true", "false", "yes", "no"), "0") in ("1", "true", "yes")
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
         value = self.text(name)

@@ -87,7 +87,7 @@ def cell(value: Any, kind: CellKind, zone: tzinfo, limit: int = CELL_CHARACTERS)
             first = next((one for one in addresses if one.get("is_primary")), addresses[0])
             return clean(str(first.get("email", "")), limit)
         case "link":
-            return clean(str(value[0].get("url", "")), 200)
+            return clean(str(value[0].get("url", "")), max(limit, 200))
         case _:
             return clean(value if isinstance(value, str) else _compact(value), limit)
 

@@ -1,7 +1,7 @@
 """The two tools: arguments to a query, the query to an answer, the answer to text; nothing else.
 
-Text alone is sent: structured content would be a second copy of the same data, which many clients put before the model
-as well. What a caller can mend is an error result whose text says how.
+Text alone is sent, unless the settings ask for structured content: that is a second copy of the same data, which many
+clients put before the model as well. What a caller can mend is an error result whose text says how.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import BrokenResourceError, ClosedResourceError
@@ -21,6 +21,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict
 
 from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.download import principal_of
 from mcp_truto_lms.errors import LmsError, UnknownCursor
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
 from mcp_truto_lms.table import clean
@@ -33,19 +34,42 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Call = Callable[..., Awaitable[str]]
-"""Takes the connection, the arguments, where progress is reported to, and who asks; answers text."""
 ACCOUNT = "account"
 ERROR_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Args:
+        principal: their name over HTTP; empty where there is one caller alone
+        base_url: where they reach this server over HTTP; None where they share its files
+    """
+
+    principal: str = ""
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as text, and its data, where the settings ask for that."""
+
+    text: str
+    content: dict[str, Any] | None = None
+
+
+Call = Callable[..., Awaitable[Reply]]
+"""Takes the connection, the arguments, where progress is reported to, and who asks."""
+_LOCAL = Caller()
 
 
 async def list_course_enrollments(
     connection: Connection,
     arguments: Mapping[str, object],
     on_progress: Progress | None = None,
-    *,
-    principal: str = "",
-) -> str:
+    caller: Caller = _LOCAL,
+) -> Reply:
     """Answer who is in which course and how far, a row each.
 
     Raises:
@@ -53,17 +77,43 @@ async def list_course_enrollments(
     """
     name, rest = _account_of(connection, arguments)
     query = EnrollmentQuery.parse(rest, connection.settings.columns)
-    account, answer = await _listed(connection, name, query, on_progress, principal)
+    if query.format is Format.CSV:
+        return await _exported(connection, name, query, on_progress, caller)
+    account, answer = await _listed(connection, name, query, on_progress, caller.principal)
     from mcp_truto_lms.store.cursor import new_token
     from mcp_truto_lms.text import list_json, list_text
 
-    asked = answer.ground.question.query
+    settings, asked = connection.settings, answer.ground.question.query
     as_json = isinstance(asked, EnrollmentQuery) and asked.format is Format.JSON
     token = new_token()
-    text, shown = (list_json if as_json else list_text)(answer, budget=connection.settings.token_budget, token=token)
-    if answer.ground.counts.enrollments > answer.offset + shown:
-        await account.keep_cursor(answer, token, shown, principal=principal)
-    return text
+    text, shown = (list_json if as_json else list_text)(answer, budget=settings.token_budget, token=token)
+    goes_on = answer.ground.counts.enrollments > answer.offset + shown
+    if goes_on:
+        await account.keep_cursor(answer, token, shown, principal=caller.principal)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import list_content
+
+    return Reply(text, list_content(answer, shown, token if goes_on else None, budget=settings.token_budget))
+
+
+async def _exported(
+    connection: Connection, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, caller: Caller
+) -> Reply:
+    """Write the whole match to a file, or to an address where files are not shared."""
+    account, settings = await connection.account(name), connection.settings
+    from mcp_truto_lms.export import export
+    from mcp_truto_lms.text import export_text
+
+    written = await export(
+        account, query, settings.export_dir, on_progress, principal=caller.principal, base_url=caller.base_url
+    )
+    text = export_text(written, budget=settings.token_budget)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import export_content
+
+    return Reply(text, export_content(written, budget=settings.token_budget))
 
 
 async def _listed(
@@ -91,9 +141,8 @@ async def summarize_learner_progress(
     connection: Connection,
     arguments: Mapping[str, object],
     on_progress: Progress | None = None,
-    *,
-    principal: str = "",  # noqa: ARG001  a summary has no cursor
-) -> str:
+    caller: Caller = _LOCAL,  # noqa: ARG001  a summary is for whoever asks, and has no cursor
+) -> Reply:
     """Answer how many, how far and how late, in counts.
 
     Raises:
@@ -104,7 +153,13 @@ async def summarize_learner_progress(
     answer = await (await connection.account(name)).summarize(query, on_progress)
     from mcp_truto_lms.text import summary_text
 
-    return summary_text(answer, budget=connection.settings.token_budget)
+    settings = connection.settings
+    text = summary_text(answer, budget=settings.token_budget)
+    if not settings.structured:
+        return Reply(text)
+    from mcp_truto_lms.structured import summary_content
+
+    return Reply(text, summary_content(answer, budget=settings.token_budget))
 
 
 class QueryTool(Tool):
@@ -128,16 +183,16 @@ class QueryTool(Tool):
 
         counting = TALLY.set(tally := Tally())
         try:
-            principal = _principal(context.headers)
-            text, failed = await self.call(self.connection, arguments, report, principal=principal), False
+            reply, failed = await self.call(self.connection, arguments, report, _caller(context)), False
         except LmsError as error:
-            text, failed = clean(str(error), ERROR_CHARACTERS), True
+            reply, failed = Reply(clean(str(error), ERROR_CHARACTERS)), True
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
-            text, failed = self._told(error), True
+            reply, failed = Reply(self._told(error)), True
         finally:
             TALLY.reset(counting)
         logger.info("%s: %d calls to the LMS", self.name, tally.calls)
-        return CallToolResult(content=[TextContent(type="text", text=text)], is_error=failed)
+        content: list[Any] = [TextContent(type="text", text=reply.text)]
+        return CallToolResult(content=content, structured_content=reply.content, is_error=failed)
 
     def _told(self, error: BaseException) -> str:
         """Log where a bug is; of several that were raised side by side, the first."""
@@ -150,10 +205,10 @@ class QueryTool(Tool):
         return f"Internal error ({type(error).__name__}): the server's log says where."
 
 
-def _principal(headers: Mapping[str, str] | None) -> str:
-    """Name a caller over HTTP by the token it sent, without telling the token; on stdio there is only one."""
-    token = (headers or {}).get("authorization", "")
-    return sha256(token.encode()).hexdigest()[:16] if token else ""
+def _caller(context: Context[Any, Any]) -> Caller:
+    """Name a caller, and the address by which it came in; without a request there is only one, on this machine."""
+    request = context.request_context.request
+    return _LOCAL if request is None else Caller(principal_of(context.headers), str(getattr(request, "base_url", "")))
 
 
 def make_tools(connection: Connection) -> list[Tool]:
@@ -190,13 +245,19 @@ def _tool(
     name, schema = getattr(call, "__name__", ""), input_schema(query, connection.settings.columns)
     if len(connection.names) > 1:
         schema["properties"][ACCOUNT] = {"enum": [*connection.names]}
+    metadata = FuncMetadata(arg_model=ArgModelBase)
+    if connection.settings.structured:
+        from mcp_truto_lms.structured import list_schema, summary_schema
+
+        schema_of = list_schema if query is EnrollmentQuery else summary_schema
+        metadata.output_schema = schema_of(connection.settings.columns)
     return QueryTool(
         fn=call,
         name=name,
         title=title,
         description=description,
         parameters=schema,
-        fn_metadata=FuncMetadata(arg_model=ArgModelBase),
+        fn_metadata=metadata,
         is_async=True,
         context_kwarg=None,
         annotations=ToolAnnotations(

@@ -369,7 +369,7 @@ async def test_without_an_lms_that_lists_courses_nothing_is_read_and_nothing_fou
 async def test_where_nobody_is_listed_rosters_are_read_all_the_same():
     shelf = Shelf([], [course("c", "Course")], [record("1", "c", "enrolled")])
     async with Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf) as connection:
-        text = await summarize_learner_progress(connection, {})
+        text = (await summarize_learner_progress(connection, {})).text
     assert text.startswith("1 enrollment")
 
 

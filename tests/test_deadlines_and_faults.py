@@ -462,7 +462,7 @@ async def test_somebody_who_joined_after_the_directory_was_read_is_found_by_id_a
         with pytest.raises(QueryError, match="No learner"):
             await summarize_learner_progress(connection, {"user": "Newcomer"})
         clock.moment += timedelta(minutes=16)
-        assert "Newcomer" in first_line(await summarize_learner_progress(connection, {"user": "Newcomer"}))
+        assert "Newcomer" in first_line((await summarize_learner_progress(connection, {"user": "Newcomer"})).text)
 
 
 @pytest.mark.parametrize("fault", [DOWN, CUT_CONNECTION, Fault(status=429)], ids=["503", "cut", "429"])

@@ -31,10 +31,12 @@ async def connection() -> AsyncGenerator[Connection]:
 
 
 async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: Connection):
-    assert (await list_course_enrollments(connection, {"state": "finished"})).startswith(
+    assert (await list_course_enrollments(connection, {"state": "finished"})).text.startswith(
         "1 of 1 enrollments: finished. As of"
     )
-    assert (await summarize_learner_progress(connection, {"course": "c"})).startswith("2 enrollments, 2 learners, 1 ")
+    counts = await summarize_learner_progress(connection, {"course": "c"})
+    assert counts.text.startswith("2 enrollments, 2 learners, 1 ")
+    assert counts.content is None
 
 
 async def test_arguments_are_refused_before_anything_is_opened(connection: Connection):
@@ -45,10 +47,10 @@ async def test_arguments_are_refused_before_anything_is_opened(connection: Conne
 
 
 async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: Connection):
-    first = await list_course_enrollments(connection, {"limit": 1, "sort": "learner"})
+    first = (await list_course_enrollments(connection, {"limit": 1, "sort": "learner"})).text
     token = first.rpartition("cursor=")[2]
     assert len(token) == 8
-    second = await list_course_enrollments(connection, {"cursor": token})
+    second = (await list_course_enrollments(connection, {"cursor": token})).text
     assert second.startswith("Rows 2 to 2 of 2 enrollments")
     assert "cursor=" not in second
 

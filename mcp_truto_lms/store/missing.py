@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, exists, func, select
@@ -12,6 +12,7 @@ from mcp_truto_lms import progress
 from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store.counts import Counts, Totals, number_of
 from mcp_truto_lms.store.groups import NOBODY, Group, Key
+from mcp_truto_lms.store.read import STREAMED
 from mcp_truto_lms.store.schema import INACTIVE, courses, dimensions, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, among, of_dimensions
 
@@ -27,10 +28,10 @@ def totals(connection: Connection, selection: Selection) -> Totals:
     return Totals(enrollments=found.number, learners=found.learners, courses=found.courses)
 
 
-def page(
-    connection: Connection, selection: Selection, *, sort: str | None, limit: int, offset: int
-) -> list[dict[str, Any]]:
-    """Read people and the courses that they lack, by the dotted paths of an enrollment, by name."""
+def rows(
+    connection: Connection, selection: Selection, *, sort: str | None, limit: int | None = None, offset: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Read people and the courses that they lack, by the dotted paths of an enrollment, by name; or some of them."""
     by = {
         "user.name": learners.c.folded,
         "user.id": learners.c.id,
@@ -50,12 +51,12 @@ def page(
         courses.c.title.label("course.title"),
     )
     query = query.select_from(_PAIRS).where(_people(selection), _missing(selection)).order_by(*order)
-    rows: list[dict[str, Any]] = []
-    for found in connection.execute(query.limit(limit).offset(offset)).mappings():
-        row = dict(found)
-        row["user.emails"] = json.loads(row["user.emails"]) if row["user.emails"] else None
-        rows.append(row)
-    return rows
+    options = STREAMED if limit is None else {}
+    with connection.execute(query.limit(limit).offset(offset), execution_options=options) as result:
+        for found in result.mappings():
+            row = dict(found)
+            row["user.emails"] = json.loads(row["user.emails"]) if row["user.emails"] else None
+            yield row
 
 
 def groups(

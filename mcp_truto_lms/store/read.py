@@ -8,7 +8,7 @@ ties, so that the order is the same on every engine.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Match:
 
 _LATE = f"{SIGNALS} since"
 _LEARNER = and_(learners.c.account == enrollments.c.account, learners.c.id == enrollments.c.user_id)
+STREAMED = {"yield_per": 1_000}
+"""Has an engine hand rows over by the thousand, rather than all at once."""
 
 
 def _ordered(value: ColumnElement[Any], *, descending: bool) -> list[ColumnElement[Any]]:
@@ -96,21 +98,38 @@ def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) 
 def page(
     connection: Connection, selection: Selection, *, sort: str | None, limit: int, offset: int, signals: bool = False
 ) -> list[dict[str, Any]]:
+    """Read a page of the rows that `rows` tells."""
+    return list(rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals))
+
+
+def rows(
+    connection: Connection,
+    selection: Selection,
+    *,
+    sort: str | None,
+    limit: int | None = None,
+    offset: int = 0,
+    signals: bool = False,
+) -> Generator[dict[str, Any]]:
     """Read rows of the match in order, every column of the model by its dotted path, custom fields parsed.
+
+    All of them come as they are taken, from one query; few are in memory at a time.
 
     Args:
         connection: to the store
         selection: the match
         sort: a column, `-` before it for descending; None is by due date, where risk is asked for by signals
-        limit: the most rows
+        limit: the most rows; None is all
         offset: how many come before
         signals: whether the signs of trouble are told as well, as a column of words
     """
     paths = list(enrollment_columns())
-    order = _order(selection, sort)
-    ids = select(enrollments.c.id).where(selection.counted()).order_by(*order).limit(limit).offset(offset)
-    if sort is not None and sort.lstrip("-") == "user.emails":
-        ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
+    order, match = _order(selection, sort), selection.counted()
+    if limit is not None:  # which rows, by what an index holds; then all that they hold
+        ids = select(enrollments.c.id).where(match).order_by(*order).limit(limit).offset(offset)
+        if sort is not None and sort.lstrip("-") == "user.emails":
+            ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
+        match = and_(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
     query: Select[Any] = (
         select(*(_value(path, selection.now).label(path) for path in paths), *(_signs(selection) if signals else []))
         .select_from(
@@ -118,18 +137,17 @@ def page(
                 courses, and_(courses.c.account == enrollments.c.account, courses.c.id == enrollments.c.course_id)
             )
         )
-        .where(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
+        .where(match)
         .order_by(*order)
     )
-    rows: list[dict[str, Any]] = []
-    for found in connection.execute(query).mappings():
-        row = dict(found)
-        for path in ("user.emails", "urls", "custom_fields"):
-            row[path] = json.loads(row[path]) if row[path] else None
-        if signals:
-            row[SIGNALS] = _told_signs(row, selection.now)
-        rows.append(row)
-    return rows
+    with connection.execute(query, execution_options=STREAMED if limit is None else {}) as result:
+        for found in result.mappings():
+            row = dict(found)
+            for path in ("user.emails", "urls", "custom_fields"):
+                row[path] = json.loads(row[path]) if row[path] else None
+            if signals:
+                row[SIGNALS] = _told_signs(row, selection.now)
+            yield row
 
 
 def _signs(selection: Selection) -> list[ColumnElement[Any]]:

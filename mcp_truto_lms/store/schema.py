@@ -12,7 +12,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, Float, Index, Integer, MetaData, SmallInteger, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+)
 from sqlalchemy import Text as PlainText
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -199,6 +211,21 @@ cursors = Table(
     Column("data_version", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("packed_size", BigInteger, nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""CSV files to be fetched over HTTP, in parts; `size` is that of a part unpacked, in bytes."""
 
 calls = Table(
     "calls",

@@ -7,8 +7,9 @@ the first line; a column that is empty everywhere is left out and named once. No
 
 from __future__ import annotations
 
+from mcp_truto_lms.text.exports import export_text
 from mcp_truto_lms.text.lists import list_text
 from mcp_truto_lms.text.records import list_json
 from mcp_truto_lms.text.summaries import summary_text
 
-__all__ = ["list_json", "list_text", "summary_text"]
+__all__ = ["export_text", "list_json", "list_text", "summary_text"]

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any, cast
 
 from mcp_truto_lms import table
-from mcp_truto_lms.answer import ListAnswer
+from mcp_truto_lms.answer import Ground, ListAnswer
 from mcp_truto_lms.model import enrollment_columns, iso_utc
 from mcp_truto_lms.query import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.text.frame import NOTICE, notes
@@ -25,26 +25,36 @@ def list_json(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     Raises:
         QueryError: not even one record fits.
     """
-    ground = answer.ground
     paths = _json_paths(answer)
-    total = ground.counts.enrollments
+    rest = {**envelope(answer.ground, budget), "next_cursor": token}
+    left = budget - table.estimate_tokens(_compact({"result": [], **rest}))
+    printed = ([_compact(_record(row, paths, limit)) for row in answer.rows] for limit in TEXT_LIMITS)
+    shown = one_at_least(fitting(printed, left), answer.rows, budget)
+    if answer.ground.counts.enrollments <= answer.offset + len(shown):
+        rest["next_cursor"] = None
+    return f'{{"result":[{",".join(shown)}],{_compact(rest)[1:]}', len(shown)
+
+
+def envelope(ground: Ground, budget: int) -> dict[str, Any]:
+    """Say what stands beside the records; where they go on is left open."""
     rest: dict[str, Any] = {
-        "next_cursor": token,
-        "total": total,
+        "next_cursor": None,
+        "total": ground.counts.enrollments,
         "as_of": iso_utc(datetime.fromtimestamp(ground.coverage.as_of, UTC)),
         "complete": ground.coverage.complete,
     }
     if ground.sample:
         rest["sample_data"] = True
-    told = [*notes(ground), *([NOTICE] if answer.rows else [])]
+    told = [*notes(ground), *([NOTICE] if ground.counts.enrollments else [])]
     if told:
         rest["notes"] = table.clip(table.clean(" ".join(told), budget), budget // 4)
-    left = budget - table.estimate_tokens(_compact({"result": [], **rest}))
-    printed = ([_compact(_record(row, paths, limit)) for row in answer.rows] for limit in TEXT_LIMITS)
-    shown = one_at_least(fitting(printed, left), answer.rows, budget)
-    if total <= answer.offset + len(shown):
-        rest["next_cursor"] = None
-    return f'{{"result":[{",".join(shown)}],{_compact(rest)[1:]}', len(shown)
+    return rest
+
+
+def records(answer: ListAnswer, paths: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Build the unified objects of the rows without nulls, of the given paths, else of the columns that were chosen."""
+    chosen = paths or _json_paths(answer)
+    return [_record(row, chosen, TEXT_LIMITS[0]) for row in answer.rows]
 
 
 def _compact(value: object) -> str:

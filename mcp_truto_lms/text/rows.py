@@ -14,7 +14,7 @@ from mcp_truto_lms.text.frame import said
 
 CELL_LIMITS = (table.CELL_CHARACTERS, 40, 20)
 """The longest cell of a table; a shorter one where not even one row fits."""
-_KEYS = {"user.name": "user.id", "course.title": "course.id"}
+KEYS = {"user.name": "user.id", "course.title": "course.id"}
 
 
 def split(answer: ListAnswer, room: int) -> tuple[list[Column], dict[str, str], list[str]]:
@@ -70,7 +70,7 @@ def lines(answer: ListAnswer, columns: Sequence[Column], limit: int) -> list[str
     rows = answer.rows
     printed = [table.cells(row, columns, answer.ground.question.zone, limit) for row in rows]
     for index, column in enumerate(columns):
-        if (key := _KEYS.get(column.path)) is None:
+        if (key := KEYS.get(column.path)) is None:
             continue
         names = [cells[index] for cells in printed]
         ids = [str(row[key] or "") for row in rows]

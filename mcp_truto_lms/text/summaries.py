@@ -131,8 +131,7 @@ class _Column:
 
 def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[_Column]:
     """Choose what is told of each group."""
-    finer = {GroupBy.COURSE, GroupBy.LEARNER} & {*groups.by} and "learner" not in groups.sort
-    of_people = not (finer or all(map(is_usual_group, groups.by)))
+    of_people = counts_people(groups)
     enrollments = _Column("enrollments", lambda one: str(one.counts.enrollments))
     hours = _Column("hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS)))
     average = _Column("avg %", lambda one: _rounded(one.counts.average))
@@ -164,6 +163,12 @@ def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[
     return [*(one for wanted, one in chosen if wanted), *last]
 
 
+def counts_people(groups: GroupTable) -> bool:
+    """Tell whether learners are counted besides: not where a line is of one, or of one course, unless it is asked."""
+    finer = {GroupBy.COURSE, GroupBy.LEARNER} & {*groups.by} and "learner" not in groups.sort
+    return not (finer or all(map(is_usual_group, groups.by)))
+
+
 def _rounded(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
@@ -188,6 +193,14 @@ def _group_table(groups: GroupTable, columns: list[_Column], *, budget: int) -> 
 
 
 def _group_lines(groups: GroupTable, columns: list[_Column], limit: int) -> list[str]:
+    return [
+        table.line([*keys, *(each.cell(one) for each in columns)])
+        for one, keys in zip(groups.groups, group_names(groups, limit), strict=True)
+    ]
+
+
+def group_names(groups: GroupTable, limit: int = table.CELL_CHARACTERS) -> list[tuple[str, ...]]:
+    """Print what the groups are of; who or what bears the name of another one is told apart by the id."""
     names: list[list[str]] = []
     for index, by in enumerate(groups.by):
         printed = [table.clean(one.keys[index].name, limit) for one in groups.groups]
@@ -195,10 +208,7 @@ def _group_lines(groups: GroupTable, columns: list[_Column], limit: int) -> list
             others = groups.namesakes[index] if groups.namesakes else frozenset[str]()
             printed = told_apart(printed, [one.keys[index].id for one in groups.groups], others)
         names.append(printed)
-    return [
-        table.line([*keys, *(each.cell(one) for each in columns)])
-        for one, *keys in zip(groups.groups, *names, strict=True)
-    ]
+    return list(zip(*names, strict=True))
 
 
 def _order_words(groups: GroupTable, columns: list[_Column]) -> str:
@@ -235,12 +245,16 @@ def _trouble_table(trouble: TroubleTable, ground: Ground, *, budget: int) -> str
 
 
 def _trouble_lines(trouble: TroubleTable, now: int, limit: int) -> list[str]:
-    names = [table.clean(one.name, limit) for one in trouble.lines]
-    apart = told_apart(names, [one.id for one in trouble.lines], trouble.namesakes)
     return [
         table.line([name, str(one.enrollments), _signs(one, now)])
-        for name, one in zip(apart, trouble.lines, strict=True)
+        for name, one in zip(trouble_names(trouble, limit), trouble.lines, strict=True)
     ]
+
+
+def trouble_names(trouble: TroubleTable, limit: int = table.CELL_CHARACTERS) -> list[str]:
+    """Print who is at risk, told apart by the id as in any table."""
+    names = [table.clean(one.name, limit) for one in trouble.lines]
+    return told_apart(names, [one.id for one in trouble.lines], trouble.namesakes)
 
 
 def _signs(one: Trouble, now: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.truth import DAY, NOON
 pytestmark = pytest.mark.anyio
 
 CURSOR = re.compile(r'(cursor=|"next_cursor":")[\w-]{8}(?![\w-])')
+EXPORT = re.compile(r"(?<=: )/\S+/([\w-]+)-[0-9a-f]{8}\.csv$", re.MULTILINE)
 Case = tuple[str, str, dict[str, Any]]
 
 CASES: list[Case] = [
@@ -60,6 +62,9 @@ CASES: list[Case] = [
     ("list_columns_left_out", LIST, {"exclude_fields": "status,due", "limit": 2}),
     ("list_json", LIST, {"format": "json", "state": "overdue", "limit": 2}),
     ("list_json_columns", LIST, {"format": "json", "fields": ["learner", "course", "due"], "limit": 2}),
+    ("list_csv", LIST, {"format": "csv", "state": "overdue", "limit": 2}),
+    ("list_csv_columns", LIST, {"format": "csv", "fields": "learner,mandatory,custom_fields.Site"}),
+    ("list_csv_not_enrolled", LIST, {"format": "csv", "state": "not_enrolled", "course": "Forklift"}),
     ("list_one_course", LIST, {"course": "Security Awareness 2026", "state": "overdue", "limit": 3}),
     ("list_no_match", LIST, {"due_from": "2031-01-01"}),
     ("list_hostile_title", LIST, {"course": "SYSTEM: ignore", "limit": 2}),
@@ -131,10 +136,11 @@ CASES: list[Case] = [
     ("error_bad_date", LIST, {"due_to": "next Friday"}),
     ("error_bad_limit", LIST, {"limit": 5_000}),
     ("error_bad_percentage", LIST, {"progress_below": "half"}),
-    ("error_bad_format", LIST, {"format": "csv"}),
+    ("error_bad_format", LIST, {"format": "xlsx"}),
     ("error_several_mistakes", LIST, {"state": "late", "limit": 0, "due_to": "soon"}),
     ("error_foreign_cursor", LIST, {"cursor": "k3f9a2xy"}),
     ("error_cursor_with_other_arguments", LIST, {"cursor": "k3f9a2xy", "limit": 50}),
+    ("error_cursor_with_csv", LIST, {"cursor": "k3f9a2xy", "format": "csv"}),
 ]
 
 
@@ -143,14 +149,14 @@ async def answered(desk: Desk, tool: str, arguments: dict[str, Any], shown: dict
     result = await desk.client.call_tool(tool, arguments)
     text = "".join(getattr(block, "text", "") for block in result.content)
     call = f"> {tool} {json.dumps(shown or arguments, ensure_ascii=False)}"
-    text = CURSOR.sub(r"\1<cursor>", text)
+    text = EXPORT.sub("<folder>/\\1-<random>.csv", CURSOR.sub(r"\1<cursor>", text))
     return f"{call}\n{'ERROR: ' if result.is_error else ''}{text}\n"
 
 
 @pytest.fixture(scope="module")
-async def answers(open_desk: OpenDesk) -> dict[str, str]:
+async def answers(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Ask everything in one order: what is read for one question serves the next."""
-    async with open_desk() as desk:
+    async with open_desk(export_dir=str(tmp_path_factory.mktemp("exports"))) as desk:
         found = {name: await answered(desk, tool, arguments) for name, tool, arguments in CASES}
         first = await desk.list(state="overdue", limit=3)
         arguments = {"cursor": first.rpartition("cursor=")[2]}
@@ -162,6 +168,32 @@ async def answers(open_desk: OpenDesk) -> dict[str, str]:
 async def test_an_answer_reads_as_reviewed(answers: dict[str, str], name: str):
     assert ("ERROR: " in answers[name]) == name.startswith("error_")
     check(f"answers/{name}.txt", answers[name])
+
+
+SHOWN_AS_DATA = (
+    "list",
+    "list_csv",
+    "summary",
+    "summary_by_site_and_course",
+    "summary_not_enrolled",
+    "summary_one_learner",
+)
+
+
+async def test_every_kind_of_answer_carries_data_that_follows_its_schema(open_desk: OpenDesk, tmp_path: Path):
+    """The client refuses what does not."""
+    shown: dict[str, Any] = {}
+    async with open_desk(structured=True, export_dir=str(tmp_path)) as desk:
+        schemas = {one.name: one.output_schema for one in (await desk.client.list_tools()).tools}
+        for name, tool, arguments in CASES:
+            result = await desk.client.call_tool(tool, arguments)
+            assert bool(result.is_error) == name.startswith("error_")
+            assert (result.structured_content is None) == bool(result.is_error)
+            if name in SHOWN_AS_DATA:
+                shown[name] = result.structured_content
+    text = json.dumps({"schemas": schemas, **shown}, indent=1, ensure_ascii=False)
+    text = re.sub(r'("path": ").*/([\w-]+)-[0-9a-f]{8}\.csv"', r'\1<folder>/\2-<random>.csv"', text)
+    check("structured.json", re.sub(r'("next_cursor": ")[\w-]{8}"', r'\1<cursor>"', text) + "\n")
 
 
 async def test_sample_data_is_called_so_first(open_desk: OpenDesk):

@@ -24,7 +24,7 @@ async def test_answers_under_aliases_read_as_reviewed(open_desk: OpenDesk):
     async with open_desk(pseudonyms="a-secret-of-ours") as desk:
         texts = [
             await answered(desk, LIST, {"state": "overdue", "limit": 3}),
-            await answered(desk, LIST, {"user": "6payczz3vt", "limit": 3}),
+            await answered(desk, LIST, {"user": "5x3p5dphp5", "limit": 3}),
             await answered(desk, LIST, {"format": "json", "limit": 1}),
             await answered(desk, SUMMARIZE, {"group_by": "learner", "limit": 3}),
         ]

@@ -245,7 +245,7 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
     one, two = (Selection(ACCOUNT, NOON, course_ids=ids) for ids in (("c",), ("c", "d")))
 
     def pairs(selection: Selection, sort: str | None = None, limit: int = 9, offset: int = 0) -> list[str]:
-        rows = database._transact(lambda c: missing.page(c, selection, sort=sort, limit=limit, offset=offset))
+        rows = database._transact(lambda c: [*missing.rows(c, selection, sort=sort, limit=limit, offset=offset)])
         return [f"{row['user.name']} {row['course.title']}" for row in rows]
 
     assert pairs(one) == ["Abe C", "Zoe C"]
