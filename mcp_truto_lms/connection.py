@@ -144,7 +144,10 @@ def sources(settings: Settings, admit: Admit | None = None) -> Callable[[Account
 
     if settings.source == "talentlms":
         return lambda _: TalentLmsSource.connect(
-            base_url=settings.talentlms_base_url, api_key=settings.talentlms_api_key, admit=admit
+            base_url=settings.talentlms_base_url,
+            api_key=settings.talentlms_api_key,
+            category_names=bool(settings.mandatory_courses),
+            admit=admit,
         )
     import httpx
 
@@ -152,4 +155,9 @@ def sources(settings: Settings, admit: Admit | None = None) -> Callable[[Account
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 
     transport = httpx.ASGITransport(app=sample_app(generate(today=settings.clock()().date())))
-    return lambda _: TalentLmsSource.connect(base_url=SAMPLE_BASE_URL, api_key=SAMPLE_API_KEY, transport=transport)
+    return lambda _: TalentLmsSource.connect(
+        base_url=SAMPLE_BASE_URL,
+        api_key=SAMPLE_API_KEY,
+        transport=transport,
+        category_names=bool(settings.mandatory_courses),
+    )

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from mcp import MCPError
@@ -94,7 +95,7 @@ async def everything(desk: Desk, users: Iterable[str]) -> dict[str, str]:
         told_where = await desk.client.call_tool(LIST, {"format": "csv", **fields})
         text = "".join(getattr(block, "text", "") for block in told_where.content)
         place = re.search(r"its owner alone: (.+\.csv)$", text, re.MULTILINE)
-        found[f"csv of {len(fields)}"] = Path(place[1]).read_text("utf-8-sig") if place else text
+        found[f"csv of {len(fields)}"] = await anyio.Path(place[1]).read_text("utf-8-sig") if place else text
     first = await desk.list(limit=50)
     found["second page"] = await desk.list(cursor=first.rpartition("cursor=")[2])
     for one in (await desk.client.list_resources()).resources:

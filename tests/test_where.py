@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import Course
+from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.schema import dimensions
-from tests.conftest import LIST, SUMMARIZE, Desk
+from mcp_truto_lms.tools import summarize_learner_progress
+from tests.conftest import LIST, SUMMARIZE, TODAY, Desk
 from tests.stored import ACCOUNT, Shelf, at, course, open_shelf, person, record
 from tests.truth import DAY, NOON
 
@@ -196,6 +199,20 @@ async def test_what_the_lms_reports_is_filtered_by_and_shown():
     assert text.splitlines()[0].startswith("1 of 1 enrollments: inactive since 2026-10-24. As of")
     assert text.splitlines()[1:3] == ["learner,course,status,last_activity", "Jo,First Aid,enrolled,2026-10-14"]
     assert "inactive = not finished, no activity since; without any, enrolled before" in text
+
+
+@pytest.mark.parametrize("named", ["compliance", "1"])
+async def test_a_category_of_the_portal_is_mandatory_by_its_name_and_by_its_id(named: str):
+    async with Connection(Settings(mandatory_courses=(named,), today=TODAY)) as connection:
+        reply = await summarize_learner_progress(connection, {"is_mandatory": True, "group_by": "course"})
+    told = {one.name for one in generate(today=TODAY).courses if one.name in reply.text}
+    assert told == {
+        "Security Awareness 2026",
+        "Code of Conduct",
+        "GDPR & Data Protection",
+        "Anti-Bribery & Corruption",
+        "Phishing: Spot the Bait",
+    }
 
 
 def test_thresholds_and_mandatory_courses_are_settings():

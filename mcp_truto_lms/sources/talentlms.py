@@ -25,6 +25,7 @@ from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope
 from mcp_truto_lms.sources.talentlms_api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.sources.talentlms_pages import read_courses, read_places, read_users
 from mcp_truto_lms.talentlms import enrollments, people
+from mcp_truto_lms.talentlms.courses import category_names as map_category_names
 from mcp_truto_lms.talentlms.courses import course as map_course
 from mcp_truto_lms.talentlms.courses import courses as map_courses
 from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
@@ -61,11 +62,13 @@ class TalentLmsSource:
     Args:
         api: the portal's API
         remote_data: whether records keep the raw item, secrets removed
+        category_names: whether courses tell what their categories are called, which takes a call more
     """
 
-    def __init__(self, api: TalentLmsApi, *, remote_data: bool = False) -> None:
+    def __init__(self, api: TalentLmsApi, *, remote_data: bool = False, category_names: bool = False) -> None:
         self._api = api
         self._remote_data = remote_data
+        self._category_names = category_names
         self._dates: PortalDates | None = None
         self._places: Mapping[str, int | None] = {}
         self._labels: Mapping[str, str] | None = None
@@ -86,6 +89,7 @@ class TalentLmsSource:
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
         remote_data: bool = False,
+        category_names: bool = False,
         admit: Admit | None = None,
     ) -> TalentLmsSource:
         """Make a source; nothing is called yet.
@@ -99,6 +103,7 @@ class TalentLmsSource:
             random: a number of 0 to 1, for jitter
             now: the wall clock, in epoch seconds
             remote_data: whether records keep the raw item, secrets removed
+            category_names: whether courses tell what their categories are called, which takes a call more
             admit: counts calls for all processes that share the key's limits
 
         Raises:
@@ -115,11 +120,11 @@ class TalentLmsSource:
             now=now,
             admit=admit,
         )
-        return cls(TalentLmsApi(http, now=now), remote_data=remote_data)
+        return cls(TalentLmsApi(http, now=now), remote_data=remote_data, category_names=category_names)
 
     def with_remote_data(self) -> TalentLmsSource:
         """Give the same portal as a source whose records keep the raw item; both share its connections and limits."""
-        return TalentLmsSource(self._api, remote_data=True)
+        return TalentLmsSource(self._api, remote_data=True, category_names=self._category_names)
 
     @property
     def calls(self) -> int:
@@ -138,7 +143,9 @@ class TalentLmsSource:
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
         dates = await self._portal_dates_if_told()
-        found = map_courses(await read_courses(self._api.read), dates=dates, remote_data=self._remote_data)
+        raw = await read_courses(self._api.read)
+        named: object = await self._api.read("categories") if self._category_names else None
+        found = map_courses(raw, dates=dates, categories=map_category_names(named), remote_data=self._remote_data)
         _note_skipped("courses", found.skipped)
         return found.items
 

@@ -7,6 +7,7 @@ unified courses in hand, perhaps read back from a database. So both survive as p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,8 +75,21 @@ def _iso(value: object) -> datetime | None:
         return None
 
 
-def course(raw: object, *, dates: PortalDates = UNKNOWN_DATES, remote_data: bool = False) -> Course | None:
-    """Map a course; None where there is no usable id."""
+def category_names(raw: object) -> Mapping[str, str]:
+    """Map what categories are called, by id."""
+    items = map(record, listed(raw))
+    named = ((identifier(one.get("id")), text(one.get("name"))) for one in items)
+    return {key: name for key, name in named if key is not None and name is not None}
+
+
+def course(
+    raw: object,
+    *,
+    dates: PortalDates = UNKNOWN_DATES,
+    categories: Mapping[str, str] = NO_LABELS,
+    remote_data: bool = False,
+) -> Course | None:
+    """Map a course, its category by the name where that is known; None where there is no usable id."""
     item = record(raw)
     course_id = identifier(item.get("id"))
     if course_id is None:
@@ -100,7 +114,7 @@ def course(raw: object, *, dates: PortalDates = UNKNOWN_DATES, remote_data: bool
         code=text(item.get("code")),
         type=CourseType.COURSE,
         status=_STATUS.get((status or "").lower(), status),  # pyright: ignore[reportArgumentType] - the model reads the word
-        categories=None if category is None else [{"id": category}],
+        categories=None if category is None else [{"id": category} | _named(categories.get(category))],
         created_at=dates.moment(item, "creation_date"),
         updated_at=dates.moment(item, "last_update_on"),
         custom_fields=fields or None,
@@ -108,8 +122,18 @@ def course(raw: object, *, dates: PortalDates = UNKNOWN_DATES, remote_data: bool
     )
 
 
-def courses(raw: object, *, dates: PortalDates = UNKNOWN_DATES, remote_data: bool = False) -> Mapped[Course]:
+def _named(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"name": name}
+
+
+def courses(
+    raw: object,
+    *,
+    dates: PortalDates = UNKNOWN_DATES,
+    categories: Mapping[str, str] = NO_LABELS,
+    remote_data: bool = False,
+) -> Mapped[Course]:
     """Map the course list."""
-    every = tuple(course(one, dates=dates, remote_data=remote_data) for one in listed(raw))
+    every = tuple(course(one, dates=dates, categories=categories, remote_data=remote_data) for one in listed(raw))
     kept = {one.id: one for one in every if one is not None}
     return Mapped(tuple(kept.values()), skipped=every.count(None))
