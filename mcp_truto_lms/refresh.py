@@ -232,11 +232,6 @@ class Refresher:
 
         await self._list(call, TEAMS, LEARNERS_MAX_AGE_SECONDS, fetch)
 
-    async def knows_directory(self) -> bool:
-        """Tell whether the people directory is there and young enough."""
-        state = (await self._states(LEARNERS)).get(LEARNERS)
-        return state is not None and self.now() - state.fetched_at < LEARNERS_MAX_AGE_SECONDS
-
     async def find_learner(self, call: Call, term: str) -> None:
         """Bring one person into the store, where there is one; by an id, the transcript comes in the same call."""
         if "@" not in term:
@@ -287,28 +282,48 @@ class Refresher:
         by_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not rosters))
         if by_everybody:
             await self.directory(call)
-        courses = course_ids or await self._ids(GroupBy.COURSE)
-        if not courses:
+        ways, states = await self._database.run(
+            lambda c: self._ways(c, user_ids, course_ids, by_everybody=by_everybody, rosters=rosters)
+        )
+        if not ways:
             return [], float(self._settings.max_age_seconds), None
-        ways = [[Scope(course_id=one) for one in courses], [Scope()]]
-        if user_ids is not None:
-            ways.insert(0, [Scope(user_id=one) for one in user_ids])
-        if by_everybody:
-            everybody = await self._ids(GroupBy.LEARNER, most=len(courses) if rosters else None)
-            if len(everybody) < len(courses) or not rosters:
-                ways.append([Scope(user_id=one) for one in everybody])
-        if user_ids is not None and course_ids is not None:
-            ways.append([Scope(user, course) for user in user_ids for course in course_ids])
-        states = await self._states_of([scope for way in ways for scope in way])
         max_age = float(LEARNER_MAX_AGE_SECONDS) if user_ids is not None else self._max_age(ways, states)
-        directory_calls = 0 if await self.knows_directory() else 1
+        known = states.get(LEARNERS)
+        directory_calls = int(known is None or self.now() - known.fetched_at >= LEARNERS_MAX_AGE_SECONDS)
         costs = [self._cost(way, self._stale(call, way, states, max_age), directory_calls) for way in ways]
         best = min((cost for cost in costs if cost is not None), default=None)
         if best is not None:
             return ways[costs.index(best)], max_age, states
         await self.directory(call)
         people = user_ids if user_ids is not None else await self._ids(GroupBy.LEARNER)
+        courses = course_ids or await self._ids(GroupBy.COURSE)
         return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age, None
+
+    def _ways(
+        self,
+        connection: read.Connection,
+        user_ids: Sequence[str] | None,
+        course_ids: Sequence[str] | None,
+        *,
+        by_everybody: bool,
+        rosters: bool,
+    ) -> tuple[list[list[Scope]], Mapping[str, read.ScopeState]]:
+        """List the ways to what a question touches, and what is known of their scopes and of the directory."""
+        courses = course_ids or read.ids(connection, self._account, GroupBy.COURSE)
+        if not courses:
+            return [], {}
+        ways = [[Scope(course_id=one) for one in courses], [Scope()]]
+        if user_ids is not None:
+            ways.insert(0, [Scope(user_id=one) for one in user_ids])
+        if by_everybody:
+            most = len(courses) if rosters else None
+            everybody = read.ids(connection, self._account, GroupBy.LEARNER, most=most)
+            if len(everybody) < len(courses) or not rosters:
+                ways.append([Scope(user_id=one) for one in everybody])
+        if user_ids is not None and course_ids is not None:
+            ways.append([Scope(user, course) for user in user_ids for course in course_ids])
+        keys = {LEARNERS, *(one.key for way in ways for one in way)}
+        return ways, read.scope_states(connection, self._account, keys if len(keys) < FEW else None)
 
     def _cost(self, way: Sequence[Scope], stale: Sequence[Scope], directory_calls: int) -> int | None:
         """Count the calls that reading the stale scopes of a way takes; None where there is no such way."""
@@ -515,8 +530,8 @@ class Refresher:
     async def _states(self, *keys: str) -> dict[str, read.ScopeState]:
         return await self._database.run(lambda c: read.scope_states(c, self._account, keys or None))
 
-    async def _ids(self, by: GroupBy, *, most: int | None = None) -> list[str]:
-        return await self._database.run(lambda c: read.ids(c, self._account, by, most=most))
+    async def _ids(self, by: GroupBy) -> list[str]:
+        return await self._database.run(lambda c: read.ids(c, self._account, by))
 
     def _names(
         self, connection: read.Connection, scopes: Sequence[Scope]

@@ -15,7 +15,7 @@ from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, Summa
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.dimensions import resolve_groups, resolve_mandatory, resolve_where
 from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.model import CUSTOM_FIELDS, Column
+from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import (
     SIGNALS,
@@ -100,18 +100,27 @@ def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int 
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
     columns = columns_of(query, ground.question.columns, several=len(ground.question.course_ids or ()) > 1)
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
+    rows = tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset))
     spreads: dict[str, read.Spread] = {}
     if query.format is Format.TABLE and not query.asks_who_is_missing:
-        spreads = read.spreads(connection, selection, [one.path for one in shown])
+        varied = {one.path for one in shown if _varies(rows, one.path)}
+        spreads = read.spreads(connection, selection, [one.path for one in shown if one.path not in varied])
+        spreads |= {path: read.Spread(filled=True, constant=None) for path in varied}
     return _answer(
         connection,
         ground,
         shown,
-        tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset)),
+        rows,
         offset=offset,
         spreads=spreads,
         unreported=tuple(one.header for one in columns if one not in shown),
     )
+
+
+def _varies(rows: Sequence[Mapping[str, Any]], path: str) -> bool:
+    """Tell whether a column of the model differs within some rows; learners and courses by who and what they are."""
+    key = f"{path.split('.')[0]}.id" if path.startswith(("user.", "course.")) else path
+    return path in enrollment_columns() and len({repr(row.get(key)) for row in rows}) > 1
 
 
 def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[ListAnswer]:

@@ -102,9 +102,9 @@ async def test_a_name_is_recognised_once_the_lms_has_it(tmp_path: Path):
     now = [at(NOON)]
     settings = Settings(source="talentlms", pseudonyms="1", people_file=str(file))
     async with Connection(settings, source=lambda _: shelf, clock=lambda: now[0]) as connection:  # type: ignore[arg-type,return-value]
-        text = await summarize_learner_progress(connection, {"group_by": "sponsor"})
+        text = (await summarize_learner_progress(connection, {"group_by": "sponsor"})).text
         assert "Nia New" in text  # nobody whom the LMS has
         shelf.people, now[0] = [ann, person("2", "Nia New")], at(NOON + 2 * DAY)
-        text = await summarize_learner_progress(connection, {"group_by": "sponsor"})
+        text = (await summarize_learner_progress(connection, {"group_by": "sponsor"})).text
     assert "Nia" not in text
     assert "\nLearner " in text

@@ -171,7 +171,9 @@ def _told_signs(row: dict[str, Any], now: int) -> str:
 
 def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
     row, now = enrollments, selection.now
-    usual = [row.c.course_folded, row.c.learner_folded, row.c.user_id, row.c.id]
+    usual = [row.c.learner_folded, row.c.user_id, row.c.id]
+    if len(selection.course_ids or ()) != 1:  # where it is one, an index has the order
+        usual.insert(0, row.c.course_folded)
     if sort is None and selection.states == (progress.State.AT_RISK,):
         signs = progress.signals(row, now, selection.thresholds).values()
         number, *others = (case((one, 1), else_=0) for one in signs)
@@ -254,14 +256,12 @@ def is_reported(connection: Connection, account: str, path: str) -> bool:
 
 def namesakes(connection: Connection, account: str, by: GroupBy, ids: Collection[str]) -> frozenset[str]:
     """Find those of some learners or courses whose folded name another one bears, hidden ones aside."""
-    table, shown = (courses, not_(courses.c.archived)) if by is GroupBy.COURSE else (learners, learners.c.active)
-    mine = table.c.account == account
-    query = select(table.c.id, table.c.folded).where(mine, among(table.c.id, sorted(ids)))
-    folded = {row.id: row.folded for row in connection.execute(query)}
-    several = select(table.c.folded).where(mine, shown, among(table.c.folded, sorted({*folded.values()})))
-    several = several.group_by(table.c.folded).having(func.count() > 1)
-    doubled = {*connection.execute(several).scalars()} if folded else set[str]()
-    return frozenset(key for key, name in folded.items() if name in doubled)
+    table = courses if by is GroupBy.COURSE else learners
+    other = table.alias()
+    shown = not_(other.c.archived) if by is GroupBy.COURSE else other.c.active
+    same = and_(other.c.account == account, other.c.folded == table.c.folded, other.c.id != table.c.id, shown)
+    query = select(table.c.id).where(table.c.account == account, among(table.c.id, sorted(ids)), exists().where(same))
+    return frozenset(connection.execute(query).scalars()) if ids else frozenset()
 
 
 def has_several(connection: Connection, account: str, name: str) -> bool:
@@ -353,9 +353,10 @@ class ScopeState:
 
 def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
     """Read what is known of some scopes, by key; without keys, of every scope."""
-    query = select(scopes).where(scopes.c.account == account)
-    found = connection.execute(query if keys is None else query.where(scopes.c.scope.in_(keys)))
-    return {row.scope: ScopeState(row.fetched_at, row.took_seconds, row.complete) for row in found}
+    row = scopes.c
+    query = select(row.scope, row.fetched_at, row.took_seconds, row.complete).where(row.account == account)
+    found = connection.execute(query if keys is None else query.where(among(row.scope, [*keys])))
+    return {key: ScopeState(*state) for key, *state in found}
 
 
 def course_records(connection: Connection, account: str) -> dict[str, str]:

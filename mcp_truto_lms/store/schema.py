@@ -5,7 +5,8 @@ filters, groups and sorts (who is left out, folded names, and what `progress.jud
 enrollment's row when it is written.
 
 The indices of enrollments hold all that is counted: a course's, a learner's or everybody's numbers need no look at the
-table, and come grouped. `enrollments_by_due` gives lists their usual order. `bench/store.py` prints the plans.
+table, and come grouped. Two more give lists their usual order, of everybody and of one course. `bench/asking.py`
+prints the plans.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ courses = Table(
     Column("archived", Boolean, nullable=False),
     Column("record", Text, nullable=False),
 )
+Index("courses_by_name", courses.c.account, courses.c.folded)
 
 enrollments = Table(
     "enrollments",
@@ -142,6 +144,7 @@ def _index(name: str, *columns: str) -> None:
 _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
 _index("enrollments_by_user", "user_id", *_COUNTED, "course_id")
 _index("enrollments_by_due", "due_at", "stage", "late_from", "late_until", "status")
+_index("enrollments_of_course", "course_id", "due_at", "learner_folded")
 
 scopes = Table(
     "scopes",

@@ -21,7 +21,7 @@ from mcp_truto_lms.talentlms.redaction import storable
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
-FEW = 500
+FEW = 20
 """Up to so many values are listed in a condition; more of them travel as one parameter."""
 _PERIODS = (("due", "due_at"), ("completed", "completed_at"), ("enrolled", "enrolled_at"))
 
