@@ -31,6 +31,7 @@ from mcp_truto_lms.model import User
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import enrollments, metadata
 from mcp_truto_lms.talentlms import enrollments as mapping
 from mcp_truto_lms.talentlms.people import user
@@ -217,9 +218,10 @@ def main() -> int:
 
     material = Material.invent(options.rows)
     rounds: dict[str, list[dict[str, float]]] = defaultdict(list)
+    directory = learner_rows(ACCOUNT, material.directory.values())
     with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as found:
         for store in found:
-            store.run(lambda c: write.replace_learners(c, ACCOUNT, material.directory.values(), STAMP))
+            store.run(lambda c: write.replace_learners(c, ACCOUNT, directory, STAMP))
             measure(store, material)  # fills caches
         for turn in range(options.rounds):
             for store in found[:: 1 if turn % 2 else -1]:

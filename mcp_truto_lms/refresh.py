@@ -17,8 +17,8 @@ key ends it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, inf
@@ -39,10 +39,11 @@ from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory
+from mcp_truto_lms.sources.protocol import PagedDirectory, Portal, Reading, Route, Scope, Source, TeamDirectory
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import Row, learner_rows
 from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
 COURSES_MAX_AGE_SECONDS = 3600
@@ -56,7 +57,7 @@ FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
 PATIENCE_SECONDS = 3.0
 """How long a question waits for what is in the store already, only old."""
-KNOWN_PEOPLE = 20_000
+KNOWN_PEOPLE = 10_000
 """How many people are kept ready while rosters are joined."""
 
 Progress = Callable[[int, int, str], Awaitable[None]]
@@ -212,9 +213,12 @@ class Refresher:
 
         async def fetch() -> None:
             started = anyio.current_time()
-            found = await self._source.learners()
+            rows: list[Row] = []
+            async with aclosing(_pages(self._source)) as pages:
+                async for page in pages:
+                    rows += learner_rows(self._account, page)
             stamp = self._stamp(started)
-            await self._database.run(lambda c: write.replace_learners(c, self._account, found, stamp), write=True)
+            await self._database.run(lambda c: write.replace_learners(c, self._account, rows, stamp), write=True)
 
         await self._list(call, LEARNERS, max_age, fetch)
 
@@ -603,6 +607,16 @@ class _People(Mapping[str, User]):
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+async def _pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:
+    """Read the people directory, in as many parts as the source can give it."""
+    if not isinstance(source, PagedDirectory):
+        yield await source.learners()
+        return
+    async with aclosing(source.learner_pages()) as pages:
+        async for page in pages:
+            yield page
 
 
 def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk
 from tests.truth import NOON
@@ -143,7 +144,7 @@ def filled(
     database = new_store()
 
     def fill(connection: Any) -> None:
-        write.replace_learners(connection, ACCOUNT, people, STAMP)
+        write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
         write.replace_courses(connection, ACCOUNT, titles, STAMP)
         by_course: dict[str, list[EnrollmentRecord]] = {}
         for one in records:

@@ -21,6 +21,7 @@ from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Scope
 from mcp_truto_lms.store import write
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.tools import summarize_learner_progress
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
 from tests.stored import ACCOUNT, STAMP, Shelf, course, open_shelf, person, record
@@ -233,7 +234,7 @@ async def test_a_cursor_ends_with_a_change_and_survives_reading_the_same_again(o
 async def test_a_change_between_a_page_and_its_cursor_is_noticed(open_desk: OpenDesk):
     async with open_desk(of=SMALL) as desk:
         answer = await desk.account.list_enrollments(EnrollmentQuery(limit=5))
-        await desk.account._database.run(lambda c: write.replace_learners(c, ACCOUNT, [], STAMP))
+        await desk.account._database.run(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, []), STAMP))
         await desk.account.keep_cursor(answer, "token", 5)
         assert "The data changed" in await desk.refused(LIST, cursor="token")
 

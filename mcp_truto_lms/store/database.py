@@ -23,6 +23,9 @@ from mcp_truto_lms.store.opening import SETTING
 from mcp_truto_lms.store.sqlite import File, Memory
 
 _Result = TypeVar("_Result")
+
+MOST_AT_ONCE = 40
+"""Transactions that threads work on. In memory it is one: there is one connection, and its thread keeps the memory."""
 _SCHEME = re.compile(r"([A-Za-z][\w+.\-]*)://")
 
 
@@ -67,6 +70,7 @@ class Database:
 
     def __init__(self, address: str = "") -> None:
         self._engine: Engine = _open(address)
+        self._readers = anyio.CapacityLimiter(MOST_AT_ONCE if self._engine.shared else 1)
 
     @property
     def shared(self) -> bool:
@@ -83,7 +87,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write))
+        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write), limiter=self._readers)
 
     def _transact(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
         return self._engine.transact(work, write=write)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from math import isfinite
 from typing import TypeVar, cast
 
@@ -54,14 +55,14 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
         users: as they were read; one without branches keeps the teams that were read otherwise
         everybody: whether whoever is not among them is gone
     """
-    people = list(users)
     columns = _columns(connection, account)
-    names = _manager_names(connection, account, people)
     moved = everybody and _forget_strangers(connection, account)
     known: set[str] = set()
     ruling = columns or frozenset()
     teams = overruled if TEAM in ruling else dimensions
-    for chunk in _chunks(people):
+    everyone = iter(users)
+    while chunk := [*islice(everyone, _CHUNK)]:
+        names = _manager_names(connection, account, chunk)
         keys = {storable(one.id): _keys(one.id, [each.email for each in one.emails or ()]) for one in chunk}
         records = _records(connection, account, keys.values()) if columns is not None else {}
         known |= records.keys()

@@ -62,6 +62,11 @@ def enrollment_rows(account: str, found: Sequence[EnrollmentRecord]) -> Iterator
         )
 
 
+def learner_rows(account: str, found: Iterable[User]) -> list[Row]:
+    """Make the rows of people."""
+    return [learner_row(account, one) for one in found]
+
+
 def learner_row(account: str, one: User) -> Row:
     """Make the row of a person."""
     key = storable(one.id)

@@ -110,12 +110,15 @@ def replace_courses(connection: Connection, account: str, found: Iterable[Course
     _stamp(connection, account, COURSES, stamp, complete=True)
 
 
-def replace_learners(connection: Connection, account: str, found: Iterable[User], stamp: Stamp) -> None:
-    """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
+def replace_learners(connection: Connection, account: str, found: Sequence[Row], stamp: Stamp) -> None:
+    """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well.
+
+    It comes as rows, which take a third of the room of as many people.
+    """
     take_account(connection, account)
-    people = list(found)
-    _replace_list(connection, account, learners, [learner_row(account, one) for one in people])
-    dimensions.put(connection, account, people, everybody=True)
+    _replace_list(connection, account, learners, found)
+    record = places(learners)["record"]
+    dimensions.put(connection, account, (User.model_validate_json(row[record]) for row in found), everybody=True)
     _stamp(connection, account, LEARNERS, stamp, complete=True)
 
 

@@ -13,6 +13,7 @@ from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.version import data_version
@@ -128,7 +129,7 @@ def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
 def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUNT) -> None:
     if kind == "people":
         found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
-        write.replace_learners(connection, account, found, STAMP)
+        write.replace_learners(connection, account, learner_rows(account, found), STAMP)
     elif kind == "courses":
         titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
         write.replace_courses(connection, account, titles, STAMP)

@@ -9,6 +9,7 @@ from mcp_truto_lms.errors import QueryError, UnknownCursor
 from mcp_truto_lms.store import cursor, write
 from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import cursors
 from tests.stored import ACCOUNT, STAMP, Opened, Where, new_store, person
 from tests.truth import NOON
@@ -19,7 +20,7 @@ UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
 @pytest.fixture
 def database() -> Database:
     database = new_store()
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
     return database
 
 
@@ -63,11 +64,11 @@ def test_a_cursor_of_another_caller_is_as_unknown_as_any(database: Database, own
 
 def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
     save(database)
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
     assert load(database) == "{}"
-    database._transact(lambda c: write.replace_learners(c, "other", [person("1", "B")], STAMP))
+    database._transact(lambda c: write.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP))
     assert load(database) == "{}"
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "B")], STAMP))
+    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP))
     with pytest.raises(QueryError, match=CHANGED):
         load(database)
 
@@ -99,10 +100,10 @@ def test_another_process_of_the_store_goes_on_with_a_cursor(engine: str):
         pytest.skip("memory is one process's own")
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
-    first._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "A")], STAMP))
+    first._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
     save(first)
     assert load(second) == "{}"
-    second._transact(lambda c: write.replace_learners(c, ACCOUNT, [person("1", "B")], STAMP))
+    second._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP))
     with pytest.raises(QueryError, match=CHANGED):
         load(first)
 

@@ -15,6 +15,7 @@ from mcp_truto_lms.people_file import People, parse
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import dimensions, write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
 from mcp_truto_lms.store.version import data_version
@@ -45,7 +46,7 @@ class Store:
         return self.database._transact(work, write=True)
 
     def directory(self, *people: User) -> None:
-        self.run(lambda c: write.replace_learners(c, ACCOUNT, people, STAMP))
+        self.run(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def put(self, *people: User) -> None:
         self.run(lambda c: write.put_learners(c, ACCOUNT, people))
@@ -262,7 +263,7 @@ def test_accounts_share_nothing(store: Store):
 
     def elsewhere(connection: Connection) -> None:
         other = person("1", "one@acme.example", Site="Hull")
-        write.replace_learners(connection, "other", [other], STAMP)
+        write.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
         dimensions.replace_teams(connection, "other", {"1": ("North",)})
         assert dimensions.replace_people(connection, "other", None) == 0
         assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]

@@ -17,6 +17,7 @@ from mcp_truto_lms.store import postgres, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.opening import SETTING
 from mcp_truto_lms.store.postgres import Postgres
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import SCHEMA_VERSION, learners
 from tests.stored import ACCOUNT, STAMP, Opened, person
 
@@ -32,7 +33,7 @@ def address(new_address: Callable[..., str]) -> str:
 
 
 def fill(connection: Connection) -> None:
-    write.replace_learners(connection, ACCOUNT, [person("u", "U")], STAMP)
+    write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
 
 
 def names(connection: Connection) -> list[str]:
@@ -184,7 +185,9 @@ def test_writers_of_one_account_take_turns_and_those_of_others_do_not_wait(addre
     database, impatient = Opened(address), Postgres(address, lock_seconds=0.02)
 
     def put(account: str) -> None:
-        impatient.transact(lambda c: write.replace_learners(c, account, [person("v", "V")], STAMP), write=True)
+        impatient.transact(
+            lambda c: write.replace_learners(c, account, learner_rows(account, [person("v", "V")]), STAMP), write=True
+        )
 
     def meanwhile(connection: Connection) -> None:
         write.replace_courses(connection, ACCOUNT, [], STAMP)  # no row that the other writes

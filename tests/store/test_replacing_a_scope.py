@@ -18,6 +18,7 @@ from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import find, missing, read, write
 from mcp_truto_lms.store.counts import survey
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.version import data_version
@@ -44,7 +45,7 @@ class Store:
         self.do(lambda c: write.replace_scope(c, ACCOUNT, scope, reading, STAMP))
 
     def people(self, *people: Any) -> None:
-        self.do(lambda c: write.replace_learners(c, ACCOUNT, people, STAMP))
+        self.do(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def courses(self, *found: Any) -> None:
         self.do(lambda c: write.replace_courses(c, ACCOUNT, found, STAMP))
@@ -120,7 +121,7 @@ def test_an_enrollment_that_moved_to_another_learner_is_still_one_row(store: Sto
 def test_accounts_do_not_see_each_others_rows(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.do(lambda c: write.replace_scope(c, "other", COURSE, Reading(()), STAMP))
-    store.do(lambda c: write.replace_learners(c, "other", [], STAMP))
+    store.do(lambda c: write.replace_learners(c, "other", learner_rows("other", []), STAMP))
     assert {*store.rows()} == {"u_c"}
     assert store.do(lambda c: survey(c, Selection("other", NOON))).totals.enrollments == 0
 
