@@ -510,6 +510,8 @@ class Refresher:
             if any(self._flights.began_at(one) >= call.began_at for one in _around(key, alone=alone)):
                 return False
             return state is None or state.fetched_at - state.took_seconds <= call.asked_at
+        if call.unattended and state is not None and state.complete and state.fetched_at >= call.asked_at:
+            return False  # however long limits were waited for since: reading it again would never end
         return state is None or not state.complete or self.now() - state.fetched_at >= max_age
 
     def _stale(

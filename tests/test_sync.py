@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import RateLimited, SourceError
 from mcp_truto_lms.sandbox.faults import HTML_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Scope
 from mcp_truto_lms.sync import Synced, Watch, clock_time, progress_bar, synchronise
 from tests.conftest import TODAY, Desk, OpenDesk
@@ -82,6 +85,32 @@ async def test_a_limit_that_is_used_up_is_waited_for_and_the_rest_read():
         found = await synchronise(desk.account, sleep=at_once, on_wait=on_wait)
     assert found.complete
     assert told == [(30, "RateLimited")]
+
+
+class Hour:
+    """A clock that moves while a sync waits, which opens a limit of five scopes again."""
+
+    def __init__(self, shelf: Limited) -> None:
+        self.moment, self.waits, self._shelf = datetime(2026, 11, 23, 12, tzinfo=UTC), 0, shelf
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits += 1
+        assert self.waits < 9, "a sync that reads the same again and again"
+        self.moment += timedelta(hours=1)
+        self._shelf.left = 5
+
+
+async def test_what_a_sync_has_read_is_not_read_again_however_long_a_limit_is_waited_for():
+    people = [person(str(n), f"P{n}") for n in range(20)]
+    shelf = Limited(people=people, titles=[course(str(n), f"C{n}") for n in range(12)])
+    hour = Hour(shelf)
+    connection = Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+    async with connection:
+        found = await synchronise(await connection.account(), sleep=hour.sleep)
+    assert (found.complete, hour.waits) == (True, 2)
 
 
 async def test_a_failure_that_passes_is_tried_again_after_growing_waits(open_desk: OpenDesk):
