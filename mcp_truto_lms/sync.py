@@ -88,9 +88,8 @@ async def synchronise(
             failure = call.failure
         except SourceError as error:
             failure = error
-        read = coverage.read if coverage is not None else 0
-        rounds = 0 if read > most else rounds + 1
-        most = max(most, read)
+        rounds = 0 if call.done > most else rounds + 1  # what is fresh: in a store of yesterday, all was read before
+        most = max(most, call.done)
         again = isinstance(failure, RateLimited) or (
             isinstance(failure, Unavailable) and rounds < ROUNDS_WITHOUT_PROGRESS
         )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.errors import RateLimited, SourceError
+from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
 from mcp_truto_lms.sandbox.faults import HTML_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.settings import Settings
@@ -90,7 +90,7 @@ async def test_a_limit_that_is_used_up_is_waited_for_and_the_rest_read():
 class Hour:
     """A clock that moves while a sync waits, which opens a limit of five scopes again."""
 
-    def __init__(self, shelf: Limited) -> None:
+    def __init__(self, shelf: Any) -> None:
         self.moment, self.waits, self._shelf = datetime(2026, 11, 23, 12, tzinfo=UTC), 0, shelf
 
     def __call__(self) -> datetime:
@@ -120,6 +120,35 @@ async def test_a_failure_that_passes_is_tried_again_after_growing_waits(open_des
         assert (await synced(desk, waits)).complete
         assert waits.seconds == sorted(set(waits.seconds))
         assert len(waits.seconds) == 3
+
+
+class Failing(Shelf):
+    """A source that fails after every eight scopes, until it was waited for."""
+
+    left = 8
+
+    async def enrollments(self, scope: Scope, **given: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise Unavailable("The LMS failed.")
+        return await super().enrollments(scope, **given)
+
+
+async def test_what_was_read_the_day_before_is_no_reason_to_give_up_while_it_goes_on():
+    people = [person(str(n), f"P{n}") for n in range(200)]
+    shelf = Failing(people=people, titles=[course(str(n), f"C{n}") for n in range(64)])
+    hour = Hour(shelf)
+    connection = Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+
+    async def mended(seconds: float) -> None:
+        shelf.left = 8
+
+    async with connection:
+        account = await connection.account()
+        for _ in range(2):
+            assert (await synchronise(account, sleep=mended)).complete
+            hour.moment += timedelta(days=1)
+            shelf.left = 8
 
 
 async def test_a_portal_that_stays_down_is_given_up_and_told(open_desk: OpenDesk):
