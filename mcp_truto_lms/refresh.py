@@ -28,10 +28,12 @@ import anyio
 from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.errors import (
     AccessDenied,
+    LmsError,
     NotFound,
     RateLimited,
     RouteClosed,
     SourceError,
+    StoreError,
     Unavailable,
     UnexpectedAnswer,
 )
@@ -401,7 +403,7 @@ class Refresher:
                 scope = reading.pending.popleft()
                 try:
                     await fetch(scope)
-                except (AccessDenied, RouteClosed) as error:
+                except (AccessDenied, RouteClosed, StoreError) as error:
                     reading.final = error
                     reading.pending.clear()
                 except SourceError as error:
@@ -570,7 +572,7 @@ class _Batch:
     done: int
     pending: deque[Scope]
     failed_in_a_row: int = 0
-    final: SourceError | None = None
+    final: LmsError | None = None
     at_first: int = field(init=False)
     unit: str = field(init=False)
 

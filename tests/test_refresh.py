@@ -10,9 +10,10 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import func, select
 
 from mcp_truto_lms.background import Background
-from mcp_truto_lms.errors import RateLimited, RouteClosed
+from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError
 from mcp_truto_lms.refresh import READERS, Refresher
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
@@ -20,6 +21,7 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import ACCOUNT, Shelf, course, person, record
@@ -442,3 +444,25 @@ async def test_once_a_limit_is_used_up_no_more_is_asked_for():
 
 async def test_a_portal_without_courses_is_an_answer_of_nothing():
     assert await coverage(Shelf()) == (0, 0, "courses")
+
+
+class Full(Database):
+    """A store that has no room for enrollments."""
+
+    async def run(self, work: Any, *, write: bool = False) -> Any:
+        def checked(connection: Any) -> Any:
+            found = work(connection)
+            if write and connection.execute(select(func.count()).select_from(enrollments)).scalar():
+                raise StoreError("The disk is full.")
+            return found
+
+        return await super().run(checked, write=write)
+
+
+async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_is_wrong():
+    titles = [course(str(n), "C") for n in range(20)]
+    source = Shelf([person("u", "U")], titles, [record("u", one.id, "enrolled") for one in titles])
+    async with refreshing(source, Full()) as refresher:
+        await refresher.catalogue(call := refresher.begin())
+        with pytest.raises(StoreError, match="The disk is full"):
+            await refresher.enrollments(call, None, [one.id for one in titles])
