@@ -16,6 +16,7 @@ from mcp_truto_lms.store import read
 from mcp_truto_lms.store.counts import Counts, Survey, survey
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.groups import groups
+from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, at, course, filled, person, record
 from tests.truth import DAY, NOON
@@ -212,6 +213,19 @@ def test_of_several_attempts_the_latest_counts():
     database.close()
     assert [row["id"] for row in rows] == ["late", "third"]
     assert left_out.earlier_attempts == 3
+
+
+@pytest.mark.parametrize("reason", [INACTIVE, ARCHIVED])
+def test_of_several_attempts_the_latest_counts_also_where_those_left_out_are_asked_for(reason: str):
+    people = [person("u", "U", status="inactive" if reason == INACTIVE else "active")]
+    titles = [course("c", "C", status="archived" if reason == ARCHIVED else "published")]
+    records = [record("u", "c", "failed", key=f"attempt {number}", attempt_number=number) for number in (2, 3, 1)]
+    database = filled(people, titles, records)
+    found = surveyed(database, included=frozenset({reason}))
+    whole = surveyed(database).left_out
+    database.close()
+    assert (found.totals.enrollments, found.left_out.earlier_attempts) == (1, 2)
+    assert (whole.inactive_people, whole.archived_courses) == (int(reason == INACTIVE), int(reason == ARCHIVED))
 
 
 def test_inactive_people_archived_courses_and_instructors_are_no_part_of_the_population():

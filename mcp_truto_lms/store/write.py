@@ -280,12 +280,12 @@ def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, t
         user, course, left_out = row[_USER], row[_COURSE], COUNTED
         if key in teachers:
             left_out = INSTRUCTOR
+        elif key in earlier:  # before the reasons that do not hold for whoever is asked for by name
+            left_out = EARLIER
         elif user in people.hidden:
             left_out = INACTIVE
         elif course in titles.hidden:
             left_out = ARCHIVED
-        elif key in earlier:
-            left_out = EARLIER
         marked[key] = (*row, left_out, people.folded.get(user, ""), titles.folded.get(course, ""), *_judged(row))
     return marked
 
