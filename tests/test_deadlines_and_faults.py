@@ -414,6 +414,16 @@ async def test_a_course_that_fails_for_good_does_not_keep_the_others_from_being_
         assert told(await desk.summarize()) == (15, 16, "courses")
 
 
+async def test_who_is_not_enrolled_in_what_was_not_read_is_said_to_be_unknown(open_desk: OpenDesk):
+    async with open_desk(of=SMALL) as desk:
+        desk.portal.faults.add(HTML_BODY, times=None, endpoint="courses/id", arguments={"id": "103"})
+        for ask in (desk.list, desk.summarize):
+            text = await ask(state="not_enrolled", course=["101", "103"])
+            assert told(text) == (1, 2, "courses")
+            assert re.match(r"(\d+ of )?at most \d+ missing enrollments", text)
+            assert "Whoever is enrolled in what was not read is among them." in text
+
+
 async def test_a_listed_course_that_the_lms_does_not_show_is_missing_and_not_empty(open_desk: OpenDesk):
     async with open_desk() as desk:
         before = await desk.list(course="103")

@@ -35,7 +35,8 @@ def first_line(ground: Ground, counted: str, constants: Mapping[str, str], budge
         budget: in tokens, of the whole answer
     """
     question, counts, coverage = ground.question, ground.counts, ground.coverage
-    total = f"{counts.enrollments:,}" if coverage.complete else f"at least {counts.enrollments:,}"
+    bound = "at most" if question.query.asks_who_is_missing else "at least"  # what is read adds to the rest alone
+    total = f"{counts.enrollments:,}" if coverage.complete else f"{bound} {counts.enrollments:,}"
     head = counted.replace("{total}", total)
     numbers = (("enrollments", counts.enrollments), ("learners", counts.learners), ("courses", counts.courses))
     for word, number in numbers:
@@ -67,6 +68,8 @@ def end(ground: Ground, notes: Sequence[str], budget: int, above: str) -> str:
 def notes(ground: Ground) -> list[str]:
     """Say what a reader must know before using the numbers."""
     question, found = ground.question, list[str]()
+    if question.query.asks_who_is_missing and not ground.coverage.complete:
+        found.append("Whoever is enrolled in what was not read is among them.")
     if ground.coverage.trouble:
         found.append(f"Not all is new: {ground.coverage.trouble.rstrip('.')}.")
     found += [ALIASES] if question.columns.aliases else []
