@@ -188,8 +188,8 @@ def _replace(
 
 
 def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
-    """Compare without the whole record: a list has less of it than a look at one person, and no answer has it."""
-    if before is None or table is enrollments:
+    """Compare people without the whole record: a list has less of it than a look at one, and no answer has it."""
+    if before is None or table is not learners:  # by a course's record, its categories, it may be mandatory
         return False
     record = places(table)["record"]
     return before[:record] + before[record + 1 :] == after[:record] + after[record + 1 :]

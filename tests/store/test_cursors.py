@@ -11,7 +11,7 @@ from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import cursors
-from tests.stored import ACCOUNT, STAMP, Opened, Where, new_store, person
+from tests.stored import ACCOUNT, STAMP, Opened, Where, course, new_store, person
 from tests.truth import NOON
 
 UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
@@ -69,6 +69,20 @@ def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
     database._transact(lambda c: write.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP))
     assert load(database) == "{}"
     database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP))
+    with pytest.raises(QueryError, match=CHANGED):
+        load(database)
+
+
+def test_a_cursor_ends_when_a_course_changes_its_category_by_which_it_may_be_mandatory(database: Database):
+    def read_courses(category: str) -> None:
+        found = course("c", "C").model_copy(update={"categories": [{"name": category}]})
+        database._transact(lambda c: write.replace_courses(c, ACCOUNT, [found], STAMP))
+
+    read_courses("Safety")
+    save(database, version=2)
+    read_courses("Safety")
+    assert load(database) == "{}"
+    read_courses("Other")
     with pytest.raises(QueryError, match=CHANGED):
         load(database)
 
