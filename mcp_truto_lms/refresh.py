@@ -368,6 +368,8 @@ class Refresher:
         if stale := self._stale(call, scopes, states, max_age, alone=alone)[:most]:
             if stale[0].route in NAMELESS:
                 await self.directory(call)
+                states = await self._states_of(scopes)  # whoever is gone from it takes what they were read with along
+                stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
             people, courses = await self._database.run(lambda c: self._names(c, stale))
             reading = _Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
             started = anyio.current_time()

@@ -348,6 +348,19 @@ async def test_a_cancelled_call_ends_what_only_it_waits_for(open_desk: OpenDesk)
         assert calls(desk) == {"courses/id": 2}
 
 
+async def test_what_was_read_with_somebody_who_is_gone_is_read_again_in_the_same_call():
+    titles = [course("c", "C"), course("d", "D")]
+    shelf, clock = Shelf([person("u", "U"), person("v", "V")], titles, [record("v", "c", "enrolled")]), Clock()
+    async with refreshing(shelf, clock=clock) as refresher:
+        await refresher.catalogue(call := refresher.begin())
+        await refresher.enrollments(call, None, ["c", "d"])
+        clock.pass_by(24 * HOUR - MINUTE)
+        await refresher.enrollments(refresher.begin(), None, ["c"])
+        clock.pass_by(MINUTE)
+        shelf.people, shelf.records = shelf.people[:1], []
+        assert (await refresher.enrollments(refresher.begin(), None, ["c", "d"])).complete
+
+
 # A provider whose ways are closed
 
 
