@@ -1,7 +1,8 @@
 """Single flight: a scope is read once for all who want it, in this process and in those that share the store.
 
 Whoever comes later waits, and takes what was written. A flight that nobody waits for any longer is ended; one that
-several wait for goes on when the first of them leaves.
+several wait for goes on when the first of them leaves. The limit of a reading in the background is its own: a question
+that waited for one reads by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_truto_lms.background import Background
+from mcp_truto_lms.errors import RateLimited
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.tally import TALLY
 
 LOCK_POLL_SECONDS = 0.2
 
@@ -30,6 +33,7 @@ class _Flight:
     waiting: int = 0
     done: bool = False
     error: Exception | None = None
+    refused_as_background: bool = False
 
     async def wait(self) -> None:
         """Wait until it is over; the last one who leaves before that ends it."""
@@ -81,6 +85,8 @@ class Flights:
                 self._background.start(lambda flight=flight: self._fly(key, flight, fetch, is_stale))
             await flight.wait()
             if flight.began_at >= since:
+                if flight.refused_as_background and not _in_background():
+                    continue
                 if flight.error is not None:
                     raise flight.error
                 if flight.done:
@@ -93,6 +99,7 @@ class Flights:
                 flight.done = True
         except Exception as error:  # noqa: BLE001  an edge: whoever waits gets it
             flight.error = error
+            flight.refused_as_background = isinstance(error, RateLimited) and _in_background()
         finally:
             del self._under_way[key]
             flight.over.set()
@@ -109,3 +116,9 @@ class Flights:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._database.unlock(lock)
+
+
+def _in_background() -> bool:
+    """Tell whether nobody waits any longer for the question that this is done for."""
+    tally = TALLY.get()
+    return tally is not None and tally.background

@@ -6,14 +6,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 import anyio
 import pytest
 from sqlalchemy import func, select
 
-from mcp_truto_lms.background import Background
+from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError
+from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.refresh import READERS, Refresher
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
@@ -23,6 +25,7 @@ from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
+from mcp_truto_lms.tally import TALLY
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import ACCOUNT, Shelf, course, person, record
 
@@ -359,6 +362,34 @@ async def test_what_was_read_with_somebody_who_is_gone_is_read_again_in_the_same
         clock.pass_by(MINUTE)
         shelf.people, shelf.records = shelf.people[:1], []
         assert (await refresher.enrollments(refresher.begin(), None, ["c", "d"])).complete
+
+
+async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_refused():
+    may_end, tried = anyio.Event(), list[bool]()
+
+    async def fetch() -> None:
+        await may_end.wait()
+        tally = TALLY.get()
+        tried.append(tally is not None and tally.background)
+        if tried[-1]:
+            raise RateLimited("Reading in the background has used its quarter.")
+
+    async def is_stale() -> bool:
+        return True
+
+    async with Background() as background:
+        flights = Flights(ACCOUNT, Database(), background)
+
+        async def read(work: Work) -> None:
+            work.let_go()
+            await flights.ensure("key", fetch, is_stale)
+
+        assert not await background.run(read, ends_at=inf)
+        async with anyio.create_task_group() as group:
+            group.start_soon(flights.ensure, "key", fetch, is_stale)
+            await until(lambda: any(one.waiting == 2 for one in flights._under_way.values()))
+            may_end.set()
+    assert tried == [True, False]
 
 
 # A provider whose ways are closed
