@@ -171,7 +171,8 @@ def _told_signs(row: dict[str, Any], now: int) -> str:
 
 def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
     row, now = enrollments, selection.now
-    usual = [row.c.learner_folded, row.c.user_id, row.c.id]
+    learner = row.c.user_id.asc().nulls_last()
+    usual = [row.c.learner_folded, learner, row.c.id]
     if len(selection.course_ids or ()) != 1:  # where it is one, an index has the order
         usual.insert(0, row.c.course_folded)
     if sort is None and selection.states == (progress.State.AT_RISK,):
@@ -179,7 +180,7 @@ def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
         number, *others = (case((one, 1), else_=0) for one in signs)
         for one in others:
             number = number + one
-        by_name = [row.c.learner_folded, row.c.course_folded, row.c.user_id, row.c.id]
+        by_name = [row.c.learner_folded, row.c.course_folded, learner, row.c.id]
         return [number.desc(), *_ordered(progress.late_since(row, now), descending=False), *by_name]
     if sort is None:
         return [*_ordered(row.c.due_at, descending=False), *usual]

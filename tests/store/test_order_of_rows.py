@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
 from mcp_truto_lms.store import read
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
@@ -193,3 +194,9 @@ def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(nam
         "score": (False, None),
     }
     assert names._transact(lambda c: read.spreads(c, EVERYTHING, ["custom_fields.site"])) == {}
+
+
+def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():
+    untold = CourseEnrollment(id="a", course=EnrolledCourse(id="c"), status=EnrollmentStatus.ENROLLED)
+    records = [EnrollmentRecord(untold, Route.COURSE), record("u", "c", "enrolled", key="b", user_name="\u0301")]
+    assert keys(filled(records=records), None, path="id") == ["b", "a"]
