@@ -446,13 +446,14 @@ class Refresher:
         )
 
     async def _fetch(
-        self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], started: float
+        self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], call_started: float
     ) -> None:
         await self._introduce()
+        started = anyio.current_time()
         try:
             reading = await self._source.enrollments(scope, courses=courses, learners=people)
         except NotFound:
-            if scope.route is Route.COURSE and await self._still_listed(scope.course_id, started):
+            if scope.route is Route.COURSE and await self._still_listed(scope.course_id, call_started):
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             reading = Reading(())
         stamp = self._stamp(started)
@@ -553,8 +554,14 @@ class Refresher:
         return _People(people), {key: Course.model_validate_json(record) for key, record in courses.items()}
 
     def _max_age(self, ways: Sequence[Sequence[Scope]], states: Mapping[str, read.ScopeState]) -> float:
-        """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long."""
-        longest = max((states[one.key].took_seconds for way in ways for one in way if one.key in states), default=0.0)
+        """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long.
+
+        Scopes are read side by side, so that all of them take as long as the longest, or as long as their readers.
+        """
+        longest = 0.0
+        for way in ways:
+            took = [states[one.key].took_seconds for one in way if one.key in states]
+            longest = max(longest, sum(took) / READERS, *took)
         return max(self._settings.max_age_seconds, TAKES_TIMES * longest)
 
 

@@ -244,6 +244,43 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == refresher.now()
 
 
+async def test_a_course_is_not_good_for_longer_because_others_were_read_before_it():
+    begun: list[Scope] = []
+
+    class Slow(Shelf):
+        async def enrollments(self, scope: Scope, **given: Any) -> Any:
+            begun.append(scope)
+            if len(begun) <= READERS:
+                await anyio.sleep(0.1)
+            return await super().enrollments(scope, **given)
+
+    titles = [course(str(n), "C") for n in range(READERS + 1)]
+    async with refreshing(Slow(titles=titles)) as refresher:
+        await refresher.catalogue(call := refresher.begin())
+        await refresher.enrollments(call, None, [one.id for one in titles])
+        states = await refresher._states()
+    assert states[begun[-1].key].took_seconds < states[begun[0].key].took_seconds
+
+
+async def test_many_courses_that_take_long_together_are_good_for_longer_together():
+    database, clock = Database(), Clock()
+    titles = [course(str(n), "C") for n in range(READERS * 3)]
+    async with refreshing(Shelf([person("u", "U")] * 99, titles), database, clock) as refresher:
+        stamp = Stamp(fetched_at=refresher.now(), took_seconds=60)
+        await database.run(lambda c: write.replace_courses(c, ACCOUNT, titles, stamp), write=True)
+        for one in titles:
+            scope = Scope(course_id=one.id)
+            await database.run(
+                lambda c, scope=scope: write.replace_scope(c, ACCOUNT, scope, Reading(()), stamp), write=True
+            )
+        ids, before = [one.id for one in titles], refresher.now()
+        clock.pass_by(1799)
+        assert (await refresher.enrollments(refresher.begin(), None, ids)).as_of == before
+        assert (await refresher.enrollments(refresher.begin(), None, ids[:1])).as_of == refresher.now()
+        clock.pass_by(1)
+        assert (await refresher.enrollments(refresher.begin(), None, ids)).as_of > before
+
+
 FRESH = [
     ({"user": "6"}, {"users/id": 1}),
     ({"user": "Jane Doe"}, {"users": 2, "users/id": 1}),
