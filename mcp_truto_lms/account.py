@@ -220,6 +220,7 @@ class Account:
             await self._refresher.directory(call)
             notes = await self._know_people(call, query)
         coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
+        portal = await self._refresher.portal(call)  # what was read may have told more of it
         asked = replace(question, now=self._refresher.now(), notes=notes)
         question = await self._database.run(lambda c: report.settle(c, asked, portal, self._settings))
         if query.asks_for_failed:

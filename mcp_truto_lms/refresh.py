@@ -161,6 +161,7 @@ class Refresher:
         self._settings = settings
         self._flights = Flights(account, database, background)
         self._portal: Portal | None = None
+        self._silent = False
 
     def now(self) -> int:
         """Tell the time of the answer in epoch seconds."""
@@ -193,7 +194,7 @@ class Refresher:
         try:
             found = await self._source.portal()
         except (NotFound, UnexpectedAnswer):
-            found = Portal()
+            found, self._silent = Portal(), True
         if found != self._portal:
             now = self.now()
             await self._database.run(lambda c: portals.save(c, self._account, found, now=now), write=True)
@@ -448,7 +449,8 @@ class Refresher:
     async def _fetch(
         self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], call_started: float
     ) -> None:
-        await self._introduce()
+        if self._portal is None:
+            await self._introduce()
         started = anyio.current_time()
         try:
             reading = await self._source.enrollments(scope, courses=courses, learners=people)
@@ -457,6 +459,8 @@ class Refresher:
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             reading = Reading(())
         stamp = self._stamp(started)
+        if not self._silent:  # what was read may have told more, at no cost
+            await self._introduce()
         await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp), write=True)
 
     async def _still_listed(self, course_id: str | None, since: float) -> bool:

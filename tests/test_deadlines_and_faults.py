@@ -490,6 +490,23 @@ async def test_a_portal_that_says_nothing_of_itself_is_answered_in_utc(open_desk
     async with open_desk() as desk:
         desk.portal.faults.add(MALFORMED_BODY, times=None, endpoint="siteinfo")
         assert "12:00 UTC, complete." in await desk.list(course="101")
+        desk.portal.log.clear()
+        assert "12:00 UTC, complete." in await desk.list()
+        assert desk.portal.log.counts() == {"courses/id": 15}
+
+
+class Learning(Shelf):
+    """A source that knows what its LMS never fills once it has read something."""
+
+    async def enrollments(self, scope: Scope, **known: Any) -> Reading:
+        self.unreported = frozenset({"is_mandatory"})
+        return await super().enrollments(scope, **known)
+
+
+async def test_what_the_first_reading_tells_of_the_lms_is_told_with_the_first_answer():
+    shelf = Learning([person("1", "Ann")], [course("c", "C")], [record("1", "c", "enrolled")])
+    async with open_shelf(shelf) as desk:
+        assert "Not reported by this LMS: mandatory." in await desk.list(fields=["user.name", "is_mandatory"])
 
 
 # Progress and cancelling
