@@ -68,7 +68,7 @@ def save(
     query = select(func.coalesce(func.sum(exports.c.packed_size), 0), func.min(exports.c.expires_at))
     kept, first = connection.execute(query).one()
     if int(kept) + sum(len(one.packed) for one in parts) > MAX_BYTES:
-        wait = f"ask again in {(first - now) // 60 + 1} minutes, or " if first is not None else ""
+        wait = f"ask again in {(first + GRACE_SECONDS - now) // 60 + 1} minutes, or " if first is not None else ""
         raise QueryError(f"The exports that are waiting to be fetched leave no room: {wait}narrow the question down.")
     expires_at = now + MAX_AGE_SECONDS
     same = {"token": token, "account": account, "principal": principal, "name": name, "expires_at": expires_at}
