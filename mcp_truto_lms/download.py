@@ -29,8 +29,8 @@ _GONE = "This export is unknown or has expired: ask for it again.\n"
 
 def principal_of(headers: Mapping[str, str] | None) -> str:
     """Name a caller over HTTP by the token it sent, without telling the token; on stdio there is only one."""
-    token = (headers or {}).get("authorization", "")
-    return sha256(token.encode()).hexdigest()[:16] if token else ""
+    scheme, _, token = (headers or {}).get("authorization", "").strip().partition(" ")
+    return sha256(f"{scheme.lower()} {token.strip()}".encode()).hexdigest()[:16] if scheme else ""
 
 
 def add_downloads(server: MCPServer[Any], connection: Connection) -> None:

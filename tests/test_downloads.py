@@ -113,6 +113,15 @@ async def test_another_caller_an_unknown_address_and_an_old_one_are_answered_ali
     assert answers[0].headers["cache-control"] == "no-store"
 
 
+async def test_a_token_is_the_same_however_its_scheme_is_spelled():
+    async with replica(Hands()) as address:
+        link = await export(address, "one")
+        async with httpx.AsyncClient(headers={"Authorization": "bearer  one"}) as http:
+            assert (await http.get(link)).status_code == 200
+        async with httpx.AsyncClient(headers={"Authorization": "Basic one"}) as http:
+            assert (await http.get(link)).status_code == 404
+
+
 @pytest.mark.parametrize("together", [False, True])
 async def test_a_web_page_of_another_name_cannot_fetch_it(together: bool):
     async with replica(Hands(), together=together) as address:
