@@ -594,6 +594,14 @@ class EnrollmentQuery(EnrollmentFilter):
         Field(description="csv: all rows, as a file"),
     ] = Format.TABLE
 
+    def order(self, columns: Columns) -> str | None:
+        """Say which column rows are sorted by; None is by due date, or by risk, and by name where people are missing.
+
+        Where due dates are for nobody, their order would tell them.
+        """
+        usual = "due_at" in columns or self.asks_who_is_missing or self.state == (State.AT_RISK,)
+        return self.sort if self.sort is not None or usual else "course.title"
+
     @model_validator(mode="after")
     def _cursor_alone(self) -> Self:
         if self.cursor is not None and (others := sorted(self.model_fields_set - {"cursor"})):

@@ -144,11 +144,9 @@ def _rows(
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
     if query.asks_who_is_missing:
         return missing.rows(connection, selection, sort=query.sort, limit=limit, offset=offset)
-    signals, offered, sort = any(one.path == SIGNALS for one in columns), ground.question.columns, query.sort
-    if sort is None and "due_at" not in offered and State.AT_RISK not in query.state:
-        sort = "course.title"  # the usual order would tell
+    signals, sort = any(one.path == SIGNALS for one in columns), query.order(ground.question.columns)
     rows = read.rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals)
-    return _without_days(rows) if signals and "due_at" not in offered else rows
+    return _without_days(rows) if signals and "due_at" not in ground.question.columns else rows
 
 
 def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -340,6 +340,15 @@ async def test_judgements_stay_where_what_they_rest_on_is_out(open_desk: OpenDes
             assert not re.search(r"overdue \d+ d", text)
 
 
+async def test_where_due_dates_are_out_rows_neither_stand_in_their_order_nor_are_said_to(open_desk: OpenDesk):
+    async with open_desk(exclude_fields=("due_at",)) as desk:
+        for state in ("overdue", ["at_risk", "overdue"]):
+            text = await desk.list(state=state, limit=20)
+            titles = [line.split(",")[1] for line in text.splitlines()[2:22]]
+            assert titles == sorted(titles, key=str.casefold)
+            assert "Sorted by course." in text
+
+
 async def test_one_custom_field_goes_and_the_others_stay(open_desk: OpenDesk):
     async with open_desk(exclude_fields=("custom_fields.employee number",)) as desk:
         text = await desk.list(format="json", user="Jane Doe")

@@ -62,7 +62,7 @@ def counted_as(ground: Ground) -> str:
 def _order(ground: Ground) -> str:
     """Say what the rows are sorted by, for who sees only some of them."""
     query = ground.question.query
-    sort = query.sort if isinstance(query, EnrollmentQuery) else None
+    sort = query.order(ground.question.columns) if isinstance(query, EnrollmentQuery) else None
     if sort is not None:
         return f"{enrollment_columns()[sort.lstrip('-')].header}{', descending' if sort.startswith('-') else ''}"
     if query.state == (State.AT_RISK,):
