@@ -127,7 +127,7 @@ class _Endpoint:
         async def handle(request: Request) -> Response:
             asked = list_parameters(QueryString(request.url.query))
             asked = replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
-            if asked.key_by in self._hidden:
+            if asked.key_by and any(f"{asked.key_by}.".startswith(f"{path}.") for path in self._hidden):
                 raise ApiError(400, f"truto_key_by={asked.key_by}: this field is left out here, for everybody")
             reader = self._reader(asked.account_id)
             name = repr((walk.__name__, asked.account_id, asked.user_id, asked.course_id))
