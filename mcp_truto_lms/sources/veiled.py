@@ -25,8 +25,10 @@ from mcp_truto_lms.model import (
     Course,
     CourseEnrollment,
     Email,
+    EnrolledCourse,
     EnrolledUser,
     Manager,
+    Url,
     User,
 )
 from mcp_truto_lms.pseudonyms import Seal, name_words
@@ -100,6 +102,7 @@ class Veil:
             if "user.name" not in self.columns:
                 kept |= dict.fromkeys(("name", "first_name", "last_name", "username"))
             if self.hides_emails:
+                kept["username"] = None if "@" in (kept["username"] or "") else kept["username"]
                 kept["emails"] = [Email(email=self.seal.email(each.email)) for each in one.emails or ()]
         kept["manager"] = self._manager(one.manager)
         return User.model_construct(**kept)
@@ -107,10 +110,11 @@ class Veil:
     def course(self, one: Course) -> Course:
         """Veil a course; under aliases with what its learners' dates depend on, and what it is called."""
         kept = {name: getattr(one, name) for name in Course.model_fields if name != "remote_data"}
+        fields = one.custom_fields or {}
+        judged = {name: fields[name] for name in (EXPIRES_AT, TIME_LIMIT_DAYS) if name in fields}
         if self.columns.aliases:
             kept = {name: kept[name] for name in _OF_COURSES}
-            fields = one.custom_fields or {}
-            kept["custom_fields"] = {name: fields[name] for name in (EXPIRES_AT, TIME_LIMIT_DAYS) if name in fields}
+        kept["custom_fields"] = {**(self._fields(fields) or {}), **judged} or None
         return Course.model_construct(**kept)
 
     def record(self, one: EnrollmentRecord) -> EnrollmentRecord:
@@ -120,6 +124,10 @@ class Veil:
         if (user := found.user) is not None:
             emails = None if self.hides_emails else user.emails
             kept["user"] = EnrolledUser.model_construct(id=user.id, name=self._name(user.id, user.name), emails=emails)
+        if (course := found.course) is not None:
+            kept["course"] = EnrolledCourse.model_construct(id=course.id, title=course.title)
+        if found.urls and "urls" in columns:
+            kept["urls"] = [Url.model_construct(url=each.url, type=each.type) for each in found.urls]
         if (by := found.assigned_by) is not None:
             shown = {"id": by.id, "name": self._alias(by.id or by.name or "") if columns.aliases else by.name}
             shown = {name: value if f"assigned_by.{name}" in columns else None for name, value in shown.items()}

@@ -119,6 +119,35 @@ def test_columns_that_are_out_arrive_empty_unless_judgements_rest_on_them():
     assert "annie" not in dumped(one) + dumped(user)
 
 
+def test_a_login_that_is_an_address_goes_with_the_addresses():
+    veil = Veil(Columns(frozenset({"user.emails"})), SEAL)
+    assert veil.user(FULL).username == "annlee"
+    assert veil.user(FULL.model_copy(update={"username": "ann.lee@acme.example"})).username is None
+
+
+def test_a_custom_field_that_is_out_is_out_of_courses_too_aside_from_their_terms():
+    fields = {"time_limit_days": 30, "Cost centre": "4711", "Site": "Leeds"}
+    found = Course(id="c", title="First Aid", custom_fields=fields)
+    one = Veil(Columns(frozenset({"custom_fields.cost_centre"})), SEAL).course(found)
+    assert one.custom_fields == {"time_limit_days": 30, "Site": "Leeds"}
+    bare = Veil(Columns(frozenset({"custom_fields"})), SEAL).course(found)
+    assert bare.custom_fields == {"time_limit_days": 30}
+
+
+def test_what_a_provider_adds_to_the_parts_of_an_enrollment_is_dropped():
+    parts = {
+        "course": {"id": "c", "title": "C", "owner": "Ann"},
+        "urls": [{"url": "https://a.example", "owner": "Ann"}],
+    }
+    found = CourseEnrollment.model_validate({"id": "1", **parts})
+    one = Veil(Columns(frozenset({"score"})), SEAL).record(EnrollmentRecord(found, Route.LEARNER)).enrollment
+    assert one.model_dump(mode="json", exclude_none=True) == {
+        "id": "1",
+        "course": {"id": "c", "title": "C"},
+        "urls": [{"url": "https://a.example"}],
+    }
+
+
 def test_a_source_has_teams_only_where_it_has_them():
     class WithTeams(Shelf):
         async def teams(self) -> dict[str, tuple[str, ...]]:
