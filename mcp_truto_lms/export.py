@@ -4,8 +4,9 @@ UTF-8 with a mark that it is, lines ended by CR and LF, quoted as RFC 4180 says:
 chosen column is there, whatever is empty or always the same; cells are cleaned as in any answer, and not clipped.
 
 Text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP says, also behind a semicolon,
-which separates cells in half of Europe; numbers and days are what they are. A file is its owner's alone, and never
-written over another one. What is to be fetched over HTTP is kept in the store, in packed parts.
+which separates cells in half of Europe; numbers and days are what they are. A file is its owner's alone, never
+written over another one, and has its name once it is whole. What is to be fetched over HTTP is kept in the store, in
+packed parts.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 SETTING = f"{PREFIX}EXPORT_DIR"
 FOLDER = "mcp-truto-lms"
+UNFINISHED = ".part"
+"""Ends the name of a file while it is written, for a process may end before the file does."""
 _UNCLIPPED = sys.maxsize
 _TEXTUAL: frozenset[CellKind] = frozenset({"text", "email", "link", "fields"})
 _FORMULA = re.compile(r"""(^|;)(?=[\s"']*[=+\-@\t\r\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20])""")
@@ -133,15 +136,18 @@ def _to_file(pages: Iterable[ListAnswer], place: Path) -> tuple[_Written, Path]:
     """
     first, rest = _begun(pages)
     path = place / f"{_name(first.ground)}-{secrets.token_hex(4)}.csv"
+    begun = path.with_suffix(UNFINISHED)
     try:
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        file = os.fdopen(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except OSError as error:
         raise _unusable(place, error) from None
     try:
         with file:
-            return _write(first, rest, file.write), path
+            written = _write(first, rest, file.write)
+        begun.rename(path)
+        return written, path
     except BaseException as error:
-        path.unlink(missing_ok=True)
+        begun.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _unusable(place, error) from None
         raise

@@ -247,6 +247,20 @@ def test_a_file_that_is_broken_off_is_not_left(tmp_path: Path):
     assert files(tmp_path) == []
 
 
+def test_a_file_has_its_name_once_it_is_whole(tmp_path: Path):
+    seen: list[str] = []
+
+    def pages() -> Iterator[ListAnswer]:
+        yield page_of(["Ann"])
+        seen.extend(one.suffix for one in files(tmp_path))
+        yield page_of(["Bob"])
+
+    _, path = export._to_file(pages(), tmp_path)
+    assert seen == [".part"]
+    assert files(tmp_path) == [path]
+    assert len(read(path.read_bytes())) == 3
+
+
 class Endless:
     """Pages without end."""
 

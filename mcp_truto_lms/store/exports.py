@@ -1,7 +1,7 @@
 """Exports: CSV files that wait for an hour to be fetched over HTTP, from whichever process of the store is asked.
 
-A file is kept in packed parts, each unpacked alone, so that neither keeping nor sending one takes more memory than a
-part: packed, it is a tenth of its size. A token fetches it for the caller that it was made for. All that are kept at
+A file is kept in packed parts, each unpacked alone: sending one takes no more memory than a part, and keeping one what
+it is packed, about a tenth of its size. A token fetches it for the caller that it was made for. All that are kept at
 once have a bound; who comes too late is told when there is room. What has expired is deleted whenever one is kept or
 asked for.
 """
