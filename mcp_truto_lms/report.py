@@ -323,7 +323,14 @@ def columns_of(query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, severa
     if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [
-        known[path] if path in known else Column(path, clean(path.removeprefix(f"{CUSTOM_FIELDS}.")), "text")
+        known[path] if path in known else Column(path, _header(path), "text")
         for path in dict.fromkeys(paths)
         if path not in query.exclude_fields
     ]
+
+
+def _header(path: str) -> str:
+    """Head a custom field by its name, or by its path where the model has a column of that name."""
+    name = clean(path.removeprefix(f"{CUSTOM_FIELDS}."))
+    taken = {SIGNALS, *(one.header for one in enrollment_columns().values())}
+    return clean(path) if path != SIGNALS and name.casefold() in taken else name

@@ -58,6 +58,20 @@ def table_of(text: str, first: str) -> list[list[str]]:
 # given records
 
 
+async def test_a_custom_field_named_as_a_column_is_headed_by_its_path():
+    records = [record("1", "c", "enrolled", custom_fields={"Status": "On leave"}), record("1", "d", "passed")]
+    shelf = Shelf([person("1", "Ann")], [course("c", "C"), course("d", "D")], records)
+    async with open_shelf(shelf) as desk:
+        shown = await desk.list(fields="course,status,custom_fields.Status", sort="course")
+        empty = await desk.list(fields="course,status,custom_fields.learner", sort="course")
+    assert table_of(shown, "course,") == [
+        ["course", "status", "custom_fields.Status"],
+        ["C", "enrolled", "On leave"],
+        ["D", "passed", ""],
+    ]
+    assert "Empty in these rows: custom_fields.learner." in empty
+
+
 async def test_statuses_that_talentlms_never_yields_are_counted_and_told():
     records = [
         record("1", "c", "passed", score=91.5, progress_percent=100),
