@@ -10,19 +10,26 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import INVALID_PARAMS
 
 from mcp_truto_lms import __version__
+from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.download import add_downloads
 from mcp_truto_lms.guide import add_guide
+from mcp_truto_lms.model import CUSTOM_FIELDS
 from mcp_truto_lms.tools import make_tools
 
-INSTRUCTIONS = (
-    "Answers who is learning what in the company's LMS. One call answers a question: pass all of it as arguments; "
-    "filters, counts, rates and dates are worked out in the server. summarize_learner_progress: how many, rates, one "
-    "person's courses; group_by course, learner, team, month or a key of where, one or two. list_course_enrollments: "
-    "who, row by row. In both: user and course as people say them; state overdue, due_soon, not_started, at_risk, "
-    'not_enrolled; where {"team": "Sales"}, manager or custom fields; days as last_week, this_month, -30d. The first '
-    "line has total, date and completeness: repeat them."
-)
+
+def instructions(columns: Columns = ALL_COLUMNS) -> str:
+    """Say how to use the tools, and by what people can be asked for where something of them is for nobody."""
+    named = "user by alias, course as people say it" if columns.aliases else "user and course as people say them"
+    keys = ", manager or custom fields" if CUSTOM_FIELDS in columns else " or manager"
+    return (
+        "Answers who is learning what in the company's LMS. One call answers a question: pass all of it as arguments; "
+        "filters, counts, rates and dates are worked out in the server. summarize_learner_progress: how many, rates, "
+        "one person's courses; group_by course, learner, team, month or a key of where, one or two. "
+        f"list_course_enrollments: who, row by row. In both: {named}; state overdue, due_soon, not_started, at_risk, "
+        f'not_enrolled; where {{"team": "Sales"}}{keys}; days as last_week, this_month, -30d. The first '
+        "line has total, date and completeness: repeat them."
+    )
 
 
 def create_server(connection: Connection) -> MCPServer[object]:
@@ -41,7 +48,7 @@ def create_server(connection: Connection) -> MCPServer[object]:
         "mcp-truto-lms",
         title="LMS course enrollments",
         version=__version__,
-        instructions=INSTRUCTIONS,
+        instructions=instructions(connection.settings.columns),
         tools=tools,
         log_level="WARNING",
         subscriptions=False,

@@ -10,7 +10,7 @@ from mcp import Client, MCPError
 from mcp_truto_lms import __version__
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import Unavailable
-from mcp_truto_lms.server import INSTRUCTIONS, create_server
+from mcp_truto_lms.server import create_server, instructions
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, OpenDesk
 from tests.stored import Shelf, course, open_shelf, person
@@ -24,7 +24,14 @@ async def test_a_client_is_told_who_answers_and_how_to_ask(open_desk: OpenDesk):
     async with open_desk() as desk:
         info = desk.client.server_info
         assert (info.name, info.title, info.version) == ("mcp-truto-lms", "LMS course enrollments", __version__)
-        assert desk.client.instructions == INSTRUCTIONS
+        assert desk.client.instructions == instructions()
+
+
+async def test_a_client_is_not_told_to_ask_by_what_is_hidden(open_desk: OpenDesk):
+    async with open_desk(pseudonyms="1") as desk:
+        told = desk.client.instructions or ""
+    assert "user by alias" in told
+    assert "custom fields" not in told
 
 
 async def test_there_are_two_tools_and_both_only_read(open_desk: OpenDesk):
