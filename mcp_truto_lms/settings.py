@@ -213,9 +213,12 @@ def check_loopback(host: str, *, hint: str = "") -> None:
 
 
 def configure_logging(level: str) -> None:
-    """Send the log to stderr; stdout belongs to the protocol. Libraries that log addresses are kept quiet."""
+    """Send the log to stderr; stdout belongs to the protocol.
+
+    Libraries that log addresses are kept quiet, and so are those that log messages: these are questions and answers.
+    """
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    for noisy in ("httpx", "httpcore"):
+    for noisy in ("httpx", "httpcore", "mcp", "sse_starlette"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

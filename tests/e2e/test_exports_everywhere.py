@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_that_names_the_setting(tmp_pat
 
 @pytest.mark.parametrize("command", ["--transport sse", "--transport streamable-http", "serve"])
 def test_over_http_the_answer_names_an_address_that_asks_for_the_token(command):
-    settings = {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN, "MCP_TRUTO_LMS_STRUCTURED": "1", "MCP_TRUTO_LMS_LOG_LEVEL": "info"}
+    settings = {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN, "MCP_TRUTO_LMS_STRUCTURED": "1", "MCP_TRUTO_LMS_LOG_LEVEL": "debug"}
 
     async def use(address: str) -> str:
         async with httpx.AsyncClient(headers=HEADERS, timeout=DEADLINE_SECONDS) as http:
