@@ -15,7 +15,8 @@ from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.download import add_downloads
 from mcp_truto_lms.guide import add_guide
 from mcp_truto_lms.model import CUSTOM_FIELDS
-from mcp_truto_lms.tools import make_tools
+from mcp_truto_lms.table import clean
+from mcp_truto_lms.tools import ERROR_CHARACTERS, make_tools
 
 
 def instructions(columns: Columns = ALL_COLUMNS) -> str:
@@ -37,12 +38,20 @@ def create_server(connection: Connection) -> MCPServer[object]:
     tools = make_tools(connection)
     known = [tool.name for tool in tools]
 
-    async def refuse_unknown_tool(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
-        """Answer a tool that is not there as the protocol wants it; the SDK calls it a failed tool."""
+    async def refuse_unknown(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        """Answer a tool, a prompt or a prompt's argument that is not there as the protocol wants it.
+
+        The SDK calls the first a failed tool, and the others errors of the server, with a stack in its log.
+        """
         name = (ctx.params or {}).get("name")
         if ctx.method == "tools/call" and name not in known:
             raise MCPError(INVALID_PARAMS, f"Unknown tool {str(name)[:60]!r}: there are {' and '.join(known)}.")
-        return await call_next(ctx)
+        try:
+            return await call_next(ctx)
+        except ValueError as error:
+            if ctx.method != "prompts/get":
+                raise
+            raise MCPError(INVALID_PARAMS, clean(f"{error}.", ERROR_CHARACTERS)) from None
 
     server: MCPServer[object] = MCPServer(
         "mcp-truto-lms",
@@ -52,7 +61,7 @@ def create_server(connection: Connection) -> MCPServer[object]:
         tools=tools,
         log_level="WARNING",
         subscriptions=False,
-        middleware=[refuse_unknown_tool],
+        middleware=[refuse_unknown],
     )
     add_guide(server, connection)
     add_downloads(server, connection)

@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from mcp_types import PromptReference, TextContent
+from mcp import MCPError
+from mcp_types import INVALID_PARAMS, PromptReference, TextContent
 
 from mcp_truto_lms.model import enrollment_columns
 from mcp_truto_lms.progress import Thresholds
@@ -52,6 +53,14 @@ async def test_every_prompt_is_listed_with_what_it_needs(open_desk: OpenDesk):
     assert [*listed] == ["overdue_report", "learner_check_in", "compliance_snapshot"]
     assert [one.name for one in listed["learner_check_in"].arguments if one.required] == ["learner"]
     assert not [one for one in listed["overdue_report"].arguments if one.required]
+
+
+async def test_a_prompt_that_is_not_there_or_lacks_an_argument_is_the_callers_mistake(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        for name, said in (("overdue", "Unknown prompt: overdue"), ("learner_check_in", "arguments: {'learner'}")):
+            with pytest.raises(MCPError, match=re.escape(said)) as refused:
+                await desk.client.get_prompt(name, {})
+            assert refused.value.code == INVALID_PARAMS
 
 
 async def test_the_definitions_say_what_the_words_mean_with_the_thresholds_in_use(open_desk: OpenDesk):
