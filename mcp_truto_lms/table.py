@@ -22,7 +22,7 @@ from mcp_truto_lms.model import CUSTOM_FIELDS, CellKind, Column
 CELL_CHARACTERS = 80
 _RUNS = re.compile(r"[0-9]+| ?[a-ilmnopr-wy]+")
 """Digits, three of which are a token; and letters any two of which, and a space before one, are a token."""
-_FILLERS = re.compile(
+FILLERS = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
 """Letters and marks that show as nothing, and could carry what nobody sees; variation selectors among them."""
@@ -58,7 +58,7 @@ def clean(text: str, limit: int = CELL_CHARACTERS) -> str:
     text = text[: 20 * limit]
     if not text.isprintable():
         text = "".join(_visible(one) for one in text)
-    text = unicodedata.normalize("NFC", _FILLERS.sub("", text))  # last, for what is removed may have stood between
+    text = unicodedata.normalize("NFC", FILLERS.sub("", text))  # last, for what is removed may have stood between
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

@@ -18,6 +18,7 @@ from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.schema import learners
+from mcp_truto_lms.table import clean
 from tests.stored import ACCOUNT, course, filled, person
 
 LEARNER, COURSE = GroupBy.LEARNER, GroupBy.COURSE
@@ -295,6 +296,11 @@ def test_whoever_bears_a_name_is_found_by_its_words_in_any_order_case_and_withou
 def test_folding_what_is_folded_changes_nothing(text: str):
     assert fold(fold(text)) == fold(text)
     assert len(fold(text)) <= 200
+
+
+@given(st.text(st.sampled_from("aB \u3164\x07\u200b\uffa0\ue000\u0301\ufe0f\n"), max_size=20))
+def test_what_prints_alike_folds_alike(text: str):
+    assert fold(text) == fold(clean(text))
 
 
 @pytest.mark.parametrize(

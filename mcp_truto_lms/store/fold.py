@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mcp_truto_lms.table import FILLERS
+
 MAX_CHARACTERS = 200
 
 _LETTERS = str.maketrans(
@@ -56,4 +58,5 @@ def _once(text: str) -> str:
 
 
 def _is_mark(one: str) -> bool:
-    return bool(unicodedata.combining(one)) or unicodedata.category(one) == "Cf"
+    shows = one.isspace() or (one.isprintable() and not FILLERS.match(one))
+    return bool(unicodedata.combining(one)) or not shows
