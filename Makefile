@@ -70,8 +70,9 @@ $(NODE_READY): package.json | $(READY)
 bench-stream: $(READY) ## memory of streaming 200,000 enrollments through the unified endpoint
 	@$(PY) bench/stream.py
 
-bench-store: $(READY) ## rows written in a second, against a bare executemany, in memory, a file and PostgreSQL
-	@$(PY) bench/store.py
+bench-store: $(READY) ## rows written in a second, and what a million enrollments answer in; SQLite and PostgreSQL (20 min)
+	@$(PY) -m bench.store
+	@$(PY) -m bench.asking
 
 bench-sync: $(READY) ## a first load against the provider's limits, and a question with a short deadline
 	@$(PY) bench/sync.py

@@ -1,11 +1,12 @@
 """What a full store answers in: HR's questions, warm and cold, over SQLite and PostgreSQL, at growing sizes.
 
-    python bench/asking.py [--sizes 10000 100000 1000000] [--rounds 11]
+    python -m bench.asking [--sizes 10000 100000 1000000] [--rounds 11]
 
 The sample portal is served by a process of its own and read by `mcp-truto-lms sync`, whose time and peak memory are
-printed. Then a new process asks: the first answer of each question is cold, the median of interleaved rounds is warm.
-An answer is that of the tool: from its arguments to its text. At the largest size the plan of each question's slowest
-statement is printed. PostgreSQL is measured where the development environment has its wheel.
+printed; from a million on also those of one that answers from memory, without a store. Then a new process asks: the
+first answer of each question is cold, the median of interleaved rounds is warm. An answer is that of the tool: from its
+arguments to its text. At the largest size the plan of each question's slowest statement is printed. PostgreSQL is
+measured where the development environment has its wheel.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from store import postgres_address
 
+from bench.store import postgres_address
+from bench.sync import ROOT, sandbox
 from mcp_truto_lms.tools import list_course_enrollments, summarize_learner_progress
 
-ROOT = Path(__file__).parent.parent
-TODAY = "2026-11-23"
 COURSES, PER_LEARNER = 200, 9.41
 """The sample portal's own numbers of enrollments for each learner, where there are many courses."""
 MEMORY_BAR_MIB = 1_024
@@ -63,27 +62,13 @@ QUESTIONS = (
 )
 
 
-def clean() -> dict[str, str]:
-    """Give this process's environment without settings of the server, on the sample's day, with time to read."""
-    kept = {name: one for name, one in os.environ.items() if not re.match("TALENTLMS_|TRUTO_|MCP_TRUTO_LMS_", name)}
-    hours = {"MCP_TRUTO_LMS_MAX_AGE": "2000000", "MCP_TRUTO_LMS_DEADLINE": "3600"}
-    return kept | hours | {"MCP_TRUTO_LMS_TODAY": TODAY, "MCP_TRUTO_LMS_CALL_BUDGET": "100000"}
-
-
 @contextmanager
 def portal(size: int) -> Generator[dict[str, str]]:
-    """Serve a sample portal with about so many enrollments; give the environment that connects to it."""
+    """Serve a sample portal with about so many enrollments; give the environment that reads it, with time to do so."""
     learners = str(round(size / PER_LEARNER))
-    command = [sys.executable, "-m", "mcp_truto_lms", "sandbox", "--port", "0", "--courses", str(COURSES)]
-    with subprocess.Popen(
-        [*command, "--learners", learners], cwd=ROOT, env=clean(), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            told = (process.stdout.readline().strip().partition("=") for _ in range(2))
-            yield clean() | {name: value for name, _, value in told}
-        finally:
-            process.terminate()
+    with sandbox("TALENTLMS", "--learners", learners, "--courses", str(COURSES)) as env:
+        patience = {"MAX_AGE": "2000000", "DEADLINE": "3600", "CALL_BUDGET": "100000"}
+        yield env | {f"MCP_TRUTO_LMS_{name}": value for name, value in patience.items()}
 
 
 def peak_mib(command: Sequence[str], env: Mapping[str, str]) -> tuple[str, float, float]:
@@ -167,7 +152,7 @@ def measure(size: int, engines: Mapping[str, str], rounds: int) -> dict[str, dic
             here = env | {"MCP_TRUTO_LMS_STORE": address}
             said, seconds, mib = peak_mib(["sync"], here)
             print(f"{name}: {said}; {seconds:.0f} s, {mib:,.0f} MiB at most", flush=True)
-            asking = [sys.executable, __file__, "--ask", "--rounds", str(rounds)]
+            asking = [sys.executable, "-m", "bench.asking", "--ask", "--rounds", str(rounds)]
             done = subprocess.run(asking, cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=True)
             found[name] = json.loads(done.stdout) | {"mib": mib}
         if size >= FULL:
@@ -200,10 +185,11 @@ def report(found: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> int:
             for each in found[largest][engine]["plans"][one.name]:
                 print(f"    {each[:150]}")
     for size, engines in found.items():
-        for engine, each in engines.items():
-            if size >= FULL and each["mib"] > MEMORY_BAR_MIB:
-                missed += 1
-                print(f"{engine}: {each['mib']:,.0f} MiB at {size:,}, MISSED {MEMORY_BAR_MIB:,}")
+        for engine, each in engines.items() if size >= FULL else ():
+            over = each["mib"] > MEMORY_BAR_MIB
+            missed += over and "warm" in each
+            verdict = "not judged" if "warm" not in each else "MISSED" if over else "met"
+            print(f"{engine}: {each['mib']:,.0f} MiB at most at {size:,}; bar {MEMORY_BAR_MIB:,}: {verdict}")
     return int(missed > 0)
 
 

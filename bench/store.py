@@ -1,6 +1,6 @@
 """What the store does in a second: rows written, against the same rows by a bare `executemany` with the same indices.
 
-    python bench/store.py [--rows 20000] [--rounds 11]
+    python -m bench.store [--rows 20000] [--rounds 11]
 
 Each round replaces one roster in every store: cold, unchanged, with every tenth row changed, and cold from the portal's
 raw JSON. Timings drift on any machine: rounds are interleaved, and what is judged is the median. PostgreSQL is measured
