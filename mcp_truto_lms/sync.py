@@ -6,6 +6,7 @@ tried again as long as that gets it further.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from typing import TextIO
 import anyio
 
 from mcp_truto_lms.account import Account
-from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
+from mcp_truto_lms.errors import RateLimited, SourceError, StoreError, Unavailable
 from mcp_truto_lms.refresh import Coverage, Progress
 from mcp_truto_lms.sources.pacing import Sleep
 from mcp_truto_lms.sources.protocol import Source
 from mcp_truto_lms.store.read import Sizes
+
+logger = logging.getLogger(__name__)
 
 RATE_LIMITED_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 15.0
@@ -101,7 +104,10 @@ async def synchronise(
         if on_wait is not None:
             await on_wait(wait_seconds, failure)
         await sleep(wait_seconds)
-    await account.tidy()
+    try:
+        await account.tidy()
+    except StoreError as error:  # what was read is there all the same
+        logger.warning("%s", error)
     return Synced(
         coverage=coverage,
         sizes=await account.sizes(),

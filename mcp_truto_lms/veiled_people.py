@@ -15,7 +15,7 @@ from mcp_truto_lms.people_file import People, Person
 from mcp_truto_lms.pseudonyms import ALIAS, Seal, name_words
 
 _THEIR_OWN = re.compile(
-    r"((first|last|full|display|given|family|middle|user|login) ?)?name|surname|forename|nickname|login|account"
+    r"((first|last|full|display|given|family|middle|user|login) ?)?name|surname|forename|nick(name)?|login|account"
     r"|((mobile|cell) ?|tele)?phone( number)?|mobile( number)?|(home )?address|birthday|date of birth"
     r"|((employee|personnel|staff|badge) ?)?(id|no|number)|notes?|comments?"
 )

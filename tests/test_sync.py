@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
+from mcp_truto_lms.errors import RateLimited, SourceError, StoreError, Unavailable
 from mcp_truto_lms.sandbox.faults import HTML_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.settings import Settings
@@ -55,6 +55,19 @@ async def test_a_sync_reads_everything_once_and_then_nothing(open_desk: OpenDesk
         assert (await synced(desk, Waits(desk))).calls == 0
         assert (await synced(desk, Waits(desk), fresh=True)).complete
         assert desk.portal.log.counts()["courses/id"] == WANTED
+
+
+async def test_a_sync_that_read_everything_is_complete_though_the_store_could_not_be_tidied(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async with open_desk(of=SMALL) as desk:
+
+        async def refuse() -> None:
+            raise StoreError("What is to be tidied was locked for too long.")
+
+        monkeypatch.setattr(desk.account, "tidy", refuse)
+        assert (await synced(desk, Waits(desk))).complete
+    assert "locked for too long" in caplog.text
 
 
 class Limited(Shelf):

@@ -11,6 +11,7 @@ from mcp_truto_lms.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import WORDS, State, at_risk_words
 from mcp_truto_lms.query import EnrollmentFilter
+from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.settings import PREFIX
 from mcp_truto_lms.store.counts import Counts, LeftOut
 from mcp_truto_lms.store.read import Match
@@ -44,15 +45,10 @@ def first_line(ground: Ground, counted: str, constants: Mapping[str, str], budge
     filters = table.clip(table.clean(", ".join(_filter_words(question)), ABOUT_CHARACTERS), budget // 8)
     about = ", ".join(one for one in (filters, *constants.values()) if one)
     as_of = datetime.fromtimestamp(coverage.as_of, question.zone)
-    whole = "complete"
-    if not coverage.complete:
-        whole = f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}"
-        if coverage.read == coverage.wanted:
-            whole = "the LMS gave only a part of what it has"
     sentences = [
         f"{SAMPLE if ground.sample else ''}{head}{': ' if about else ''}{about}.",
-        f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {whole}.",
-        _left_out_words(ground.left_out),
+        f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {coverage_words(coverage)}.",
+        left_out_words(ground.left_out),
         _unknown_due(counts),
     ]
     return " ".join(one for one in sentences if one)
@@ -135,7 +131,17 @@ def _unknown_due(counts: Counts) -> str:
     return ""
 
 
-def _left_out_words(left: LeftOut) -> str:
+def coverage_words(coverage: Coverage) -> str:
+    """Say how complete the data is, and when to ask again."""
+    if coverage.complete:
+        return "complete"
+    if coverage.read == coverage.wanted:
+        return "the LMS gave only a part of what it has"
+    return f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}"
+
+
+def left_out_words(left: LeftOut) -> str:
+    """Say who and what is left out, and why."""
     kinds = (
         (left.inactive_people, "inactive person", "inactive people"),
         (left.archived_courses, "archived course", "archived courses"),

@@ -12,7 +12,7 @@ from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, ListAnswer
 from mcp_truto_lms.model import enrollment_columns, iso_utc
 from mcp_truto_lms.query import PEOPLE_COLUMNS, SIGNALS
-from mcp_truto_lms.text.frame import NOTICE, notes
+from mcp_truto_lms.text.frame import NOTICE, coverage_words, left_out_words, notes
 from mcp_truto_lms.text.rows import fitting, one_at_least
 
 TEXT_LIMITS = (500, 80, 20)
@@ -45,8 +45,13 @@ def envelope(ground: Ground, budget: int) -> dict[str, Any]:
     }
     if ground.sample:
         rest["sample_data"] = True
-    told = [*notes(ground), *([NOTICE] if ground.counts.enrollments else [])]
-    if told:
+    told = [
+        "" if ground.coverage.complete else f"Incomplete: {coverage_words(ground.coverage)}.",
+        left_out_words(ground.left_out),
+        *notes(ground),
+        NOTICE if ground.counts.enrollments else "",
+    ]
+    if any(told):
         rest["notes"] = table.clip(table.clean(" ".join(told), budget), budget // 4)
     return rest
 

@@ -106,12 +106,12 @@ class Model:
     def left_out(self, row: Row) -> str:
         if not row.learner:
             return "instructor"
+        others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
+        if row.attempt != max(one.attempt for one in others):
+            return "earlier attempt"
         if not self.people[row.user]:
             return "inactive"
-        if not self.courses[row.course]:
-            return "archived"
-        others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
-        return "" if row.attempt == max(one.attempt for one in others) else "earlier attempt"
+        return "" if self.courses[row.course] else "archived"
 
     def seen(self) -> dict[str, tuple[Any, ...]]:
         return {
