@@ -145,12 +145,13 @@ class UnifiedModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keep_unknown_values(cls, data: object) -> object:
-        if not isinstance(data, Mapping):
+        enums = _enum_fields(cls)
+        if not enums or not isinstance(data, Mapping):
             return data
         record = cast("Mapping[str, Any]", data)
         changed: dict[str, Any] = {}
         kept: dict[str, Any] = {}
-        for name, enum in _enum_fields(cls):
+        for name, enum in enums:
             raw = record.get(name)
             if raw is None or isinstance(raw, enum):
                 continue

@@ -190,9 +190,8 @@ def _record(item: Raw, parts: _Parts, *, dates: PortalDates, remote_data: bool) 
         parts.code, completed=completed_at is not None or says_a_date(item.get("completed_on")), percent=progress
     )
     role = text(item.get("role"))
-    fields = dict(parts.fields)
     kept = (("role", role), ("completion_status", parts.code), ("completion_status_formatted", parts.word))
-    fields.update((name, value) for name, value in kept if value is not None)
+    fields = {**parts.fields, **{name: value for name, value in kept if value is not None}}
     enrollment = CourseEnrollment(
         id=f"{parts.user.id}_{parts.course.id}",
         user=parts.user,
@@ -226,7 +225,9 @@ def _addresses(item: Raw) -> list[Url] | None:
 def _enrolled(user_id: str, person: User | None, short_name: str | None) -> EnrolledUser:
     if person is None:
         return EnrolledUser(id=user_id, name=short_name)
-    return EnrolledUser(id=user_id, name=person.name, emails=person.emails)
+    return EnrolledUser.model_construct(
+        id=user_id, name=person.name, emails=person.emails
+    )  # which were checked already
 
 
 def _of_person(person: User | None) -> dict[str, Any]:
