@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
+from mcp_truto_lms.days import resolve_day
 from mcp_truto_lms.dimensions import Chosen, Mandatory
 from mcp_truto_lms.model import Column
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
-from mcp_truto_lms.query import EnrollmentFilter, resolve_day
+from mcp_truto_lms.query import EnrollmentFilter
 from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from mcp_truto_lms.store.groups import Group

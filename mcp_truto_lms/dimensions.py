@@ -13,9 +13,10 @@ from typing import cast
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.arguments import Where
+from mcp_truto_lms.choices import GroupBy, is_usual_group
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import CUSTOM_FIELDS, Course
-from mcp_truto_lms.query import GroupBy, Where, is_usual_group
 from mcp_truto_lms.store import dimensions, read
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import NOBODY

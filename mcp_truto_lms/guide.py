@@ -22,12 +22,12 @@ from mcp_types import (
 )
 
 from mcp_truto_lms import progress
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.columns import Columns
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import LmsError
 from mcp_truto_lms.model import CourseEnrollment
 from mcp_truto_lms.pseudonyms import EXAMPLE, read_alias
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import find
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.read import Match

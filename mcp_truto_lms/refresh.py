@@ -26,6 +26,7 @@ from math import ceil, inf
 import anyio
 
 from mcp_truto_lms.background import Background, Work
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import (
     AccessDenied,
     LmsError,
@@ -39,7 +40,6 @@ from mcp_truto_lms.errors import (
 )
 from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.model import Course, User
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import PagedDirectory, Portal, Reading, Route, Scope, Source, TeamDirectory
 from mcp_truto_lms.store import portal as portals

@@ -327,7 +327,8 @@ class _Reader:
 
     def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
         """Read columns, however they are written, that answers can do without."""
-        from mcp_truto_lms.query import SIGNALS, column_paths
+        from mcp_truto_lms.arguments import column_paths
+        from mcp_truto_lms.choices import SIGNALS
 
         found: list[str] = []
         for word in self.texts(name):

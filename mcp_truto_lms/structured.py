@@ -20,10 +20,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Export, Ground, GroupTable, ListAnswer, SummaryAnswer, TroubleTable
+from mcp_truto_lms.choices import SIGNALS, GroupBy, is_offered
 from mcp_truto_lms.columns import Columns
 from mcp_truto_lms.model import CourseEnrollment, iso_utc
 from mcp_truto_lms.progress import days_late
-from mcp_truto_lms.query import SIGNALS, GroupBy, is_offered
 from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
 from mcp_truto_lms.store.groups import Group
 from mcp_truto_lms.text.records import envelope, records

@@ -20,10 +20,11 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict
 
+from mcp_truto_lms.choices import Format
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.download import principal_of
 from mcp_truto_lms.errors import LmsError, UnknownCursor
-from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, Format, ProgressQuery, input_schema
+from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
 from mcp_truto_lms.table import clean
 from mcp_truto_lms.tally import TALLY, Tally
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from mcp_truto_lms import names
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import Email
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.fold import fold

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.progress import DUE_SOON_DAYS, WORDS, State, Thresholds, at_risk_words, days_late, status_of
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import read
 from mcp_truto_lms.store.counts import Counts, Survey, survey
 from mcp_truto_lms.store.database import Database

@@ -14,20 +14,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mcp_truto_lms.answer import Question
+from mcp_truto_lms.arguments import nearest
+from mcp_truto_lms.choices import DEFAULT_LIMIT, MAX_LIMIT, Format, GroupBy
+from mcp_truto_lms.days import resolve_day
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
-from mcp_truto_lms.query import (
-    DEFAULT_LIMIT,
-    MAX_LIMIT,
-    EnrollmentFilter,
-    EnrollmentQuery,
-    Format,
-    GroupBy,
-    ProgressQuery,
-    nearest,
-    resolve_day,
-)
+from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 
 EMPLOYEE = "custom_fields.employee number"
 ARGUMENTS = [(EnrollmentQuery, name) for name in EnrollmentQuery.model_fields] + [

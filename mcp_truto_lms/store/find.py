@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select
 
-from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.read import Match
 from mcp_truto_lms.store.schema import courses, learners

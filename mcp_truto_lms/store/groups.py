@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 
 from mcp_truto_lms import progress
-from mcp_truto_lms.query import GroupBy, first_of_month, is_usual_group
+from mcp_truto_lms.choices import GroupBy, is_usual_group
+from mcp_truto_lms.days import first_of_month
 from mcp_truto_lms.store.counts import MEASURES, Counts, added, as_counts, measures
 from mcp_truto_lms.store.schema import courses, dimensions, enrollments, learners
 from mcp_truto_lms.store.selection import Selection

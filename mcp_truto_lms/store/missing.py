@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, exists, func, select
 
 from mcp_truto_lms import progress
-from mcp_truto_lms.query import GroupBy
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.store.counts import Counts, Totals, number_of
 from mcp_truto_lms.store.groups import NOBODY, Group, Key
 from mcp_truto_lms.store.read import STREAMED

@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 
 from mcp_truto_lms import progress
+from mcp_truto_lms.choices import SIGNALS, GroupBy
 from mcp_truto_lms.model import enrollment_columns
-from mcp_truto_lms.query import SIGNALS, GroupBy
 from mcp_truto_lms.sources.protocol import Route
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes

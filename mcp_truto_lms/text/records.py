@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, ListAnswer
+from mcp_truto_lms.choices import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.model import enrollment_columns, iso_utc
-from mcp_truto_lms.query import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.text.frame import NOTICE, coverage_words, left_out_words, notes
 from mcp_truto_lms.text.rows import fitting, one_at_least
 

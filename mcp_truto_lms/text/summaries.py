@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, SummaryAnswer, TroubleTable
+from mcp_truto_lms.choices import GroupBy, is_offered, is_usual_group
 from mcp_truto_lms.progress import DUE_SOON_DAYS, days_late
-from mcp_truto_lms.query import GroupBy, is_offered, is_usual_group
 from mcp_truto_lms.store.groups import TIME, Group
 from mcp_truto_lms.store.read import Trouble
 from mcp_truto_lms.text.frame import CURSOR_TOKENS, NOTICE, end, first_line, legend, notes, said, short_name

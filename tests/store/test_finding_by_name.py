@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mcp_truto_lms import names
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.query import GroupBy
 from tests.stored import ACCOUNT, course, filled, person
 
 PEOPLE = [

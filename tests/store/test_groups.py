@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import UserRole
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.store import missing, read
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import User
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import find, read, write
 from mcp_truto_lms.store.selection import Selection

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
 from mcp_truto_lms.store import read
 from mcp_truto_lms.store.counts import survey

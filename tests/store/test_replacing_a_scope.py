@@ -13,8 +13,8 @@ import anyio
 import pytest
 from sqlalchemy import Connection, event, select
 
+from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import Email, EnrolledUser
-from mcp_truto_lms.query import GroupBy
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import find, missing, read, write
 from mcp_truto_lms.store.counts import survey

@@ -1,0 +1,61 @@
+"""Days as people write them: `2026-11-01`, `today`, `+14d`, `last_month`."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+_RELATIVE = re.compile(r"([+-]?)(\d{1,4})\s*([dwmy])")
+_NEAR = {"today": 0, "now": 0, "tomorrow": 1, "yesterday": -1}
+
+
+_PERIOD = re.compile(r"(this|last|next|previous)[\s_-]*(week|month|quarter|year)")
+_STEPS = {"this": 0, "last": -1, "previous": -1, "next": 1}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+def read_day(value: object) -> str:
+    """Read a day, which stays as it is written until the question has a moment."""
+    text = str(value).strip().lower()
+    resolve_day(text, date(2000, 6, 15))
+    return text
+
+
+def resolve_day(text: str, today: date, *, last: bool = False) -> date:
+    """Resolve `2026-11-01`, `today`, `+14d` or `-3m` (d, w, m, y) to a day. A month's end stays at the month's end.
+
+    A period such as `last_month` or `this quarter` is its first day, or its last one; weeks begin on Monday.
+
+    Raises:
+        ValueError: this is no day.
+    """
+    if text in _NEAR:
+        return today + timedelta(days=_NEAR[text])
+    relative, period = _RELATIVE.fullmatch(text), _PERIOD.fullmatch(text)
+    try:
+        if period is not None:
+            return _of_period(_STEPS[period[1]], period[2], today, last=last)
+        if relative is None:
+            return date.fromisoformat(re.split("[t ]", text)[0])
+        sign, number, unit = relative.groups()
+        count = -int(number) if sign == "-" else int(number)
+        if unit in "dw":
+            return today + timedelta(days=count * (7 if unit == "w" else 1))
+        months = today.year * 12 + today.month - 1 + count * (12 if unit == "y" else 1)
+        first = first_of_month(months)
+        return first + timedelta(days=min(today.day, (first_of_month(months + 1) - first).days) - 1)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:30]!r} is no day: write 2026-11-30, today, +14d or -3m") from None
+
+
+def first_of_month(number: int) -> date:
+    """Say the first day of a month, counted from January of the year 0."""
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def _of_period(steps: int, unit: str, today: date, *, last: bool) -> date:
+    if unit == "week":
+        return today + timedelta(days=7 * steps - today.weekday() + (6 if last else 0))
+    size = _MONTHS[unit]
+    number = ((today.year * 12 + today.month - 1) // size + steps) * size
+    return first_of_month(number + size) - timedelta(days=1) if last else first_of_month(number)
