@@ -160,12 +160,12 @@ def main() -> int:
         anyio.run(serve_slowly, options.serve_slowly, options.learners, options.courses)
         return 0
     from mcp_truto_lms.sources.talentlms_api import TALENTLMS
-    from mcp_truto_lms.truto.client import TRUTO
+    from mcp_truto_lms.truto.client import ACCOUNT_LIMIT, TRUTO
 
     missed = 0
     print(f"cold, {options.learners} learners, and so many courses; the larger number is what reaches the limits")
     print(f"{'':<12}{'courses':>8}{'calls':>8}{'wall s':>9}{'bound s':>9}{'ratio':>8}{'bar':>6}")
-    limits = {"TALENTLMS": TALENTLMS.windows, "TRUTO": (*TRUTO.windows, *TRUTO.account_windows)}
+    limits = {"TALENTLMS": TALENTLMS.windows, "TRUTO": (*TRUTO.windows, ACCOUNT_LIMIT)}
     for provider, courses in [(one, size) for one in limits for size in (options.courses, LIMITED[one])]:
         found = cold(provider, limits[provider], options.learners, courses)
         ratio = found["wall"] / found["bound"] if found["bound"] else None

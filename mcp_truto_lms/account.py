@@ -221,9 +221,14 @@ class Account:
             await self._refresher.directory(call)
             notes = await self._know_people(call, query)
         coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
-        portal = await self._refresher.portal(call)  # what was read may have told more of it
         asked = replace(question, now=self._refresher.now(), notes=notes)
-        question = await self._database.run(lambda c: report.settle(c, asked, portal, self._settings))
+
+        def settle(connection: Connection) -> tuple[Question, Portal]:
+            kept = portals.load(connection, self.key)  # what was read may have told more of it
+            known = portal if kept is None else kept[0]
+            return report.settle(connection, asked, known, self._settings), known
+
+        question, portal = await self._database.run(settle)
         if query.asks_for_failed:
             coverage = await self._read_transcripts(call, question.selection(), coverage)
         return question, coverage, portal

@@ -22,6 +22,7 @@ import random as random_module
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, Unpack, cast
 from urllib.parse import quote
@@ -41,12 +42,15 @@ from mcp_truto_lms.truto.streaming import ItemStream, items_of
 
 DEFAULT_BASE_URL = "https://api.truto.one"
 MAX_EMPTY_PAGES = 100
+ACCOUNT_LIMIT = Window(calls=50, seconds=10)
+TRANSIT_SECONDS = 0.5
+"""Calls count as they arrive, some later than others: one that is too early by a moment costs a whole window."""
 TRUTO = Service(
     name="Truto",
     key_setting="TRUTO_API_TOKEN",
     address_setting="TRUTO_BASE_URL",
     windows=(Window(calls=500, seconds=10),),
-    account_windows=(Window(calls=50, seconds=10),),
+    account_windows=(replace(ACCOUNT_LIMIT, seconds=ACCOUNT_LIMIT.seconds + TRANSIT_SECONDS),),
     tries=MappingProxyType({429: 4, 500: 3, 502: 4, 504: 4}),
     refused_for_seconds=10.0,
 )
