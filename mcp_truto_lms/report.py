@@ -96,18 +96,25 @@ def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int 
     rows = tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset))
     spreads: dict[str, read.Spread] = {}
     if query.format is Format.TABLE and not query.asks_who_is_missing:
-        varied = {one.path for one in shown if _varies(rows, one.path)}
-        spreads = read.spreads(connection, selection, [one.path for one in shown if one.path not in varied])
-        spreads |= {path: read.Spread(filled=True, constant=None) for path in varied}
+        known = {one.path: read.Spread(filled=True, constant=None) for one in shown if _varies(rows, one.path)}
+        known |= {one.path: spread for one in shown if rows and (spread := _of_one(ground.question, one.path))}
+        spreads = read.spreads(connection, selection, [one.path for one in shown if one.path not in known]) | known
     return _answer(
         connection,
         ground,
         shown,
         rows,
+        apart=[one.path for one in shown if not _of_one(ground.question, one.path)],
         offset=offset,
         spreads=spreads,
         unreported=tuple(one.header for one in columns if one not in shown),
     )
+
+
+def _of_one(question: Question, path: str) -> read.Spread | None:
+    """Tell that a column is of the one learner or course asked for: the same in every row, as the first line says."""
+    ids = {"user": question.user_ids, "course": question.course_ids}.get(path.split(".")[0])
+    return read.Spread(filled=True, constant=ids[0]) if ids is not None and len(ids) == 1 else None
 
 
 def _varies(rows: Sequence[Mapping[str, Any]], path: str) -> bool:
@@ -124,7 +131,8 @@ def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[Li
     unreported = tuple(one.header for one in columns if one.path in portal.unreported and one.path != "score")
     rows, offset = _rows(connection, ground, columns), 0
     while (taken := tuple(islice(rows, PAGE_ROWS))) or not offset:
-        yield _answer(connection, ground, columns, taken, offset=offset, spreads={}, unreported=unreported)
+        apart = [one.path for one in columns]
+        yield _answer(connection, ground, columns, taken, apart=apart, offset=offset, spreads={}, unreported=unreported)
         if not taken:
             return
         offset += len(taken)
@@ -154,11 +162,12 @@ def _answer(
     columns: tuple[Column, ...],
     rows: tuple[Mapping[str, Any], ...],
     *,
+    apart: Sequence[str],
     offset: int,
     spreads: Mapping[str, read.Spread],
     unreported: tuple[str, ...],
 ) -> ListAnswer:
-    account, paths = ground.question.account, {one.path for one in columns}
+    account = ground.question.account
     return ListAnswer(
         ground=ground,
         columns=columns,
@@ -172,7 +181,7 @@ def _answer(
                 ("user.name", "user.id", GroupBy.LEARNER),
                 ("course.title", "course.id", GroupBy.COURSE),
             )
-            if path in paths
+            if path in apart
         },
         data_version=data_version(connection, account),
     )
