@@ -93,14 +93,14 @@ def is_open(one: Case) -> bool:
     return one.status not in ("completed", "passed", "withdrawn")
 
 
-def has_expired(one: Case) -> bool:
-    return one.status == "expired" or (one.status in OPEN and one.ends is not None and one.ends < NOON)
+def has_expired(one: Case, now: int = NOON) -> bool:
+    return one.status == "expired" or (one.status in OPEN and one.ends is not None and one.ends < now)
 
 
-def is_overdue(one: Case) -> bool:
-    if not is_open(one) or (has_expired(one) and one.completed):
+def is_overdue(one: Case, now: int = NOON) -> bool:
+    if not is_open(one) or (has_expired(one, now) and one.completed):
         return False
-    return one.status == "overdue" or (one.due is not None and one.due < NOON) or has_expired(one)
+    return one.status == "overdue" or (one.due is not None and one.due < now) or has_expired(one, now)
 
 
 def is_not_started(one: Case) -> bool:
@@ -122,6 +122,14 @@ def test_finished_not_finished_and_withdrawn_part_all_enrollments(database: Data
 def test_overdue_is_late_by_status_date_or_access_and_never_a_lapsed_certificate(database: Database):
     assert meant(database, State.OVERDUE) == cases(is_overdue)
     assert meant(database, State.OVERDUE) < meant(database, State.NOT_FINISHED)
+
+
+@pytest.mark.parametrize("now", [NOON - 2, NOON - 1, NOON, NOON + 1, SOON, SOON + 1, SOON + 2])
+def test_who_is_overdue_and_whose_access_ran_out_follows_the_clock(database: Database, now: int):
+    for state, test in ((State.OVERDUE, is_overdue), (State.EXPIRED, has_expired)):
+        counted = database._transact(lambda c, s=state: survey(c, Selection(ACCOUNT, now, states=(s,))))
+        assert counted.totals.enrollments == len(cases(lambda one, t=test: t(one, now)))
+        assert counted.totals.overdue == len(cases(lambda one, t=test: t(one, now) and is_overdue(one, now)))
 
 
 def test_the_status_overdue_asks_for_the_state_overdue(database: Database):
