@@ -62,7 +62,6 @@ _FINISHED = frozenset({Status.COMPLETED.value, Status.PASSED.value})
 _WITHDRAWN, _FAILED, _EXPIRED, _OVERDUE = (
     one.value for one in (Status.WITHDRAWN, Status.FAILED, Status.EXPIRED, Status.OVERDUE)
 )
-_DONE, _LEFT, _BEGUN, _IDLE = (int(one) for one in (Stage.FINISHED, Stage.WITHDRAWN, Stage.STARTED, Stage.NOT_STARTED))
 
 
 class State(StrEnum):
@@ -134,7 +133,7 @@ class Judged(NamedTuple):
         untold: whether (1) it was read from a roster, which cannot tell failed from the rest, and worked on
     """
 
-    stage: int
+    stage: Stage
     late_from: int | None
     late_until: int | None
     untold: int
@@ -163,13 +162,13 @@ def judge(
     """
     untold = int(by_roster and (worked or completed_at is not None))
     if status in _FINISHED:
-        return Judged(_DONE, None, None, untold)
+        return Judged(Stage.FINISHED, None, None, untold)
     if status == _WITHDRAWN:
-        return Judged(_LEFT, None, None, untold)
+        return Judged(Stage.WITHDRAWN, None, None, untold)
     begun = worked or seen or completed_at is not None
     if status == _FAILED:
         return Judged(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, untold)
-    stage = _BEGUN if begun else _IDLE
+    stage = Stage.STARTED if begun else Stage.NOT_STARTED
     if status == _EXPIRED:
         return Judged(stage, ALWAYS if completed_at is None else None, None, untold)
     late_from = ALWAYS if status == _OVERDUE else due_at

@@ -17,7 +17,7 @@ key ends it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -41,7 +41,7 @@ from mcp_truto_lms.errors import (
 from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.protocol import PagedDirectory, Portal, Reading, Route, Scope, Source, TeamDirectory
+from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory, directory_pages
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
@@ -217,7 +217,7 @@ class Refresher:
         async def fetch() -> None:
             started = anyio.current_time()
             rows: list[Row] = []
-            async with aclosing(_pages(self._source)) as pages:
+            async with aclosing(directory_pages(self._source)) as pages:
                 async for page in pages:
                     rows += learner_rows(self._account, page)
             stamp = self._stamp(started)
@@ -624,16 +624,6 @@ class _People(Mapping[str, User]):
 
     def __len__(self) -> int:
         return len(self._records)
-
-
-async def _pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:
-    """Read the people directory, in as many parts as the source can give it."""
-    if not isinstance(source, PagedDirectory):
-        yield await source.learners()
-        return
-    async with aclosing(source.learner_pages()) as pages:
-        async for page in pages:
-            yield page
 
 
 def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:

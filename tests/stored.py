@@ -15,9 +15,10 @@ from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse,
 from mcp_truto_lms.server import create_server
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
-from mcp_truto_lms.store import write
+from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk
 from tests.truth import NOON
@@ -155,3 +156,8 @@ def filled(
 
     database._transact(fill)
     return database
+
+
+def page_of(connection: Connection, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
+    """Read rows of a match at once."""
+    return [*read.rows(connection, selection, **asked)]

@@ -18,7 +18,7 @@ from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.groups import groups
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, at, course, filled, person, record
+from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
 SOON = NOON + 14 * DAY
@@ -73,7 +73,7 @@ def database() -> Iterator[Database]:
 def matching(database: Database, **selected: Any) -> set[int]:
     """Number the cases that a selection matches."""
     selection = Selection(ACCOUNT, NOON, **selected)
-    rows = database._transact(lambda c: read.page(c, selection, sort=None, limit=len(CASES), offset=0))
+    rows = database._transact(lambda c: page_of(c, selection, sort=None, limit=len(CASES), offset=0))
     return {int(row["user.id"][1:]) for row in rows}
 
 
@@ -216,7 +216,7 @@ def test_of_several_attempts_the_latest_counts():
         record("u", "d", "in_progress", key="late", enrolled_at=at(NOON - 8 * DAY)),
     ]
     database = filled(records=records)
-    rows = database._transact(lambda c: read.page(c, Selection(ACCOUNT, NOON), sort="id", limit=9, offset=0))
+    rows = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort="id", limit=9, offset=0))
     left_out = surveyed(database).left_out
     database.close()
     assert [row["id"] for row in rows] == ["late", "third"]
@@ -330,7 +330,7 @@ def signs_of(one: Sign) -> list[str]:
 
 def test_at_risk_is_at_least_one_sign_of_trouble_and_the_signs_are_told(troubled: Database):
     selection = Selection(ACCOUNT, NOON, states=(State.AT_RISK,))
-    rows = troubled._transact(lambda c: read.page(c, selection, sort=None, limit=5_000, offset=0, signals=True))
+    rows = troubled._transact(lambda c: page_of(c, selection, sort=None, limit=5_000, offset=0, signals=True))
     told = {int(row["user.id"][1:]): row["signals"].replace(" 1 d", "").split("; ") for row in rows}
     assert told == {index: signs_of(one) for index, one in enumerate(SIGNS) if signs_of(one)}
     assert [len(told[int(row["user.id"][1:])]) for row in rows] == sorted(map(len, told.values()), reverse=True)
@@ -388,7 +388,7 @@ def test_a_begun_day_late_is_a_day(seconds: int, days: int):
 def test_inactive_since_a_day_is_without_activity_from_then_on_or_enrolled_before_it(troubled: Database):
     since = NOON - 30 * DAY + 1
     rows = troubled._transact(
-        lambda c: read.page(c, Selection(ACCOUNT, NOON, inactive_since=since), sort=None, limit=5_000, offset=0)
+        lambda c: page_of(c, Selection(ACCOUNT, NOON, inactive_since=since), sort=None, limit=5_000, offset=0)
     )
     wanted = {
         index
@@ -414,7 +414,7 @@ def test_what_was_finished_in_a_time_is_a_share_of_what_was_open_in_it():
     match = Selection(ACCOUNT, NOON, completed_from=from_, completed_before=before)
     base = Selection(ACCOUNT, NOON, completed_from=from_, completed_before=before, in_period=True)
     found, whole = (database._transact(lambda c, s=one: survey(c, s)).totals for one in (match, base))
-    rows = database._transact(lambda c: read.page(c, match, sort="user.id", limit=9, offset=0))
+    rows = database._transact(lambda c: page_of(c, match, sort="user.id", limit=9, offset=0))
     database.close()
     assert [row["user.id"] for row in rows] == ["last", "within"]
     assert (found.enrollments, whole.finished) == (2, 2)

@@ -7,6 +7,7 @@ from then on: a record carries that moment, and whoever answers applies it to th
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -183,3 +184,13 @@ class RosterInParts(Protocol):
             NotFound: the course does not exist.
         """
         ...
+
+
+async def directory_pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:
+    """Read the people directory, in as many parts as the source can give it."""
+    if not isinstance(source, PagedDirectory):
+        yield await source.learners()
+        return
+    async with aclosing(source.learner_pages()) as pages:
+        async for page in pages:
+            yield page

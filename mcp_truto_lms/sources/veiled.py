@@ -35,7 +35,6 @@ from mcp_truto_lms.pseudonyms import Seal, name_words
 from mcp_truto_lms.sources.protocol import (
     CourseFinder,
     EnrollmentRecord,
-    PagedDirectory,
     Portal,
     Reading,
     RosterInParts,
@@ -43,6 +42,7 @@ from mcp_truto_lms.sources.protocol import (
     Scope,
     Source,
     TeamDirectory,
+    directory_pages,
 )
 from mcp_truto_lms.talentlms.courses import EXPIRES_AT, TIME_LIMIT_DAYS
 
@@ -227,10 +227,7 @@ class VeiledSource:
 
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory, in as many parts as the source can give it."""
-        if not isinstance(self._source, PagedDirectory):
-            yield await self.learners()
-            return
-        async with aclosing(self._source.learner_pages()) as pages:
+        async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
                 yield tuple(map(self._veil.user, page))
 

@@ -70,7 +70,7 @@ class Database:
 
     def __init__(self, address: str = "") -> None:
         self._engine: Engine = _open(address)
-        self._readers = anyio.CapacityLimiter(MOST_AT_ONCE if self._engine.shared else 1)
+        self._at_once = anyio.CapacityLimiter(MOST_AT_ONCE if self._engine.shared else 1)
 
     @property
     def shared(self) -> bool:
@@ -87,7 +87,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write), limiter=self._readers)
+        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write), limiter=self._at_once)
 
     def _transact(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
         return self._engine.transact(work, write=write)

@@ -95,13 +95,6 @@ def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) 
     }
 
 
-def page(
-    connection: Connection, selection: Selection, *, sort: str | None, limit: int, offset: int, signals: bool = False
-) -> list[dict[str, Any]]:
-    """Read a page of the rows that `rows` tells."""
-    return list(rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals))
-
-
 def rows(
     connection: Connection,
     selection: Selection,
@@ -231,7 +224,7 @@ def most_at_risk(connection: Connection, selection: Selection, *, limit: int) ->
         .select_from(
             grouped.outerjoin(learners, and_(learners.c.account == selection.account, learners.c.id == c.user_id))
         )
-        .order_by(every.desc(), *_ordered(c.late, descending=False), learners.c.folded, c.user_id)
+        .order_by(every.desc(), *_ordered(c.late, descending=False), func.coalesce(learners.c.folded, ""), c.user_id)
         .limit(limit)
     )
     found = connection.execute(query).mappings().all()

@@ -7,26 +7,16 @@ price of reading a person anew for each of their enrollments.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 
 import anyio
 
 from mcp_truto_lms.model import Course, User
-from mcp_truto_lms.sources.protocol import PagedDirectory, Source
+from mcp_truto_lms.sources.protocol import Source, directory_pages
 
 KEEP_SECONDS = 60.0
 _SHOWN_OF_PEOPLE = {"id", "name", "emails", "custom_fields"}
-
-
-async def directory_pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:
-    """Read the people directory, in as many parts as the source can give it."""
-    if isinstance(source, PagedDirectory):
-        async with aclosing(source.learner_pages()) as pages:
-            async for page in pages:
-                yield page
-    else:
-        yield await source.learners()
 
 
 class PackedPeople(Mapping[str, User]):

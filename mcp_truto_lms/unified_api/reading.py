@@ -18,8 +18,17 @@ from datetime import datetime
 from mcp_truto_lms.errors import NotFound, RouteClosed
 from mcp_truto_lms.model import Course, UnifiedModel, User
 from mcp_truto_lms.progress import status_of
-from mcp_truto_lms.sources.protocol import CourseFinder, EnrollmentRecord, Reading, RosterInParts, Route, Scope, Source
-from mcp_truto_lms.unified_api.catalogue import KEEP_SECONDS, Catalogue, directory_pages
+from mcp_truto_lms.sources.protocol import (
+    CourseFinder,
+    EnrollmentRecord,
+    Reading,
+    RosterInParts,
+    Route,
+    Scope,
+    Source,
+    directory_pages,
+)
+from mcp_truto_lms.unified_api.catalogue import KEEP_SECONDS, Catalogue
 from mcp_truto_lms.unified_api.cursor import START, Position, natural
 
 EVERYTHING = Scope()

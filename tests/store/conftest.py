@@ -11,6 +11,17 @@ from mcp_truto_lms.store.database import Database
 from tests import stored
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the engines for which a test, by its mark `engines`, has no meaning."""
+    meaningless = [
+        one
+        for one in items
+        if (mark := one.get_closest_marker("engines")) and one.callspec.params["engine"] not in mark.args
+    ]
+    items[:] = [one for one in items if one not in meaningless]
+    config.hook.pytest_deselected(items=meaningless)
+
+
 @pytest.fixture(scope="module", autouse=True, params=["memory", "file", "postgres"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The engine of every store that a test opens by `new_store` or `filled`."""

@@ -109,9 +109,8 @@ def test_tokens_are_short_and_differ(database: Database):
     assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors)).scalar_one()) == 200
 
 
-def test_another_process_of_the_store_goes_on_with_a_cursor(engine: str):
-    if engine == "memory":
-        pytest.skip("memory is one process's own")
+@pytest.mark.engines("file", "postgres")
+def test_another_process_of_the_store_goes_on_with_a_cursor():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
     first._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
@@ -122,9 +121,8 @@ def test_another_process_of_the_store_goes_on_with_a_cursor(engine: str):
         load(first)
 
 
-def test_expired_cursors_that_another_writer_is_deleting_are_left_to_it(engine: str):
-    if engine != "postgres":
-        pytest.skip("one writer at a time")
+@pytest.mark.engines("postgres")  # the others have one writer at a time
+def test_expired_cursors_that_another_writer_is_deleting_are_left_to_it():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
     save(first, "old")

@@ -18,7 +18,7 @@ from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import TIME, Group, groups
 from mcp_truto_lms.store.schema import dimensions
 from mcp_truto_lms.store.selection import NONE, Selection
-from tests.stored import ACCOUNT, at, course, filled, person, record
+from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
 EVERYTHING = Selection(ACCOUNT, NOON)
@@ -146,7 +146,7 @@ def test_learners_are_chosen_by_their_dimensions(
     database: Database, where: tuple[tuple[str, tuple[str, ...]], ...], people: str
 ):
     selection = Selection(ACCOUNT, NOON, where=where)
-    rows = database._transact(lambda c: read.page(c, selection, sort=None, limit=50, offset=0))
+    rows = database._transact(lambda c: page_of(c, selection, sort=None, limit=50, offset=0))
     assert "".join(sorted({row["user.id"] for row in rows})) == people
     whole = database._transact(lambda c: survey(c, selection)).totals
     assert (whole.enrollments, whole.learners) == (len(rows), len(people))
@@ -299,6 +299,6 @@ def test_mandatory_is_what_the_lms_says_or_the_settings_name(mandatory: bool, na
     ]
     database = filled(records=records)
     selection = Selection(ACCOUNT, NOON, mandatory=mandatory, mandatory_ids=named)
-    rows = database._transact(lambda c: read.page(c, selection, sort="course.id", limit=9, offset=0))
+    rows = database._transact(lambda c: page_of(c, selection, sort="course.id", limit=9, offset=0))
     database.close()
     assert "".join(row["course.id"] for row in rows) == found

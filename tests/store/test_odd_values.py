@@ -12,7 +12,7 @@ from mcp_truto_lms.model import User
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import find, read, write
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record
 from tests.truth import NOON
 
 
@@ -22,7 +22,7 @@ def only_row(**fields: Any) -> dict[str, Any]:
     reading = Reading((record("u", "c", "enrolled", **fields),))
     for _ in range(2):
         database._transact(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), reading, STAMP))
-    (row,) = database._transact(lambda c: read.page(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
+    (row,) = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
     return row
 
 
@@ -71,5 +71,5 @@ def test_who_is_looked_for_by_an_odd_text_is_found(term: str):
 
 def test_a_person_or_course_whose_name_is_all_odd_is_called_by_the_id():
     database = filled([person("1", "\0")], [course("c", "\0")], [record("1", "c", "enrolled")])
-    (row,) = database._transact(lambda c: read.page(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
+    (row,) = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
     assert (row["user.name"], row["course.title"]) == ("1", "c")

@@ -15,7 +15,7 @@ from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import groups
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, at, course, filled, person, record
+from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
 EVERYTHING = Selection(ACCOUNT, NOON)
@@ -23,7 +23,7 @@ NAMES = {"1": "Zoë Adams", "2": "zoe Abel", "3": "Ärmin Öz", "4": "armin oz",
 
 
 def keys(database, sort: str | None, *, limit: int = 200, offset: int = 0, path: str = "user.id") -> list[str]:
-    rows = database._transact(lambda c: read.page(c, EVERYTHING, sort=sort, limit=limit, offset=offset))
+    rows = database._transact(lambda c: page_of(c, EVERYTHING, sort=sort, limit=limit, offset=offset))
     return [row[path] for row in rows]
 
 
@@ -81,7 +81,7 @@ def test_the_status_sorts_as_it_is_at_the_answers_time():
         [course("c", "C")],
         [record("1", "c", "in_progress", ends=NOON - 1), record("2", "c", "in_progress")],
     )
-    rows = database._transact(lambda c: read.page(c, EVERYTHING, sort="-status", limit=9, offset=0))
+    rows = database._transact(lambda c: page_of(c, EVERYTHING, sort="-status", limit=9, offset=0))
     assert [(row["user.id"], row["status"]) for row in rows] == [("2", "in_progress"), ("1", "expired")]
 
 
@@ -142,7 +142,7 @@ def test_pages_of_any_size_hold_every_row_once_and_in_order(
         for n, (_, title, score, due) in enumerate(rows)
     ]
     database = filled(people, [course(one, one) for one in "cdÖ"], records)
-    whole = database._transact(lambda c: read.page(c, EVERYTHING, sort=sort, limit=100, offset=0))
+    whole = database._transact(lambda c: page_of(c, EVERYTHING, sort=sort, limit=100, offset=0))
     pages = [key for start in range(0, len(rows), limit) for key in keys(database, sort, limit=limit, offset=start)]
     database.close()
     assert pages == [one["user.id"] for one in whole]
@@ -176,7 +176,7 @@ def test_a_selection_narrows_totals_and_rows_alike():
         Selection(ACCOUNT, NOON, user_ids=()): set(),
     }
     for selection, expected in narrowed.items():
-        rows = database._transact(lambda c, s=selection: read.page(c, s, sort=None, limit=9, offset=0))
+        rows = database._transact(lambda c, s=selection: page_of(c, s, sort=None, limit=9, offset=0))
         assert {row["id"] for row in rows} == expected
         whole = database._transact(lambda c, s=selection: survey(c, s))
         assert whole.totals.enrollments == len(expected)

@@ -54,12 +54,11 @@ def line(running: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def address(engine: str) -> str:
-    if engine == "memory":
-        pytest.skip("memory is one process's own")
+def address() -> str:
     return Where.new_address()
 
 
+@pytest.mark.engines("file", "postgres")
 def test_a_writer_that_is_killed_at_any_moment_leaves_each_scope_whole(address: str, engine: str):
     chance, turn = random.Random(7), 1
     database = Opened(address)
@@ -85,6 +84,7 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_each_scope_whole(address: 
 # Locks
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_a_lock_is_anothers_until_it_is_given_back(address: str):
     first, second = Opened(address), Opened(address)
     assert first.shared
@@ -95,6 +95,7 @@ async def test_a_lock_is_anothers_until_it_is_given_back(address: str):
     assert await second.try_lock("course:7")
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_a_lock_is_taken_once_in_one_process(address: str):
     database = Opened(address)
     assert await database.try_lock("list")
@@ -103,6 +104,7 @@ async def test_a_lock_is_taken_once_in_one_process(address: str):
     assert await database.try_lock("list")
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_giving_back_a_lock_that_is_anothers_changes_nothing(address: str):
     first, second = Opened(address), Opened(address)
     assert await first.try_lock("list")
@@ -110,6 +112,7 @@ async def test_giving_back_a_lock_that_is_anothers_changes_nothing(address: str)
     assert not await second.try_lock("list")
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_closing_a_store_gives_its_locks_back_and_no_others(address: str):
     first, second, third = Opened(address), Opened(address), Opened(address)
     assert await first.try_lock("course:7")
@@ -119,6 +122,7 @@ async def test_closing_a_store_gives_its_locks_back_and_no_others(address: str):
     assert not await third.try_lock("course:8")
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_a_process_that_is_killed_gives_its_locks_back(address: str):
     database = Opened(address)
     with process("-c", LOCK_AND_WAIT, address, "course:7") as holder:
@@ -133,10 +137,9 @@ async def test_a_process_that_is_killed_gives_its_locks_back(address: str):
                 await anyio.sleep(0.01)
 
 
-async def test_in_memory_nobody_else_holds_a_lock(engine: str):
+@pytest.mark.engines("memory")
+async def test_in_memory_nobody_else_holds_a_lock():
     database = new_store()
-    if engine != "memory":
-        pytest.skip("shared")
     assert not database.shared
     assert await database.try_lock("list")
     await database.unlock("list")
@@ -202,6 +205,7 @@ def test_no_window_ever_holds_more_calls_than_it_may_and_the_wait_is_exact(engin
     examples(given(st.lists(st.integers(0, 900), max_size=25), windows)(check_windows))()
 
 
+@pytest.mark.engines("file", "postgres")
 async def test_processes_share_a_limit(address: str):
     stores = [Opened(address) for _ in range(3)]
     waits: list[float] = []
@@ -219,6 +223,7 @@ async def test_processes_share_a_limit(address: str):
 # Snapshots
 
 
+@pytest.mark.engines("file", "postgres")
 def test_a_reader_sees_one_state_while_another_process_writes(address: str):
     reader, writer = Opened(address), Opened(address)
     admitted(writer, THREE)(1)

@@ -22,7 +22,7 @@ from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.version import data_version
-from tests.stored import ACCOUNT, STAMP, at, course, new_store, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, new_store, page_of, person, record
 from tests.truth import DAY, NOON
 
 COURSE, LEARNER = Scope(course_id="c"), Scope(user_id="u")
@@ -237,7 +237,7 @@ def test_people_and_courses_that_no_list_has_are_known_by_what_the_enrollment_ca
     user = EnrolledUser(id="u", name="J. Doe", emails=[Email(email="J@x.example")])
     enrollment = one.enrollment.model_copy(update={"user": user})
     store.read_scope(COURSE, replace(one, enrollment=enrollment), record("v", "c", "enrolled"))
-    (first, second) = store.do(lambda c: read.page(c, Selection(ACCOUNT, NOON), sort="user.id", limit=9, offset=0))
+    (first, second) = store.do(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort="user.id", limit=9, offset=0))
     assert (first["user.name"], first["course.title"], first["user.emails"]) == (
         "J. Doe",
         "Böats",
@@ -481,7 +481,7 @@ async def test_readers_in_other_tasks_see_each_replacement_whole(store: Store):
         done = True
 
     def scores(connection: Connection) -> tuple[int, ...]:
-        found = read.page(connection, selection, sort=None, limit=100, offset=0)
+        found = page_of(connection, selection, sort=None, limit=100, offset=0)
         return (len(found), survey(connection, selection).totals.enrollments, *{int(one["score"]) for one in found})
 
     async def read_often() -> None:
@@ -514,9 +514,8 @@ async def test_a_call_that_is_cancelled_while_it_writes_leaves_the_store_usable(
     assert {*store.rows()} == {"u_c"}
 
 
-def test_a_closed_store_in_memory_is_empty(store: Store, engine: str):
-    if engine != "memory":
-        pytest.skip("what else there is, is kept")
+@pytest.mark.engines("memory")
+def test_a_closed_store_in_memory_is_empty(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.database.close()
     with pytest.raises(Exception, match="no such table"):
