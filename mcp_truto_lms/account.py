@@ -9,7 +9,6 @@ from datetime import UTC, tzinfo
 from typing import Any, TypeVar
 
 import anyio.from_thread
-import anyio.to_thread
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
@@ -29,6 +28,7 @@ from mcp_truto_lms.store import cursor, dimensions, exports, read
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.steps import Steps, View, follow
 from mcp_truto_lms.store.write import LEARNERS
 from mcp_truto_lms.veiled_people import sealed_keys, without_names
 
@@ -47,6 +47,7 @@ class _Kept:
 
 _KEPT = TypeAdapter(_Kept)
 _Result = TypeVar("_Result")
+_Asked = tuple[Question, Coverage, Portal]
 TEAM = "team"
 
 
@@ -95,8 +96,13 @@ class Account:
         """
         if query.cursor is not None:
             return await self._go_on(query.cursor, principal)
-        question, coverage, portal = await self._ask_for_rows(query, on_progress)
-        return await self._database.run(lambda c: report.page(c, self._ground(c, question, coverage), portal))
+        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
+
+        def steps(view: View) -> Steps[ListAnswer]:
+            question, coverage, portal = yield from self._ask_for_rows(view, call, query)
+            return report.page(view.connection, self._ground(view.connection, question, coverage), portal)
+
+        return await follow(self._database, steps)
 
     async def export(
         self,
@@ -110,18 +116,20 @@ class Account:
             QueryError: a name stands for nothing.
             SourceError: nothing could be read.
         """
-        question, coverage, portal = await self._ask_for_rows(query, on_progress)
+        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
 
-        def pages(connection: Connection) -> Generator[ListAnswer]:
+        def pages(connection: Connection, asked: _Asked) -> Generator[ListAnswer]:
+            question, coverage, portal = asked
             for one in report.pages(connection, self._ground(connection, question, coverage), portal):
                 anyio.from_thread.check_cancelled()  # whoever asked may be gone long before the end
                 yield one
 
-        def work(connection: Connection) -> _Result:
-            with closing(pages(connection)) as taken:  # whatever goes wrong, no query is left open
+        def steps(view: View) -> Steps[_Result]:
+            asked = yield from self._ask_for_rows(view, call, query)
+            with closing(pages(view.connection, asked)) as taken:  # whatever goes wrong, no query is left open
                 return write(taken)
 
-        return await self._database.run(work)
+        return await follow(self._database, steps)
 
     async def keep_export(self, name: str, parts: Sequence[exports.Part], *, principal: str) -> tuple[str, int]:
         """Keep a file to be fetched by one caller; answer its token, and when it expires.
@@ -142,8 +150,12 @@ class Account:
             SourceError: nothing could be read.
         """
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
-        question, coverage, portal = await self._ask(call, query)
-        return await self._database.run(lambda c: report.summary(c, self._ground(c, question, coverage), portal))
+
+        def steps(view: View) -> Steps[SummaryAnswer]:
+            question, coverage, portal = yield from self._ask(view, call, query)
+            return report.summary(view.connection, self._ground(view.connection, question, coverage), portal)
+
+        return await follow(self._database, steps)
 
     async def keep_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
         """Remember where a list goes on under a token, for one caller."""
@@ -173,11 +185,15 @@ class Account:
         Raises:
             SourceError: something could not be read.
         """
-        max_age = self._settings.max_age_seconds
-        await self._refresher.portal(call)
-        await self._refresher.catalogue(call, max_age=max_age)
-        await self._refresher.directory(call, max_age=max_age)
-        return await self._refresher.enrollments(call, None, None)
+        refresher, max_age = self._refresher, self._settings.max_age_seconds
+
+        def steps(view: View) -> Steps[Coverage]:
+            yield from refresher.portal(view, call)
+            yield from refresher.catalogue(view, call, max_age=max_age)
+            yield from refresher.directory(view, call, max_age=max_age)
+            return (yield from refresher.enrollments(view, call, None, None))
+
+        return await follow(self._database, steps)
 
     async def tidy(self) -> None:
         """Make answers fast again after much was written."""
@@ -194,66 +210,65 @@ class Account:
             SourceError: the list of them could not be read.
         """
         call = self._refresher.begin()
-        await (self._refresher.catalogue(call) if by is GroupBy.COURSE else self._refresher.directory(call))
-        return await self._database.run(lambda c: names.complete(c, self.key, by, prefix, limit))
+        bring = self._refresher.catalogue if by is GroupBy.COURSE else self._refresher.directory
 
-    async def _ask_for_rows(
-        self, query: EnrollmentQuery, on_progress: Progress | None
-    ) -> tuple[Question, Coverage, Portal]:
+        def steps(view: View) -> Steps[list[str]]:
+            yield from bring(view, call)
+            return names.complete(view.connection, self.key, by, prefix, limit)
+
+        return await follow(self._database, steps)
+
+    def _ask_for_rows(self, view: View, call: Call, query: EnrollmentQuery) -> Steps[_Asked]:
         """Resolve what is asked, and bring what its columns need into the store."""
-        call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
-        question, coverage, portal = await self._ask(call, query)
+        question, coverage, portal = yield from self._ask(view, call, query)
         if any(one.path == "score" for one in report.columns_of(query, self._columns)):
-            coverage = await self._read_scores(call, question.selection(), coverage)
+            coverage = yield from self._read_scores(view, call, question.selection(), coverage)
         return question, coverage, portal
 
-    async def _ask(self, call: Call, query: EnrollmentFilter) -> tuple[Question, Coverage, Portal]:
+    def _ask(self, view: View, call: Call, query: EnrollmentFilter) -> Steps[_Asked]:
         """Resolve what is asked and bring it into the store."""
-        portal = await self._refresher.portal(call)
-        await self._refresher.catalogue(call)
-        courses = await self._resolve(GroupBy.COURSE, query.course) if query.course else None
-        users = await self._resolve_users(call, query.user) if query.user else None
+        portal = yield from self._refresher.portal(view, call)
+        known_at = view.transactions
+        yield from self._refresher.catalogue(view, call)
+        courses = names.resolve(view.connection, self.key, GroupBy.COURSE, query.course) if query.course else None
+        users = (yield from self._resolve_users(view, call, query.user)) if query.user else None
         now, zone = self._refresher.now(), self._zone(portal)
         question = Question(query, self.key, now, zone, users, courses, columns=self._columns)
         question.selection().check()
         notes: tuple[str, ...] = ()
         if query.needs_directory:
-            await self._refresher.directory(call)
-            notes = await self._know_people(call, query)
-        coverage = await self._refresher.enrollments(call, question.user_ids, question.course_ids)
+            yield from self._refresher.directory(view, call)
+            notes = yield from self._know_people(view, call, query)
+        coverage = yield from self._refresher.enrollments(view, call, question.user_ids, question.course_ids)
+        if view.transactions > known_at and (kept := portals.load(view.connection, self.key)) is not None:
+            portal, _ = kept  # what was read may have told more of it
         asked = replace(question, now=self._refresher.now(), notes=notes)
-
-        def settle(connection: Connection) -> tuple[Question, Portal]:
-            kept = portals.load(connection, self.key)  # what was read may have told more of it
-            known = portal if kept is None else kept[0]
-            return report.settle(connection, asked, known, self._settings), known
-
-        question, portal = await self._database.run(settle)
+        question = report.settle(view.connection, asked, portal, self._settings)
         if query.asks_for_failed:
-            coverage = await self._read_transcripts(call, question.selection(), coverage)
+            coverage = yield from self._read_transcripts(view, call, question.selection(), coverage)
         return question, coverage, portal
 
-    async def _know_people(self, call: Call, query: EnrollmentFilter) -> tuple[str, ...]:
+    def _know_people(self, view: View, call: Call, query: EnrollmentFilter) -> Steps[tuple[str, ...]]:
         """Bring what people are grouped by into the store: the people file, and teams where only the LMS has them.
 
         Raises:
             ConfigurationError: the people file cannot be read, and never could.
         """
         file, notes = self._file, list[str]()
-        people = None if file is None else await anyio.to_thread.run_sync(file.load_if_changed)
+        people = None if file is None else file.load_if_changed()
         if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
-            known = (await self._database.run(lambda c: read.scope_states(c, self.key, [LEARNERS])))[LEARNERS]
+            known = read.scope_states(view.connection, self.key, [LEARNERS])[LEARNERS]
             people = replace(people, digest=f"{people.digest} {known.fetched_at}")
-        if not await self._database.run(lambda c: dimensions.holds(c, self.key, people)):
-            await self._database.run(lambda c: self._take_people(c, people), write=True)
+        if not dimensions.holds(view.connection, self.key, people):
+            yield lambda: self._database.run(lambda c: self._take_people(c, people), write=True)
         if file is not None and file.note:
             notes.append(file.note)
-        unmatched = await self._database.run(lambda c: dimensions.unmatched(c, self.key)) if people else 0
+        unmatched = dimensions.unmatched(view.connection, self.key) if people else 0
         if unmatched:
             notes.append(f"Not in the LMS: {unmatched:,} of the people file.")
         if TEAM in query.dimensions and (people is None or TEAM not in people.columns):
             try:
-                await self._refresher.teams(call)
+                yield from self._refresher.teams(view, call)
             except AccessDenied:
                 raise
             except SourceError as error:
@@ -288,54 +303,50 @@ class Account:
     def _zone(self, portal: Portal) -> tzinfo:
         return self._settings.zone or portal.zone or UTC
 
-    async def _resolve(self, by: GroupBy, terms: tuple[str, ...]) -> tuple[Named, ...]:
-        return await self._database.run(lambda c: names.resolve(c, self.key, by, terms, self._columns))
-
-    async def _resolve_users(self, call: Call, terms: tuple[str, ...]) -> tuple[Named, ...]:
+    def _resolve_users(self, view: View, call: Call, terms: tuple[str, ...]) -> Steps[tuple[Named, ...]]:
         """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory.
 
         Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
         """
+        by, refresher = GroupBy.LEARNER, self._refresher
         for term in terms:
             alone = "@" in term or term.isdigit()
-            known = alone and await self._knows(term)
+            known = alone and names.knows(view.connection, self.key, by, term)
             if alone and not known:
-                await self._refresher.find_learner(call, term)
-                known = await self._knows(term)
+                yield from refresher.find_learner(view, call, term)
+                known = names.knows(view.connection, self.key, by, term)
             if not known:
-                await self._refresher.directory(call)
-                if not await self._database.run(lambda c, t=term: names.finds(c, self.key, GroupBy.LEARNER, t)):
-                    await self._refresher.directory(call, max_age=self._settings.max_age_seconds)
-        return await self._resolve(GroupBy.LEARNER, terms)
+                yield from refresher.directory(view, call)
+                if not names.finds(view.connection, self.key, by, term):
+                    yield from refresher.directory(view, call, max_age=self._settings.max_age_seconds)
+        return names.resolve(view.connection, self.key, by, terms, self._columns)
 
-    async def _knows(self, term: str) -> bool:
-        return await self._database.run(lambda c: names.knows(c, self.key, GroupBy.LEARNER, term))
-
-    async def _read_transcripts(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
+    def _read_transcripts(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""
-        pairs = await self._database.run(lambda c: read.refinable(c, selection))
+        pairs = read.refinable(view.connection, selection)
         people, max_age = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
         try:
-            refined = await self._refine(call, [Scope(user_id=one) for one in people], max_age)
+            refined = yield from self._refine(view, call, [Scope(user_id=one) for one in people], max_age)
         except RouteClosed:
-            refined = await self._refine(call, [Scope(*one) for one in pairs], max_age)
+            refined = yield from self._refine(view, call, [Scope(*one) for one in pairs], max_age)
         as_of, trouble = min(coverage.as_of, refined.as_of), refined.trouble or coverage.trouble
         if coverage.complete and not refined.complete:
             return replace(refined, as_of=as_of, trouble=trouble)
         return replace(coverage, as_of=as_of, trouble=trouble)
 
-    async def _read_scores(self, call: Call, selection: Selection, coverage: Coverage) -> Coverage:
+    def _read_scores(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
         """Read the pairs of the match, which alone have scores, as far as the call budget reaches."""
-        pairs = await self._database.run(lambda c: read.unscored(c, selection))
+        pairs = read.unscored(view.connection, selection)
         scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
-        refined = await self._refine(call, scopes, LEARNER_MAX_AGE_SECONDS)
+        refined = yield from self._refine(view, call, scopes, LEARNER_MAX_AGE_SECONDS)
         if refined.complete:
             return coverage
         missing = f"Scores not read yet: {refined.wanted - refined.read:,}; ask again to go on."
         return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
 
-    async def _refine(self, call: Call, scopes: list[Scope], max_age: float) -> Coverage:
-        return await self._refresher.read(call, scopes, max_age=max_age, most=self._settings.call_budget, alone=True)
+    def _refine(self, view: View, call: Call, scopes: list[Scope], max_age: float) -> Steps[Coverage]:
+        most = self._settings.call_budget
+        return self._refresher.read(view, call, scopes, max_age=max_age, most=most, alone=True)
 
     def _ground(self, connection: Connection, question: Question, coverage: Coverage) -> Ground:
         return report.ground(connection, question, coverage, sample=self._sample)

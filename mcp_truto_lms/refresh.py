@@ -17,13 +17,15 @@ key ends it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, inf
+from typing import TypeVar
 
 import anyio
+from sqlalchemy import Connection
 
 from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.choices import GroupBy
@@ -46,6 +48,7 @@ from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import Row, learner_rows
+from mcp_truto_lms.store.steps import Steps, View
 from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
 COURSES_MAX_AGE_SECONDS = 3600
@@ -62,6 +65,7 @@ PATIENCE_SECONDS = 3.0
 KNOWN_PEOPLE = 10_000
 """How many people are kept ready while rosters are joined."""
 
+_Result = TypeVar("_Result")
 Progress = Callable[[int, int, str], Awaitable[None]]
 """Called with scopes read, scopes to read, and what is being done."""
 
@@ -173,14 +177,13 @@ class Refresher:
         ends_at = inf if unattended else began_at + self._settings.deadline_seconds
         return Call(fresh, self.now(), began_at, ends_at, on_progress)
 
-    async def portal(self, call: Call) -> Portal:
+    def portal(self, view: View, call: Call) -> Steps[Portal]:
         """Tell what the LMS says of itself; one that says nothing is answered in UTC."""
-        kept = await self._database.run(lambda c: portals.load(c, self._account))
+        kept = portals.load(view.connection, self._account)
         if kept is not None and self.now() - kept[1] < LEARNERS_MAX_AGE_SECONDS:
             return kept[0]
         try:
-            with self._in_time(call):
-                return await self._introduce()
+            found: Portal = yield lambda: self._in_time(call, self._introduce)
         except AccessDenied:
             raise
         except SourceError as error:
@@ -188,6 +191,7 @@ class Refresher:
                 raise
             call.failure = call.failure or error
             return kept[0]
+        return found
 
     async def _introduce(self) -> Portal:
         """Have the source ask what the LMS says of itself: it reads dates by that."""
@@ -201,9 +205,9 @@ class Refresher:
             self._portal = found
         return found
 
-    async def catalogue(self, call: Call, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> None:
+    def catalogue(self, view: View, call: Call, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the course list into the store, unless it is younger than an hour, or than is asked for."""
-        await self._list(call, COURSES, max_age, self._read_courses)
+        return self._list(view, call, COURSES, max_age, self._read_courses)
 
     async def _read_courses(self) -> None:
         started = anyio.current_time()
@@ -211,7 +215,7 @@ class Refresher:
         stamp = self._stamp(started)
         await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp), write=True)
 
-    async def directory(self, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> None:
+    def directory(self, view: View, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
 
         async def fetch() -> None:
@@ -223,9 +227,9 @@ class Refresher:
             stamp = self._stamp(started)
             await self._database.run(lambda c: write.replace_learners(c, self._account, rows, stamp), write=True)
 
-        await self._list(call, LEARNERS, max_age, fetch)
+        return self._list(view, call, LEARNERS, max_age, fetch)
 
-    async def teams(self, call: Call) -> None:
+    def teams(self, view: View, call: Call) -> Steps[None]:
         """Bring people's teams into the store, unless they are younger than a day, where the LMS has such a thing."""
         source = self._source
         if not isinstance(source, TeamDirectory):
@@ -237,22 +241,24 @@ class Refresher:
             stamp = self._stamp(started)
             await self._database.run(lambda c: write.replace_teams(c, self._account, found, stamp), write=True)
 
-        await self._list(call, TEAMS, LEARNERS_MAX_AGE_SECONDS, fetch)
+        yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, fetch)
 
-    async def find_learner(self, call: Call, term: str) -> None:
+    def find_learner(self, view: View, call: Call, term: str) -> Steps[None]:
         """Bring one person into the store, where there is one; by an id, the transcript comes in the same call."""
-        if "@" not in term:
-            with suppress(RouteClosed):  # the directory tells who it is
-                await self.read(call, [Scope(user_id=term)], max_age=LEARNER_MAX_AGE_SECONDS)
+        if "@" in term:
+            yield lambda: self._find_address(call, term)
             return
-        with self._in_time(call):
-            found = await self._source.find_learner(email=term)
+        with suppress(RouteClosed):  # the directory tells who it is
+            yield from self.read(view, call, [Scope(user_id=term)], max_age=LEARNER_MAX_AGE_SECONDS)
+
+    async def _find_address(self, call: Call, email: str) -> None:
+        found = await self._in_time(call, lambda: self._source.find_learner(email=email))
         if found is not None:
             await self._database.run(lambda c: write.put_learners(c, self._account, [found]), write=True)
 
-    async def enrollments(
-        self, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
-    ) -> Coverage:
+    def enrollments(
+        self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
+    ) -> Steps[Coverage]:
         """Bring what a question touches into the store by the fewest calls, as far as the time of the call reaches.
 
         Raises:
@@ -262,12 +268,12 @@ class Refresher:
         while True:
             way: list[Scope] = []
             try:
-                way, max_age, states = await self._cheapest(call, user_ids, course_ids)
-                coverage = await self.read(call, way, max_age=max_age, states=states)
+                way, max_age, states = yield from self._cheapest(view, call, user_ids, course_ids)
+                coverage = yield from self.read(view, call, way, max_age=max_age, states=states)
             except StillBeingRead:  # who there is; what they do is not begun
-                courses = course_ids or await self._ids(GroupBy.COURSE)
+                courses = course_ids or read.ids(view.connection, self._account, GroupBy.COURSE)
                 begun = way or [Scope(course_id=one) for one in courses]
-                return self._coverage(call, begun, await self._states_of(begun), alone=False)
+                return self._coverage(call, begun, self._states_of(view.connection, begun), alone=False)
             except RouteClosed:
                 if not way or way[0].route in tried:
                     raise
@@ -277,9 +283,9 @@ class Refresher:
                 raise call.failure
             return coverage
 
-    async def _cheapest(
-        self, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
-    ) -> tuple[list[Scope], float, Mapping[str, read.ScopeState] | None]:
+    def _cheapest(
+        self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
+    ) -> Steps[tuple[list[Scope], float, Mapping[str, read.ScopeState] | None]]:
         """Choose the way that takes the fewest calls now, how old what it reads may be, and what is known of it.
 
         Everybody's transcripts are only looked at where they are fewer than the courses, or where there are no rosters;
@@ -288,10 +294,8 @@ class Refresher:
         rosters = self._source.cost(Route.COURSE) is not None
         by_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not rosters))
         if by_everybody:
-            await self.directory(call)
-        ways, states = await self._database.run(
-            lambda c: self._ways(c, user_ids, course_ids, by_everybody=by_everybody, rosters=rosters)
-        )
+            yield from self.directory(view, call)
+        ways, states = self._ways(view.connection, user_ids, course_ids, by_everybody=by_everybody, rosters=rosters)
         if not ways:
             return [], float(self._settings.max_age_seconds), None
         max_age = float(LEARNER_MAX_AGE_SECONDS) if user_ids is not None else self._max_age(ways, states)
@@ -301,14 +305,14 @@ class Refresher:
         best = min((cost for cost in costs if cost is not None), default=None)
         if best is not None:
             return ways[costs.index(best)], max_age, states
-        await self.directory(call)
-        people = user_ids if user_ids is not None else await self._ids(GroupBy.LEARNER)
-        courses = course_ids or await self._ids(GroupBy.COURSE)
+        yield from self.directory(view, call)
+        people = user_ids if user_ids is not None else read.ids(view.connection, self._account, GroupBy.LEARNER)
+        courses = course_ids or read.ids(view.connection, self._account, GroupBy.COURSE)
         return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age, None
 
     def _ways(
         self,
-        connection: read.Connection,
+        connection: Connection,
         user_ids: Sequence[str] | None,
         course_ids: Sequence[str] | None,
         *,
@@ -341,8 +345,9 @@ class Refresher:
             return None if each is None else 0
         return each * len(stale) + (directory_calls if way[0].route in NAMELESS else 0)
 
-    async def read(
+    def read(
         self,
+        view: View,
         call: Call,
         scopes: Sequence[Scope],
         *,
@@ -350,10 +355,11 @@ class Refresher:
         most: int | None = None,
         alone: bool = False,
         states: Mapping[str, read.ScopeState] | None = None,
-    ) -> Coverage:
+    ) -> Steps[Coverage]:
         """Read those of the scopes that are not fresh enough, side by side, within the time of the call.
 
         Args:
+            view: where it is looked
             call: whose time it is
             scopes: all of one route
             max_age: seconds
@@ -365,29 +371,33 @@ class Refresher:
             AccessDenied: the key was refused.
             RouteClosed: the provider does not allow this way.
         """
-        states = await self._states_of(scopes) if states is None else states
+        states = self._states_of(view.connection, scopes) if states is None else states
         if stale := self._stale(call, scopes, states, max_age, alone=alone)[:most]:
             if stale[0].route in NAMELESS:
-                await self.directory(call)
-                states = await self._states_of(scopes)  # whoever is gone from it takes what they were read with along
+                yield from self.directory(view, call)
+                states = self._states_of(view.connection, scopes)  # who is gone from it takes what they were read with
                 stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
-            people, courses = await self._database.run(lambda c: self._names(c, stale))
+            people, courses = self._names(view.connection, stale)
             reading = _Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
-            started = anyio.current_time()
-
-            async def fetch(scope: Scope) -> None:
-                await self._ensure(
-                    call, scope.key, max_age, lambda: self._fetch(scope, courses, people, started), alone=alone
-                )
-
             old = all(_newest(states, one.key, alone=alone) is not None for one in scopes)
-            ended = await self._in_background(call, lambda work: self._read_all(reading, work, fetch), old=old)
-            if ended:
-                call.done = reading.before + reading.done
-            else:
+
+            async def read_batch() -> None:
+                started = anyio.current_time()
+
+                async def fetch(scope: Scope) -> None:
+                    await self._ensure(
+                        call, scope.key, max_age, lambda: self._fetch(scope, courses, people, started), alone=alone
+                    )
+
+                if await self._in_background(call, lambda work: self._read_all(reading, work, fetch), old=old):
+                    call.done = reading.before + reading.done
+                    return
                 call.on_progress = None
-                call.seconds_left = max(call.seconds_left or 0, reading.seconds_left(anyio.current_time() - started))
-            states = await self._states_of(scopes)
+                left = reading.seconds_left(anyio.current_time() - started)
+                call.seconds_left = max(call.seconds_left or 0, left)
+
+            yield read_batch
+            states = self._states_of(view.connection, scopes)
         return self._coverage(call, scopes, states, alone=alone)
 
     async def _in_background(self, call: Call, work: Callable[[Work], Awaitable[None]], *, old: bool) -> bool:
@@ -470,13 +480,17 @@ class Refresher:
         await self._ensure(call, COURSES, 0, self._read_courses)
         return course_id in await self._database.run(lambda c: read.course_records(c, self._account))
 
-    async def _list(self, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]) -> None:
+    def _list(
+        self, view: View, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]
+    ) -> Steps[None]:
         """Bring a whole list into the store; where that fails or takes long, an older one will do."""
-        states = await self._states(key)
+        states = read.scope_states(view.connection, self._account, [key])
         if not self._is_stale(call, key, states, max_age):
             return
         try:
-            ended = await self._in_background(call, lambda _: self._ensure(call, key, max_age, fetch), old=bool(states))
+            ended: bool = yield lambda: self._in_background(
+                call, lambda _: self._ensure(call, key, max_age, fetch), old=bool(states)
+            )
         except AccessDenied:
             raise
         except SourceError as error:
@@ -499,15 +513,15 @@ class Refresher:
         alone: bool = False,
     ) -> None:
         async def is_stale() -> bool:
-            return self._is_stale(call, key, await self._states(*_around(key)), max_age, alone=alone)
+            states = await self._database.run(lambda c: read.scope_states(c, self._account, _around(key)))
+            return self._is_stale(call, key, states, max_age, alone=alone)
 
         await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
 
-    @contextmanager
-    def _in_time(self, call: Call) -> Generator[None]:
+    async def _in_time(self, call: Call, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         try:
             with anyio.fail_after(call.ends_at - anyio.current_time()):
-                yield
+                return await ask()
         except TimeoutError:
             raise Unavailable(f"The LMS needed more than {self._settings.deadline_seconds:g} s. Ask again.") from None
 
@@ -537,20 +551,12 @@ class Refresher:
     def _stamp(self, started: float) -> Stamp:
         return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
 
-    async def _states_of(self, scopes: Sequence[Scope]) -> dict[str, read.ScopeState]:
+    def _states_of(self, connection: Connection, scopes: Sequence[Scope]) -> dict[str, read.ScopeState]:
         """Read what is known of some scopes: by their keys where they are few, else of every scope."""
-        keys = {Scope().key, *(one.key for one in scopes)} if len(scopes) < FEW else ()
-        return await self._states(*keys)
+        keys = {Scope().key, *(one.key for one in scopes)} if len(scopes) < FEW else None
+        return read.scope_states(connection, self._account, keys)
 
-    async def _states(self, *keys: str) -> dict[str, read.ScopeState]:
-        return await self._database.run(lambda c: read.scope_states(c, self._account, keys or None))
-
-    async def _ids(self, by: GroupBy) -> list[str]:
-        return await self._database.run(lambda c: read.ids(c, self._account, by))
-
-    def _names(
-        self, connection: read.Connection, scopes: Sequence[Scope]
-    ) -> tuple[Mapping[str, User], dict[str, Course]]:
+    def _names(self, connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[str, User], dict[str, Course]]:
         """Load what the scopes' courses and people are called; of people, only those that are read one by one."""
         ids = {one.user_id for one in scopes if one.user_id is not None}
         people = read.learner_records(connection, self._account, ids if 0 < len(ids) <= FEW else None)

@@ -12,10 +12,11 @@ from mcp import Client
 
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
+from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.server import create_server
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
-from mcp_truto_lms.store import read, write
+from mcp_truto_lms.store import read, steps, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.selection import Selection
@@ -25,6 +26,11 @@ from tests.truth import NOON
 
 STAMP = Stamp(fetched_at=NOON, took_seconds=0.1)
 ACCOUNT = Settings(source="talentlms").accounts()[0].key
+
+
+async def follow(refresher: Refresher, begin: Callable[..., steps.Steps[Any]], *given: Any, **named: Any) -> Any:
+    """Have a refresher do some of its steps."""
+    return await steps.follow(refresher._database, lambda view: begin(view, *given, **named))
 
 
 def person(key: str, name: str, *, email: str | None = None, status: str = "active") -> User:

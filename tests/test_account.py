@@ -24,7 +24,7 @@ from mcp_truto_lms.store import write
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.tools import summarize_learner_progress
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, STAMP, Shelf, course, open_shelf, person, record
+from tests.stored import ACCOUNT, STAMP, Shelf, course, follow, open_shelf, person, record
 from tests.truth import NOON, facts
 
 pytestmark = pytest.mark.anyio
@@ -87,10 +87,10 @@ async def test_a_status_is_the_same_by_transcript_and_by_pair_in_every_language(
     async with open_desk(of=FAILING, quirks=wanted) as desk:
         account = desk.account
         refresher = account._refresher
-        await refresher.catalogue(refresher.begin())
-        await refresher.directory(refresher.begin())
+        await follow(refresher, refresher.catalogue, refresher.begin())
+        await follow(refresher, refresher.directory, refresher.begin())
         pairs = [Scope(one.user_id, one.course_id) for one in facts(FAILING)]
-        assert (await refresher.read(refresher.begin(), pairs, max_age=0)).complete
+        assert (await follow(refresher, refresher.read, refresher.begin(), pairs, max_age=0)).complete
         rows = await account.list_enrollments(EnrollmentQuery(limit=200))
         by_pair = {row["id"]: row["status"] for row in rows.rows}
     assert by_transcript == truth

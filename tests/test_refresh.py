@@ -21,13 +21,13 @@ from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
-from mcp_truto_lms.store import write
+from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from mcp_truto_lms.tally import TALLY
 from tests.conftest import TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, Shelf, course, person, record
+from tests.stored import ACCOUNT, Shelf, course, follow, person, record
 
 pytestmark = pytest.mark.anyio
 
@@ -239,9 +239,9 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         await database.run(lambda c: write.replace_scope(c, ACCOUNT, scope, Reading(()), stamp), write=True)
         clock.pass_by(2999)
         before = refresher.now() - 2999
-        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == before
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == before
         clock.pass_by(1)
-        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).as_of == refresher.now()
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == refresher.now()
 
 
 async def test_a_course_is_not_good_for_longer_because_others_were_read_before_it():
@@ -255,10 +255,10 @@ async def test_a_course_is_not_good_for_longer_because_others_were_read_before_i
             return await super().enrollments(scope, **given)
 
     titles = [course(str(n), "C") for n in range(READERS + 1)]
-    async with refreshing(Slow(titles=titles)) as refresher:
-        await refresher.catalogue(call := refresher.begin())
-        await refresher.enrollments(call, None, [one.id for one in titles])
-        states = await refresher._states()
+    async with refreshing(Slow(titles=titles), database := Database()) as refresher:
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        await follow(refresher, refresher.enrollments, call, None, [one.id for one in titles])
+        states = await database.run(lambda c: read.scope_states(c, ACCOUNT))
     assert states[begun[-1].key].took_seconds < states[begun[0].key].took_seconds
 
 
@@ -275,10 +275,12 @@ async def test_many_courses_that_take_long_together_are_good_for_longer_together
             )
         ids, before = [one.id for one in titles], refresher.now()
         clock.pass_by(1799)
-        assert (await refresher.enrollments(refresher.begin(), None, ids)).as_of == before
-        assert (await refresher.enrollments(refresher.begin(), None, ids[:1])).as_of == refresher.now()
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ids)).as_of == before
+        assert (
+            await follow(refresher, refresher.enrollments, refresher.begin(), None, ids[:1])
+        ).as_of == refresher.now()
         clock.pass_by(1)
-        assert (await refresher.enrollments(refresher.begin(), None, ids)).as_of > before
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ids)).as_of > before
 
 
 FRESH = [
@@ -392,13 +394,13 @@ async def test_what_was_read_with_somebody_who_is_gone_is_read_again_in_the_same
     titles = [course("c", "C"), course("d", "D")]
     shelf, clock = Shelf([person("u", "U"), person("v", "V")], titles, [record("v", "c", "enrolled")]), Clock()
     async with refreshing(shelf, clock=clock) as refresher:
-        await refresher.catalogue(call := refresher.begin())
-        await refresher.enrollments(call, None, ["c", "d"])
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        await follow(refresher, refresher.enrollments, call, None, ["c", "d"])
         clock.pass_by(24 * HOUR - MINUTE)
-        await refresher.enrollments(refresher.begin(), None, ["c"])
+        await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])
         clock.pass_by(MINUTE)
         shelf.people, shelf.records = shelf.people[:1], []
-        assert (await refresher.enrollments(refresher.begin(), None, ["c", "d"])).complete
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c", "d"])).complete
 
 
 async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_refused():
@@ -460,8 +462,8 @@ class Closing(Shelf):
 async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
     async with refreshing(source) as refresher:
         call = refresher.begin()
-        await refresher.catalogue(call)
-        found = await refresher.enrollments(call, user_ids, course_ids)
+        await follow(refresher, refresher.catalogue, call)
+        found = await follow(refresher, refresher.enrollments, call, user_ids, course_ids)
     return found.read, found.wanted, found.unit
 
 
@@ -495,11 +497,11 @@ async def test_what_came_with_the_whole_list_is_not_read_again_alone():
     source = Closing(Route.LIST, Route.COURSE, Route.LEARNER)
     source.closed = {Route.COURSE, Route.LEARNER}
     async with refreshing(source) as refresher:
-        await refresher.catalogue(call := refresher.begin())
-        await refresher.enrollments(call, None, None)
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        await follow(refresher, refresher.enrollments, call, None, None)
         source.closed = set()
-        assert (await refresher.enrollments(refresher.begin(), ["u"], None)).complete
-        assert (await refresher.enrollments(refresher.begin(), None, ["c"])).complete
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), ["u"], None)).complete
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).complete
     assert source.tried == ["list"]
 
 
@@ -544,6 +546,6 @@ async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_i
     titles = [course(str(n), "C") for n in range(20)]
     source = Shelf([person("u", "U")], titles, [record("u", one.id, "enrolled") for one in titles])
     async with refreshing(source, Full()) as refresher:
-        await refresher.catalogue(call := refresher.begin())
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
         with pytest.raises(StoreError, match="The disk is full"):
-            await refresher.enrollments(call, None, [one.id for one in titles])
+            await follow(refresher, refresher.enrollments, call, None, [one.id for one in titles])
