@@ -49,7 +49,7 @@ class Asked:
 
 
 QUESTIONS = (
-    Asked("one learner", LISTED, {"user": "77"}, (10, 20)),
+    Asked("one learner", LISTED, {"user": "65"}, (10, 20)),
     Asked("one course", LISTED, {"course": "Security Awareness 2026"}, (10, 20)),
     Asked("overdue, by due date", LISTED, {"state": "overdue"}, (30, 500)),
     Asked("default summary", SUMMED, {}, (150, 1_500)),

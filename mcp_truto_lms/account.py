@@ -27,7 +27,8 @@ from mcp_truto_lms.sources.protocol import Portal, Scope, Source
 from mcp_truto_lms.store import cursor, dimensions, exports, read
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.read import Selection
+from mcp_truto_lms.store.read import Match
+from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.steps import Steps, View, follow
 from mcp_truto_lms.store.write import LEARNERS
 from mcp_truto_lms.veiled_people import sealed_keys, without_names
@@ -49,6 +50,8 @@ _KEPT = TypeAdapter(_Kept)
 _Result = TypeVar("_Result")
 _Asked = tuple[Question, Coverage, Portal]
 TEAM = "team"
+CURSORS_TIDIED_SECONDS = 60
+"""Between two times that expired cursors are thrown away."""
 
 
 class Account:
@@ -81,6 +84,7 @@ class Account:
         self._settings = settings
         self._columns = settings.columns
         self._seal = seal
+        self._tidied_at = 0
         self._sample = settings.source == "sample"
         self._file = PeopleFile(settings.people_file) if settings.people_file else None
         self._refresher = Refresher(key, source, database, background=background, clock=clock, settings=settings)
@@ -170,10 +174,14 @@ class Account:
         )
         packed, now = _KEPT.dump_json(kept).decode(), self._refresher.now()
         version = answer.data_version
-        await self._database.run(
-            lambda c: cursor.save(c, self.key, token, principal=principal, question=packed, version=version, now=now),
-            write=True,
-        )
+
+        def save(connection: Connection) -> None:
+            if now >= self._tidied_at + CURSORS_TIDIED_SECONDS:
+                self._tidied_at = now
+                cursor.drop_expired(connection, now)
+            cursor.save(connection, self.key, token, principal=principal, question=packed, version=version, now=now)
+
+        await self._database.run(save, write=True)
 
     def begin_sync(self, *, fresh: bool, on_progress: Progress | None) -> Call:
         """Begin a call that takes all the time that reading everything takes."""
@@ -308,18 +316,25 @@ class Account:
 
         Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
         """
-        by, refresher = GroupBy.LEARNER, self._refresher
+        by, refresher, resolved = GroupBy.LEARNER, self._refresher, list[Named]()
+
+        def find(*, whole: bool = False) -> tuple[Match, ...]:
+            return names.matches(view.connection, self.key, by, term, whole=whole)
+
         for term in terms:
             alone = "@" in term or term.isdigit()
-            known = alone and names.knows(view.connection, self.key, by, term)
-            if alone and not known:
+            found = find(whole=True) if alone else ()
+            if alone and not found:
                 yield from refresher.find_learner(view, call, term)
-                known = names.knows(view.connection, self.key, by, term)
-            if not known:
+                found = find(whole=True)
+            if not found:
                 yield from refresher.directory(view, call)
-                if not names.finds(view.connection, self.key, by, term):
-                    yield from refresher.directory(view, call, max_age=self._settings.max_age_seconds)
-        return names.resolve(view.connection, self.key, by, terms, self._columns)
+                found = find()
+            if not found:
+                yield from refresher.directory(view, call, max_age=self._settings.max_age_seconds)
+                found = find()
+            resolved.append(names.named(view.connection, self.key, by, term, found, self._columns))
+        return tuple(resolved)
 
     def _read_transcripts(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""

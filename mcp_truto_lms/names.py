@@ -49,26 +49,40 @@ def resolve(
     Raises:
         QueryError: a term stands for nobody or nothing, and the message offers the nearest names; or for too many.
     """
-    found: list[Named] = []
-    for term in terms:
-        matches = _matches(connection, account, by, term)
-        if not matches:
-            raise QueryError(_nothing(connection, account, by, term, columns))
-        if len(matches) > find.MOST:
-            many = "courses" if by is GroupBy.COURSE else "people"
-            raise QueryError(f"{term[:80]!r} is part of the names of more than {find.MOST:,} {many}: write more of it.")
-        found.append(Named(term, matches))
-    return tuple(found)
+    found = ((one, matches(connection, account, by, one)) for one in terms)
+    return tuple(named(connection, account, by, term, known, columns) for term, known in found)
 
 
-def knows(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
-    """Tell whether a term is an id, an e-mail or code, or a whole name in the store."""
-    return bool(find.bearers(connection, account, by, storable(term)))
+def named(
+    connection: Connection,
+    account: str,
+    by: GroupBy,
+    term: str,
+    found: tuple[Match, ...],
+    columns: Columns = ALL_COLUMNS,
+) -> Named:
+    """Name what a term was found to stand for.
+
+    Raises:
+        QueryError: it stands for nobody or nothing, and the message offers the nearest names; or for too many.
+    """
+    if not found:
+        raise QueryError(_nothing(connection, account, by, term, columns))
+    if len(found) > find.MOST:
+        many = "courses" if by is GroupBy.COURSE else "people"
+        raise QueryError(f"{term[:80]!r} is part of the names of more than {find.MOST:,} {many}: write more of it.")
+    return Named(term, found)
 
 
-def finds(connection: Connection, account: str, by: GroupBy, term: str) -> bool:
-    """Tell whether a term stands for anybody or anything in the store, in part at least."""
-    return bool(_matches(connection, account, by, term))
+def matches(connection: Connection, account: str, by: GroupBy, term: str, *, whole: bool = False) -> tuple[Match, ...]:
+    """Find for whom or what a term stands in the store; as a whole, it is an id, an e-mail, a code or a whole name."""
+    term = storable(term)
+    found = find.bearers(connection, account, by, term)
+    words = [] if whole else _words(term)
+    if not found and words:  # marks alone fold to nothing, which is in every name
+        in_part = find.bearers_in_part(connection, account, by, words)
+        found = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
+    return tuple(one for one in found if not one.left_out) or tuple(found)
 
 
 def complete(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:
@@ -81,16 +95,6 @@ def nearest(term: str, known: Iterable[str], limit: int = SUGGESTIONS) -> list[s
     """List the known names that were probably meant, the likeliest first."""
     shown = {fold(one): one for one in known}
     return [shown[one] for one in _nearest(term, shown, limit)]
-
-
-def _matches(connection: Connection, account: str, by: GroupBy, term: str) -> tuple[Match, ...]:
-    term = storable(term)
-    matches = find.bearers(connection, account, by, term)
-    words = _words(term)
-    if not matches and words:  # marks alone fold to nothing, which is in every name
-        in_part = find.bearers_in_part(connection, account, by, words)
-        matches = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
-    return tuple(one for one in matches if not one.left_out) or tuple(matches)
 
 
 def _words(text: str) -> list[str]:

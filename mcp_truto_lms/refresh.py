@@ -58,6 +58,7 @@ TAKES_TIMES = 10
 READERS = 8
 NAMELESS = (Route.COURSE, Route.LIST)
 """Ways that do not say enough of the people: they are joined with the directory."""
+EVERYTHING = Scope().key
 FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
 PATIENCE_SECONDS = 3.0
@@ -379,7 +380,7 @@ class Refresher:
                 stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
             people, courses = self._names(view.connection, stale)
             reading = _Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
-            old = all(_newest(states, one.key, alone=alone) is not None for one in scopes)
+            old = None not in _newest(states, [one.key for one in scopes], alone=alone)
 
             async def read_batch() -> None:
                 started = anyio.current_time()
@@ -441,8 +442,7 @@ class Refresher:
     def _coverage(
         self, call: Call, scopes: Sequence[Scope], states: Mapping[str, read.ScopeState], *, alone: bool
     ) -> Coverage:
-        known = [_newest(states, one.key, alone=alone) for one in scopes]
-        found = [one for one in known if one is not None]
+        found = [one for one in _newest(states, [one.key for one in scopes], alone=alone) if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
         if call.seconds_left is not None and len(found) == len(scopes):
             trouble = f"the LMS is being read again; ask again in {call.seconds_left} s"
@@ -485,7 +485,7 @@ class Refresher:
     ) -> Steps[None]:
         """Bring a whole list into the store; where that fails or takes long, an older one will do."""
         states = read.scope_states(view.connection, self._account, [key])
-        if not self._is_stale(call, key, states, max_age):
+        if not self._stale_of(call, [key], states, max_age):
             return
         try:
             ended: bool = yield lambda: self._in_background(
@@ -514,7 +514,7 @@ class Refresher:
     ) -> None:
         async def is_stale() -> bool:
             states = await self._database.run(lambda c: read.scope_states(c, self._account, _around(key)))
-            return self._is_stale(call, key, states, max_age, alone=alone)
+            return bool(self._stale_of(call, [key], states, max_age, alone=alone))
 
         await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
 
@@ -525,18 +525,6 @@ class Refresher:
         except TimeoutError:
             raise Unavailable(f"The LMS needed more than {self._settings.deadline_seconds:g} s. Ask again.") from None
 
-    def _is_stale(
-        self, call: Call, key: str, states: Mapping[str, read.ScopeState], max_age: float, *, alone: bool = False
-    ) -> bool:
-        state = _newest(states, key, alone=alone)
-        if call.fresh:
-            if any(self._flights.began_at(one) >= call.began_at for one in _around(key, alone=alone)):
-                return False
-            return state is None or state.fetched_at - state.took_seconds <= call.asked_at
-        if call.unattended and state is not None and state.complete and state.fetched_at >= call.asked_at:
-            return False  # however long limits were waited for since: reading it again would never end
-        return state is None or not state.complete or self.now() - state.fetched_at >= max_age
-
     def _stale(
         self,
         call: Call,
@@ -546,14 +534,39 @@ class Refresher:
         *,
         alone: bool = False,
     ) -> list[Scope]:
-        return [one for one in scopes if self._is_stale(call, one.key, states, max_age, alone=alone)]
+        stale = self._stale_of(call, [one.key for one in scopes], states, max_age, alone=alone)
+        return [one for one in scopes if one.key in stale] if stale else []
+
+    def _stale_of(
+        self,
+        call: Call,
+        keys: Sequence[str],
+        states: Mapping[str, read.ScopeState],
+        max_age: float,
+        *,
+        alone: bool = False,
+    ) -> set[str]:
+        """Tell which scopes are to be read, by key."""
+        now = self.now()
+
+        def is_stale(key: str, state: read.ScopeState | None) -> bool:
+            if call.fresh:
+                if any(self._flights.began_at(one) >= call.began_at for one in _around(key, alone=alone)):
+                    return False
+                return state is None or state.fetched_at - state.took_seconds <= call.asked_at
+            if call.unattended and state is not None and state.complete and state.fetched_at >= call.asked_at:
+                return False  # however long limits were waited for since: reading it again would never end
+            return state is None or not state.complete or now - state.fetched_at >= max_age
+
+        newest = _newest(states, keys, alone=alone)
+        return {key for key, state in zip(keys, newest, strict=True) if is_stale(key, state)}
 
     def _stamp(self, started: float) -> Stamp:
         return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
 
     def _states_of(self, connection: Connection, scopes: Sequence[Scope]) -> dict[str, read.ScopeState]:
         """Read what is known of some scopes: by their keys where they are few, else of every scope."""
-        keys = {Scope().key, *(one.key for one in scopes)} if len(scopes) < FEW else None
+        keys = {EVERYTHING, *(one.key for one in scopes)} if len(scopes) < FEW else None
         return read.scope_states(connection, self._account, keys)
 
     def _names(self, connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[str, User], dict[str, Course]]:
@@ -634,14 +647,18 @@ class _People(Mapping[str, User]):
 
 def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:
     """Name the scopes that a scope is read with: itself, and everything."""
-    return (key,) if alone or key in (COURSES, LEARNERS, TEAMS) else (key, Scope().key)
+    return (key,) if alone or key in (COURSES, LEARNERS, TEAMS) else (key, EVERYTHING)
 
 
-def _newest(states: Mapping[str, read.ScopeState], key: str, *, alone: bool = False) -> read.ScopeState | None:
-    """Find when a scope was read last, by itself or as part of everything."""
-    own = states.get(key)
-    whole = None if alone or not states else states.get(_around(key)[-1])
-    return whole if own is None or (whole is not None and whole.fetched_at > own.fetched_at) else own
+def _newest(
+    states: Mapping[str, read.ScopeState], keys: Sequence[str], *, alone: bool = False
+) -> list[read.ScopeState | None]:
+    """Find when scopes were read last, each by itself or as part of everything."""
+    whole = None if alone else states.get(EVERYTHING)
+    if whole is None:
+        return [states.get(key) for key in keys]
+    own = [states.get(key, whole) for key in keys]
+    return [whole if whole.fetched_at > one.fetched_at else one for one in own]
 
 
 def _unit(scopes: Iterable[Scope]) -> str:

@@ -96,7 +96,8 @@ def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int 
     rows = tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset))
     spreads: dict[str, read.Spread] = {}
     if query.format is Format.TABLE and not query.asks_who_is_missing:
-        known = {one.path: read.Spread(filled=True, constant=None) for one in shown if _varies(rows, one.path)}
+        whole = len(rows) == ground.counts.enrollments
+        known = {one.path: spread for one in shown if (spread := _spread(rows, one.path, whole=whole))}
         known |= {one.path: spread for one in shown if rows and (spread := _of_one(ground.question, one.path))}
         spreads = read.spreads(connection, selection, [one.path for one in shown if one.path not in known]) | known
     return _answer(
@@ -117,10 +118,15 @@ def _of_one(question: Question, path: str) -> read.Spread | None:
     return read.Spread(filled=True, constant=ids[0]) if ids is not None and len(ids) == 1 else None
 
 
-def _varies(rows: Sequence[Mapping[str, Any]], path: str) -> bool:
-    """Tell whether a column of the model differs within some rows; learners and courses by who and what they are."""
-    key = f"{path.split('.')[0]}.id" if path.startswith(("user.", "course.")) else path
-    return path in enrollment_columns() and len({repr(row.get(key)) for row in rows}) > 1
+def _spread(rows: Sequence[Mapping[str, Any]], path: str, *, whole: bool) -> read.Spread | None:
+    """Tell what a column of the model holds in a match, as far as a page does, or its rows are the whole of it."""
+    if path not in enrollment_columns():
+        return None
+    values = [row.get(read.told_by(path)) for row in rows]
+    if len({*map(repr, values)}) > 1:
+        return read.Spread(filled=True, constant=None)
+    constant = values[0] if values else None
+    return read.Spread(filled=constant is not None, constant=constant) if whole else None
 
 
 def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[ListAnswer]:

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.query import EnrollmentQuery
@@ -22,6 +23,7 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.schema import cursors
 from mcp_truto_lms.tools import summarize_learner_progress
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
 from tests.stored import ACCOUNT, STAMP, Shelf, course, follow, open_shelf, person, record
@@ -191,6 +193,10 @@ async def test_a_cursor_expires_after_an_hour_and_reads_nothing_again_before(ope
         assert not list(desk.portal.log)
         clock.moment += timedelta(seconds=1)
         assert "has expired" in await desk.refused(LIST, cursor=cursor_of(text))
+        clock.moment += timedelta(hours=1)
+        await desk.list(limit=5)
+        kept = await desk.account._database.run(lambda c: c.execute(select(cursors.c.token)).all())
+        assert len(kept) == 1
 
 
 async def test_a_page_is_judged_at_the_moment_of_the_first_one(open_desk: OpenDesk):
@@ -296,8 +302,6 @@ async def test_no_row_comes_twice_and_none_is_lost_at_any_limit(open_desk: OpenD
 
 
 def _forget_cursors(connection: Any) -> None:
-    from mcp_truto_lms.store.schema import cursors
-
     connection.execute(cursors.delete())
 
 

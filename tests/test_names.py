@@ -217,7 +217,7 @@ def test_suggested_names_are_clean_and_clipped(database: Database):
 
 def test_a_term_is_known_only_by_id_address_or_whole_name(database: Database):
     def knows(term: str) -> bool:
-        return database._transact(lambda c: names.knows(c, ACCOUNT, LEARNER, term))
+        return database._transact(lambda c: names.matches(c, ACCOUNT, LEARNER, term, whole=True))
 
     assert knows("1")
     assert knows("jane.doe@acme.example")
@@ -227,7 +227,7 @@ def test_a_term_is_known_only_by_id_address_or_whole_name(database: Database):
 
 def test_a_further_address_of_a_person_is_theirs(database: Database):
     def look(term: str) -> bool:
-        return database._transact(lambda c: names.knows(c, ACCOUNT, LEARNER, term))
+        return database._transact(lambda c: names.matches(c, ACCOUNT, LEARNER, term, whole=True))
 
     several = person("30", "Two Homes").model_copy(
         update={"emails": [Email(email="One_b@acme.example", is_primary=True), Email(email="Other@acme.example")]}

@@ -46,10 +46,8 @@ class Scope:
     def key(self) -> str:
         """The scope as one text, such as `course:12`, `learner:7`, `pair:7:12` or `list`."""
         if self.user_id is None:
-            return Route.LIST.value if self.course_id is None else f"{Route.COURSE.value}:{self.course_id}"
-        if self.course_id is None:
-            return f"{Route.LEARNER.value}:{self.user_id}"
-        return f"{Route.PAIR.value}:{self.user_id}:{self.course_id}"
+            return "list" if self.course_id is None else f"course:{self.course_id}"
+        return f"learner:{self.user_id}" if self.course_id is None else f"pair:{self.user_id}:{self.course_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Integer, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
 from mcp_truto_lms import progress
 from mcp_truto_lms.model import EnrollmentStatus
@@ -92,25 +92,25 @@ def number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(condition)
 
 
-def measures(selection: Selection, names: Collection[str] = MEASURES) -> list[ColumnElement[Any]]:
-    """Compose what is counted of enrollments, labelled by the fields of `Counts`; what is not asked for is 0."""
+def measures(selection: Selection) -> list[ColumnElement[Any]]:
+    """Compose what is counted of enrollments, labelled by the fields of `Counts`."""
     row, now = enrollments, selection.now
-    known: Mapping[str, Callable[[], ColumnElement[Any]]] = {
-        "enrollments": func.count,
-        "finished": lambda: number_of(selection.finished()),
-        "overdue": lambda: number_of(progress.overdue(row, now)),
-        "due_soon": lambda: number_of(progress.due_soon(row, now)),
-        "not_started": lambda: number_of(progress.not_started(row, now)),
-        "at_risk": lambda: number_of(progress.at_risk(row, now, selection.thresholds)),
-        "withdrawn": lambda: number_of(progress.withdrawn(row, now)),
-        "no_due_date": lambda: number_of(progress.no_due_date(row, now)),
-        "maybe_failed": lambda: number_of(progress.maybe_failed(row, now)),
-        "progress_sum": lambda: func.coalesce(func.sum(row.c.progress_percent), 0.0),
-        "progress_known": lambda: func.count(row.c.progress_percent),
-        "seconds": lambda: func.coalesce(func.sum(row.c.time_spent_seconds), 0),
-        "seconds_known": lambda: func.count(row.c.time_spent_seconds),
+    composed: Mapping[str, ColumnElement[Any]] = {
+        "enrollments": func.count(),
+        "finished": number_of(selection.finished()),
+        "overdue": number_of(progress.overdue(row, now)),
+        "due_soon": number_of(progress.due_soon(row, now)),
+        "not_started": number_of(progress.not_started(row, now)),
+        "at_risk": number_of(progress.at_risk(row, now, selection.thresholds)),
+        "withdrawn": number_of(progress.withdrawn(row, now)),
+        "no_due_date": number_of(progress.no_due_date(row, now)),
+        "maybe_failed": number_of(progress.maybe_failed(row, now)),
+        "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
+        "progress_known": func.count(row.c.progress_percent),
+        "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
+        "seconds_known": func.count(row.c.time_spent_seconds),
     }
-    return [(compose() if name in names else literal(0, Integer)).label(name) for name, compose in known.items()]
+    return [composed[name].label(name) for name in MEASURES]
 
 
 def added(rows: FromClause) -> list[ColumnElement[Any]]:
@@ -126,9 +126,14 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
 
 def extent(connection: Connection, selection: Selection) -> Survey:
     """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
-    query = select(*measures(selection, ("enrollments", "no_due_date", "maybe_failed"))).where(selection.counted())
-    found = as_counts(dict(connection.execute(query).mappings().one()))
-    return Survey(Totals(**asdict(found)), {}, _left_out(connection, selection))
+    row, now = enrollments, selection.now
+    query = select(
+        func.count().label("enrollments"),
+        number_of(progress.no_due_date(row, now)).label("no_due_date"),
+        number_of(progress.maybe_failed(row, now)).label("maybe_failed"),
+    )
+    found = connection.execute(query.where(selection.counted())).mappings().one()
+    return Survey(Totals(**found), {}, _left_out(connection, selection))
 
 
 def survey(connection: Connection, selection: Selection) -> Survey:

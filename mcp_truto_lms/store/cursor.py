@@ -36,9 +36,6 @@ def save(
         version: the data version that the page was read at
         now: epoch seconds
     """
-    expired = select(cursors.c.token).where(cursors.c.expires_at < now)
-    # what another writer is deleting just now is left to it
-    connection.execute(delete(cursors).where(cursors.c.token.in_(expired.with_for_update(skip_locked=True))))
     connection.execute(
         insert(cursors).values(
             token=token,
@@ -49,6 +46,13 @@ def save(
             expires_at=now + MAX_AGE_SECONDS,
         )
     )
+
+
+def drop_expired(connection: Connection, now: int) -> None:
+    """Throw away what nobody can go on with, of all accounts."""
+    expired = select(cursors.c.token).where(cursors.c.expires_at < now)
+    # what another writer is deleting just now is left to it
+    connection.execute(delete(cursors).where(cursors.c.token.in_(expired.with_for_update(skip_locked=True))))
 
 
 def load(connection: Connection, account: str, token: str, *, principal: str, now: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select
 
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.store.fold import fold
@@ -18,22 +18,15 @@ MOST = 1_000
 
 def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
     """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
-    table = _table(by)
-    if by_id := _matches(connection, account, by, table.c.id == term):
-        return by_id
-    folded, small = fold(term), term.lower()
-    found: list[Match] = []
-    if by is GroupBy.COURSE:
-        found = _matches(connection, account, by, func.lower(courses.c.code) == small)
-    elif "@" in term:
+    table, folded, small = _table(by), fold(term), term.lower()
+    address = func.lower(courses.c.code) if by is GroupBy.COURSE else learners.c.email
+    ways = [table.c.id == term, address == small, *([table.c.folded == folded] if folded else [])]
+    place = case(*((way, index) for index, way in enumerate(ways[:-1])), else_=len(ways) - 1)
+    found = _matches(connection, account, by, or_(*ways), place)
+    if not found and by is not GroupBy.COURSE and "@" in term:
         printed = json.dumps(small, ensure_ascii=False)
-        any_of_theirs = func.lower(learners.c.emails).contains(printed, autoescape=True)
-        found = _matches(connection, account, by, learners.c.email == small)
-        found = found or _matches(connection, account, by, any_of_theirs)
-    if folded:
-        known = {one.id for one in found}
-        found += [one for one in _matches(connection, account, by, table.c.folded == folded) if one.id not in known]
-    return found
+        return _matches(connection, account, by, func.lower(learners.c.emails).contains(printed, autoescape=True))
+    return found[:1] if found and found[0].id == term else found
 
 
 def bearers_in_part(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
@@ -78,14 +71,24 @@ def _hidden(by: GroupBy) -> ColumnElement[bool]:
 
 
 def _matches(
-    connection: Connection, account: str, by: GroupBy, condition: ColumnElement[bool], *, limit: int | None = None
+    connection: Connection,
+    account: str,
+    by: GroupBy,
+    condition: ColumnElement[bool],
+    place: ColumnElement[int] | None = None,
+    *,
+    limit: int | None = None,
 ) -> list[Match]:
+    """Find matches, those of the lowest place first, then by name."""
     table = _table(by)
-    query = select(table.c.folded, table.c.id, _name(by), _hidden(by)).where(table.c.account == account, condition)
+    first = literal(0) if place is None else place
+    query = select(first, table.c.folded, table.c.id, _name(by), _hidden(by)).where(
+        table.c.account == account, condition
+    )
     if limit is not None:
         query = query.order_by(table.c.folded, table.c.id).limit(limit)
-    found = sorted(connection.execute(query), key=lambda row: (row[0], row[1]))
-    return [Match(key, name, bool(hidden)) for _, key, name, hidden in found]
+    found = sorted(connection.execute(query), key=lambda row: tuple(row[:3]))
+    return [Match(key, name, bool(hidden)) for *_, key, name, hidden in found]
 
 
 def _has(table: Table, word: str) -> ColumnElement[bool]:

@@ -57,8 +57,11 @@ _TROUBLE: Mapping[str, str] = {
 """What PostgreSQL's error codes, or their classes, mean to whoever set the store."""
 _SIGNS = {"authentication failed": "28", "no pg_hba.conf entry": "28", "role": "28", "database": "3D"}
 """What a refused connection says where it has no code, in English."""
-_PLANNING = ("random_page_cost TO 1.1", "jit TO off", "work_mem TO '32MB'")
-"""Rows lie in memory or on a solid disk, and no question runs long enough for code to be compiled for it."""
+_SESSION = ("random_page_cost TO 1.1", "jit TO off", "work_mem TO '32MB'", "synchronous_commit TO off")
+"""Rows lie in memory or on a solid disk, and no question runs long enough for code to be compiled for it.
+
+A server that fails may lose the last moment's writes, whole ones, as a file does: they are read from the LMS again.
+"""
 
 _marks = MetaData()
 _version = Table("store_version", _marks, Column("version", Integer, nullable=False))
@@ -96,7 +99,7 @@ class Postgres:
         def configure(connection: Any, _: object) -> None:
             connection.execute(f"SET search_path TO {SCHEMA}")
             connection.execute(f"SET lock_timeout TO {round(lock_seconds * 1000)}")
-            for one in _PLANNING:
+            for one in _SESSION:
                 connection.execute(f"SET {one}")
             connection.commit()
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
     Table,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -61,7 +64,7 @@ def _ordered(value: ColumnElement[Any], *, descending: bool) -> list[ColumnEleme
     return [(value.desc() if descending else value.asc()).nulls_last()]
 
 
-def _value(path: str, now: int) -> ColumnElement[Any]:
+def _value(path: str, now: int | ColumnElement[int]) -> ColumnElement[Any]:
     if path == "status":
         return progress.status_at(enrollments, now)
     if path == "user.name":
@@ -73,13 +76,18 @@ def _value(path: str, now: int) -> ColumnElement[Any]:
     return enrollments.c[column_name(path)]
 
 
+def told_by(path: str) -> str:
+    """Name the column that tells whether another one varies: of learners and courses, who and what they are."""
+    owner = path.split(".")[0]
+    return f"{owner}.id" if owner in ("user", "course") else path
+
+
 def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) -> dict[str, Spread]:
     """Tell which columns are empty or the same in the whole match.
 
     A learner's or course's columns are judged by the learner and the course, so that two people of one name stay two.
     """
-    keys = {path: enrollments.c[f"{path.split('.')[0]}_id"] for path in paths if path.startswith(("user.", "course."))}
-    values = {path: keys.get(path, _value(path, selection.now)) for path in paths if path in enrollment_columns()}
+    values = {path: _value(told_by(path), selection.now) for path in paths if path in enrollment_columns()}
     match = select(*(value.label(path) for path, value in values.items())).where(selection.counted())
     first = connection.execute(match.limit(1)).mappings().first() if values else None
     if first is None:
@@ -116,24 +124,16 @@ def rows(
         offset: how many come before
         signals: whether the signs of trouble are told as well, as a column of words
     """
-    paths = list(enrollment_columns())
     order, match = _order(selection, sort), selection.counted()
     if limit is not None:  # which rows, by what an index holds; then all that they hold
         ids = select(enrollments.c.id).where(match).order_by(*order).limit(limit).offset(offset)
         if sort is not None and sort.lstrip("-") == "user.emails":
             ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
         match = and_(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
-    query: Select[Any] = (
-        select(*(_value(path, selection.now).label(path) for path in paths), *(_signs(selection) if signals else []))
-        .select_from(
-            enrollments.outerjoin(learners, _LEARNER).outerjoin(
-                courses, and_(courses.c.account == enrollments.c.account, courses.c.id == enrollments.c.course_id)
-            )
-        )
-        .where(match)
-        .order_by(*order)
-    )
-    with connection.execute(query, execution_options=STREAMED if limit is None else {}) as result:
+    query = _every_column().where(match).order_by(*order)
+    query = query.add_columns(*_signs(selection)) if signals else query
+    options = STREAMED if limit is None else {}
+    with connection.execute(query, {"now": selection.now}, execution_options=options) as result:
         for found in result.mappings():
             row = dict(found)
             for path in ("user.emails", "urls", "custom_fields"):
@@ -141,6 +141,16 @@ def rows(
             if signals:
                 row[SIGNALS] = _told_signs(row, selection.now)
             yield row
+
+
+@cache
+def _every_column() -> Select[Any]:
+    """Compose the rows of enrollments, every column of the model by its dotted path, at the moment `now`."""
+    now = bindparam("now", type_=BigInteger())
+    source = enrollments.outerjoin(learners, _LEARNER).outerjoin(
+        courses, and_(courses.c.account == enrollments.c.account, courses.c.id == enrollments.c.course_id)
+    )
+    return select(*(_value(path, now).label(path) for path in enrollment_columns())).select_from(source)
 
 
 def _signs(selection: Selection) -> list[ColumnElement[Any]]:

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from mcp_truto_lms.model import CellKind, enrollment_columns
 from mcp_truto_lms.talentlms.redaction import storable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of the tables: a store of an older version is built anew."""
 
 metadata = MetaData()
@@ -88,6 +88,7 @@ learners = Table(
     Column("record", Text, nullable=False),
 )
 Index("learners_by_name", learners.c.account, learners.c.folded)
+Index("learners_by_email", learners.c.account, learners.c.email)
 
 courses = Table(
     "courses",

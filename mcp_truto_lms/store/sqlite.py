@@ -52,7 +52,11 @@ _ROWS_PER_KEY: Mapping[str, Mapping[str, tuple[int, ...]]] = {
         "enrollments_by_due": (1_000_000, 1_000_000, 900_000, 2_500, 500, 50),
         "enrollments_of_course": (1_000_000, 1_000_000, 900_000, 5_000, 500, 2),
     },
-    "learners": {"sqlite_autoindex_learners_1": (100_000, 100_000, 1), "learners_by_name": (100_000, 100_000, 1)},
+    "learners": {
+        "sqlite_autoindex_learners_1": (100_000, 100_000, 1),
+        "learners_by_name": (100_000, 100_000, 1),
+        "learners_by_email": (100_000, 100_000, 1),
+    },
     "courses": {"sqlite_autoindex_courses_1": (200, 200, 1), "courses_by_name": (200, 200, 1)},
     "dimensions": {
         "sqlite_autoindex_dimensions_1": (400_000, 400_000, 4, 1, 1),
