@@ -15,7 +15,7 @@ from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.query import EnrollmentFilter
 from mcp_truto_lms.refresh import Coverage
-from mcp_truto_lms.store.counts import LeftOut, Totals
+from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
 from mcp_truto_lms.store.groups import Group
 from mcp_truto_lms.store.read import Spread, Trouble
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
@@ -119,6 +119,7 @@ class Ground:
     left_out: LeftOut
     coverage: Coverage
     sample: bool
+    by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
 
 
 @dataclass(frozen=True, slots=True)

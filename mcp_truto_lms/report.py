@@ -24,7 +24,7 @@ from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.sources.protocol import Portal
 from mcp_truto_lms.store import counts, missing, read
 from mcp_truto_lms.store.counts import LeftOut
-from mcp_truto_lms.store.groups import TIME, Group, Key, groups
+from mcp_truto_lms.store.groups import TIME, Group, Key, course_groups, groups
 from mcp_truto_lms.store.version import data_version
 from mcp_truto_lms.table import clean
 
@@ -85,7 +85,7 @@ def ground(connection: Connection, question: Question, coverage: Coverage, *, sa
         return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample)
     listed = isinstance(question.query, EnrollmentQuery)
     found = counts.extent(connection, selection) if listed else counts.survey(connection, selection)
-    return Ground(question, found.totals, found.by_status, found.left_out, coverage, sample)
+    return Ground(question, found.totals, found.by_status, found.left_out, coverage, sample, found.by_course)
 
 
 def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
@@ -205,26 +205,31 @@ def summary(connection: Connection, base: Ground, portal: Portal) -> SummaryAnsw
     details = _details(connection, base, portal) if not question.groups else None
     in_period = query.period_asked and not query.judges_outcome
     grouped = replace(selection, in_period=in_period)
+    period = counts.survey(connection, grouped) if in_period else None
+    by_course = period.by_course if period is not None else base.by_course
     tables: list[GroupTable] = []
     for by in [] if details is not None else _groupings(question):
         sort = query.sort or _usual_sort(by, query)
         limit = query.limit if question.groups else min(query.limit, OVERVIEW_ROWS)
-        found, number = groups(connection, grouped, by, sort=sort, limit=limit, zone=question.zone)
+        if by == (GroupBy.COURSE,):
+            found, number = course_groups(connection, question.account, by_course, sort=sort, limit=limit)
+        else:
+            found, number = groups(connection, grouped, by, sort=sort, limit=limit, zone=question.zone)
         if by == (GroupBy.MONTH,) and sort == TIME:
             gaps = _gaps(found)
             found, number = sorted([*found, *gaps], key=lambda one: one.keys[0].id or "~"), number + len(gaps)
         tables.append(_table(connection, selection.account, by, found, number, sort))
     overall = not (question.groups or question.users or question.courses or in_period)
     alone = _only_one(question) is GroupBy.COURSE and coverage.complete
-    by_course = any(GroupBy.COURSE in one.by for one in tables) and not _narrowed(query)
+    of_courses = any(GroupBy.COURSE in one.by for one in tables) and not _narrowed(query)
     return SummaryAnswer(
         ground=base,
         tables=tuple(tables),
         trouble=_trouble(connection, question, min(query.limit, OVERVIEW_ROWS)) if overall else None,
-        period=counts.survey(connection, grouped).totals if in_period else None,
+        period=period.totals if period is not None else None,
         details=details,
         not_enrolled=missing.totals(connection, selection).learners if alone else None,
-        empty_courses=tuple(read.empty_courses(connection, selection)) if by_course and coverage.complete else (),
+        empty_courses=tuple(read.empty_courses(connection, selection)) if of_courses and coverage.complete else (),
     )
 
 

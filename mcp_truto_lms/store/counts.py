@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import add
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select
@@ -77,11 +78,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a whole match amounts to: its totals, its enrollments by status, most first, and who is left out."""
+    """What a whole match amounts to: its totals, its enrollments by status, most first, who is left out, and by course.
+
+    What it is by status and by course is not counted for a list.
+    """
 
     totals: Totals
     by_status: Mapping[str, int]
     left_out: LeftOut
+    by_course: Mapping[str | None, Counts]
 
 
 MEASURES = tuple(one.name for one in fields(Counts))
@@ -133,11 +138,11 @@ def extent(connection: Connection, selection: Selection) -> Survey:
         number_of(progress.maybe_failed(row, now)).label("maybe_failed"),
     )
     found = connection.execute(query.where(selection.counted())).mappings().one()
-    return Survey(Totals(**found), {}, _left_out(connection, selection))
+    return Survey(Totals(**found), {}, _left_out(connection, selection), {})
 
 
 def survey(connection: Connection, selection: Selection) -> Survey:
-    """Count the whole match, by status, and who is left out of it.
+    """Count the whole match, by course and by status, and who is left out of it.
 
     It is counted by course and status as they are written, in the order of an index; what access that has ended makes
     of a status is counted beside.
@@ -146,17 +151,17 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     ended = number_of(progress.ended(row, selection.now)).label("ended")
     query = select(row.c.course_id, row.c.status, ended, *measures(selection)).where(selection.counted())
     by_status: Counter[str] = Counter()
-    sums: Counter[str] = Counter()
-    courses_found: set[str] = set()
-    for found in connection.execute(query.group_by(row.c.course_id, row.c.status)).mappings():
-        by_status[found["status"]] += found["enrollments"] - found["ended"]
-        by_status[EnrollmentStatus.EXPIRED] += found["ended"]
-        sums.update({name: found[name] for name in MEASURES})
-        courses_found |= {found["course_id"]} - {None}
+    numbers: dict[str | None, list[Any]] = {}
+    for one in connection.execute(query.group_by(row.c.course_id, row.c.status)):
+        found: list[Any] = [*one[3:]]
+        by_status.update({one.status: one.enrollments - one.ended, EnrollmentStatus.EXPIRED: one.ended})
+        course = one.course_id
+        numbers[course] = [*map(add, numbers[course], found)] if course in numbers else found
+    by_course = {key: as_counts(dict(zip(MEASURES, each, strict=True))) for key, each in numbers.items()}
+    sums = {name: sum(getattr(one, name) for one in by_course.values()) for name in MEASURES}
     told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
-    counts = as_counts(sums)
-    totals = Totals(**asdict(counts), learners=_learners(connection, selection), courses=len(courses_found))
-    return Survey(totals, dict(told), _left_out(connection, selection))
+    totals = Totals(**sums, learners=_learners(connection, selection), courses=len(by_course.keys() - {None}))
+    return Survey(totals, dict(told), _left_out(connection, selection), by_course)
 
 
 def _learners(connection: Connection, selection: Selection) -> int:

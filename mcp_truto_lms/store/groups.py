@@ -36,7 +36,7 @@ from mcp_truto_lms.choices import GroupBy, is_usual_group
 from mcp_truto_lms.days import first_of_month
 from mcp_truto_lms.store.counts import MEASURES, Counts, added, as_counts, measures
 from mcp_truto_lms.store.schema import courses, dimensions, enrollments, learners
-from mcp_truto_lms.store.selection import Selection
+from mcp_truto_lms.store.selection import Selection, among
 
 MONTHS_AROUND = 600
 """Dates further away from now than so many months are taken for mistakes, and for no date."""
@@ -96,6 +96,29 @@ def groups(
     found = connection.execute(query).mappings().all()
     lines = [_group(dict(row), by) for row in found]
     return lines[::-1] if sort == TIME else lines, int(found[0]["number"]) if found else 0
+
+
+def course_groups(
+    connection: Connection, account: str, counted: Mapping[str | None, Counts], *, sort: str, limit: int
+) -> tuple[list[Group], int]:
+    """Put what was counted by course into groups, in the order that `groups` has; also tell how many there are."""
+    row = courses.c
+    query = select(row.id, row.title, row.folded).where(row.account == account, among(row.id, [*filter(None, counted)]))
+    known = {key: (title, folded) for key, title, folded in connection.execute(query)}
+
+    def named(key: str | None) -> Group:
+        title = NOBODY if key is None else known[key][0] if key in known else key
+        return Group((Key(key or "", title),), counted[key])
+
+    word, down = sort.lstrip("-"), sort.startswith("-")
+    by_name = sorted(filter(None, counted), key=lambda key: (known.get(key, ("", ""))[1], key))
+    lines = [*map(named, reversed(by_name) if word == "name" and down else by_name)]
+    lines += [named(None)] if None in counted else []
+    if word != "name":
+        told = [one for one in lines if getattr(one.counts, word) is not None]
+        untold = [one for one in lines if getattr(one.counts, word) is None]
+        lines = [*sorted(told, key=lambda one: getattr(one.counts, word), reverse=down), *untold]
+    return lines[:limit], len(lines)
 
 
 def _counted(selection: Selection, by: Sequence[str], months: _Months) -> Select[Any] | CompoundSelect[Any]:

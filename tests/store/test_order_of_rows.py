@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_truto_lms.choices import GroupBy
+from mcp_truto_lms.choices import SUMMARY_COLUMNS, GroupBy
 from mcp_truto_lms.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.progress import State
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
-from mcp_truto_lms.store import read
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.groups import groups
+from mcp_truto_lms.store.groups import course_groups, groups
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
 EVERYTHING = Selection(ACCOUNT, NOON)
@@ -122,6 +124,42 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
     some, number = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
     assert "".join(one.keys[0].id for one in some) == order[:2]
     assert number == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    made=st.lists(
+        st.builds(
+            record,
+            st.sampled_from("123"),
+            st.sampled_from("cdef"),
+            st.sampled_from(["completed", "in_progress", "withdrawn", "failed"]),
+            due=st.sampled_from([None, NOON - 9, NOON + 9]),
+            progress_percent=st.sampled_from([None, 0, 50]),
+            time_spent_seconds=st.sampled_from([None, 60]),
+        ),
+        max_size=12,
+    ),
+    nameless=st.booleans(),
+    sort=st.sampled_from(sorted({*SUMMARY_COLUMNS.values()} - {"learners", "learner_rate", "finished_in_month"})),
+    down=st.booleans(),
+    limit=st.integers(1, 5),
+)
+def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
+    made: list[EnrollmentRecord], nameless: bool, sort: str, down: bool, limit: int
+):
+    titles = [course("c", "Same"), course("d", "same"), course("e", "Éa")]
+    database = filled([person(one, one) for one in "123"], titles, made)
+    if nameless:
+        lost = record("1", "c", "completed", key="lost")
+        lost = replace(lost, enrollment=lost.enrollment.model_copy(update={"course": None}))
+        reading = Reading((lost,))
+        database._transact(lambda c: write.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
+    order = f"-{sort}" if down else sort
+    by_sql = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
+    counted = database._transact(lambda c: survey(c, EVERYTHING)).by_course
+    assert database._transact(lambda c: course_groups(c, ACCOUNT, counted, sort=order, limit=limit)) == by_sql
+    database.close()
 
 
 MAYBE = st.none() | st.integers(0, 3)
