@@ -50,6 +50,8 @@ class Asked:
 
 QUESTIONS = (
     Asked("one learner", LISTED, {"user": "65"}, (10, 20)),
+    Asked("one learner, by address", LISTED, {"user": "francois.khan@northgate.example"}, (10, 20)),
+    Asked("learners, by name", LISTED, {"user": "François Khan"}),
     Asked("one course", LISTED, {"course": "Security Awareness 2026"}, (10, 20)),
     Asked("overdue, by due date", LISTED, {"state": "overdue"}, (30, 500)),
     Asked("default summary", SUMMED, {}, (150, 1_500)),
@@ -168,7 +170,7 @@ def report(found: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> int:
     sizes, largest = [*found], max(found)
     for engine in (name for name, each in found[largest].items() if "warm" in each):
         print(f"\n{engine}: milliseconds to an answer, warm (cold)")
-        print(f"{'':<22}" + "".join(f"{f'{size:,}':>18}" for size in sizes) + f"{'bars':>15}{'growth':>9}")
+        print(f"{'':<24}" + "".join(f"{f'{size:,}':>18}" for size in sizes) + f"{'bars':>15}{'growth':>9}")
         for one in QUESTIONS:
             warm = [found[size][engine]["warm"][one.name] for size in sizes]
             cold = [found[size][engine]["cold"][one.name] for size in sizes]
@@ -178,7 +180,7 @@ def report(found: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> int:
             cells = "".join(f"{w:>9.1f}{f'({c:,.0f})':>9}" for w, c in zip(warm, cold, strict=True))
             told = f"{one.bars[0]} / {one.bars[1]:,}" if one.bars else ""
             verdict = f"  MISSED at {over}" if over else "  met" if bars else ""
-            print(f"{one.name:<22}{cells}{told:>15}{warm[-1] / warm[0]:>8.1f}x{verdict}")
+            print(f"{one.name:<24}{cells}{told:>15}{warm[-1] / warm[0]:>8.1f}x{verdict}")
         print(f"\n{engine}: the plan of each question's slowest statement, at {largest:,}")
         for one in QUESTIONS:
             print(f"  {one.name}")
