@@ -1,8 +1,7 @@
 """SQLite: in memory, or in a file that several processes share.
 
-In memory there is one connection, and one thread that uses it. A pool of one connection per thread would be several
-empty databases, and one connection used by several at once would roll back its neighbour's work. Used by several in
-turn, its pages would be spread over what the system's allocator keeps for each of them, with room left over in each.
+In memory there is one connection behind one lock. A pool of one connection per thread would be several empty
+databases, and one connection shared without a lock would roll back its neighbour's work.
 
 A file has a connection per reading thread and one writer at a time: a lock in the process, `BEGIN IMMEDIATE` across
 processes, so that what reads and then writes never finds that somebody was faster. The write-ahead log lets readers
@@ -14,7 +13,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,19 +77,14 @@ class Memory:
 
     def __init__(self) -> None:
         self.engine = _engine("sqlite://", "BEGIN", poolclass=StaticPool)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._thread.submit(self._do, _create_tables).result()
+        self._turn = threading.Lock()
+        with self.engine.begin() as connection:
+            metadata.create_all(connection)
+            _tell_planner(connection)
 
     def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:  # noqa: ARG002  as files do
         """Do work in one transaction, after all others."""
-        try:
-            done = self._thread.submit(self._do, work)
-        except RuntimeError:
-            raise StoreError("The store is closed: what was in memory is gone.") from None
-        return done.result()
-
-    def _do(self, work: Callable[[Connection], _Result]) -> _Result:
-        with self.engine.begin() as connection:
+        with self._turn, self.engine.begin() as connection:
             return work(connection)
 
     def try_lock(self, key: str) -> bool:  # noqa: ARG002
@@ -106,8 +99,8 @@ class Memory:
 
     def close(self) -> None:
         """Drop the data."""
-        self._thread.shutdown()
-        self.engine.dispose()
+        with self._turn:
+            self.engine.dispose()
 
 
 class File:
@@ -232,11 +225,6 @@ def _create(path: Path) -> None:
         raise ConfigurationError(f"{SETTING}: {_TROUBLE[14].format(path=path)}") from None
     if first not in (b"", _FIRST_BYTES):
         raise ConfigurationError(f"{SETTING}: {_TROUBLE[26].format(path=path)}")
-
-
-def _create_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
-    _tell_planner(connection)
 
 
 def _tell_planner(connection: Connection) -> None:

@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import Connection, event, select
 
 from mcp_truto_lms.choices import GroupBy
-from mcp_truto_lms.errors import StoreError
 from mcp_truto_lms.model import Email, EnrolledUser
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import find, missing, read, write
@@ -441,7 +440,7 @@ def test_a_reader_in_another_thread_sees_the_old_state_or_the_new_one_at_every_s
     selection = Selection(ACCOUNT, NOON)
     seen: list[tuple[int, int]] = []
     readers: list[threading.Thread] = []
-    engine, writer = store.writer, 0
+    engine, writer = store.writer, threading.get_ident()
 
     def look() -> None:
         def both(connection: Connection) -> tuple[int, int]:
@@ -455,15 +454,9 @@ def test_a_reader_in_another_thread_sees_the_old_state_or_the_new_one_at_every_s
             readers.append(threading.Thread(target=look))
             readers[-1].start()
 
-    def write(connection: Connection) -> None:
-        nonlocal writer
-        writer = threading.get_ident()
-        work(connection)
-        writer = 0
-
     look()
     event.listen(engine, "before_cursor_execute", ask)
-    store.do(write)
+    store.do(work)
     event.remove(engine, "before_cursor_execute", ask)
     for one in readers:
         one.join()
@@ -527,10 +520,10 @@ async def test_a_call_that_is_cancelled_while_it_writes_leaves_the_store_usable(
 
 
 @pytest.mark.engines("memory")
-def test_a_closed_store_in_memory_is_gone(store: Store):
+def test_a_closed_store_in_memory_is_empty(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.database.close()
-    with pytest.raises(StoreError, match="closed"):
+    with pytest.raises(Exception, match="no such table"):
         store.rows()
 
 
