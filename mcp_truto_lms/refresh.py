@@ -17,10 +17,9 @@ key ends it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import ceil, inf
 from typing import TypeVar
 
@@ -47,7 +46,8 @@ from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source
 from mcp_truto_lms.store import portal as portals
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import Row, learner_rows
+from mcp_truto_lms.store.packed import PackedPeople, PackedRows
+from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.steps import Steps, View
 from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
@@ -63,8 +63,6 @@ FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
 PATIENCE_SECONDS = 3.0
 """How long a question waits for what is in the store already, only old."""
-KNOWN_PEOPLE = 10_000
-"""How many people are kept ready while rosters are joined."""
 
 _Result = TypeVar("_Result")
 Progress = Callable[[int, int, str], Awaitable[None]]
@@ -221,10 +219,10 @@ class Refresher:
 
         async def fetch() -> None:
             started = anyio.current_time()
-            rows: list[Row] = []
+            rows = PackedRows()
             async with aclosing(directory_pages(self._source)) as pages:
                 async for page in pages:
-                    rows += learner_rows(self._account, page)
+                    rows.add(learner_rows(self._account, page))
             stamp = self._stamp(started)
             await self._database.run(lambda c: write.replace_learners(c, self._account, rows, stamp), write=True)
 
@@ -471,7 +469,9 @@ class Refresher:
         stamp = self._stamp(started)
         if not self._silent:  # what was read may have told more, at no cost
             await self._introduce()
-        await self._database.run(lambda c: write.replace_scope(c, self._account, scope, reading, stamp), write=True)
+        rows = scope_rows(self._account, reading, known=people)
+        del reading  # which takes a lot more room while others are written
+        await self._database.run(lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True)
 
     async def _still_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether a course that was not found is in the course list, read anew once for all that are not found."""
@@ -571,10 +571,13 @@ class Refresher:
 
     def _names(self, connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[str, User], dict[str, Course]]:
         """Load what the scopes' courses and people are called; of people, only those that are read one by one."""
-        ids = {one.user_id for one in scopes if one.user_id is not None}
-        people = read.learner_records(connection, self._account, ids if 0 < len(ids) <= FEW else None)
         courses = read.course_records(connection, self._account)
-        return _People(people), {key: Course.model_validate_json(record) for key, record in courses.items()}
+        named = {key: Course.model_validate_json(record) for key, record in courses.items()}
+        ids = {one.user_id for one in scopes if one.user_id is not None}
+        if not 0 < len(ids) <= FEW:
+            return PackedPeople(connection, self._account, whole=bool(ids)), named
+        people = read.learner_records(connection, self._account, ids)
+        return {key: User.model_validate_json(record) for key, record in people.items()}, named
 
     def _max_age(self, ways: Sequence[Sequence[Scope]], states: Mapping[str, read.ScopeState]) -> float:
         """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long.
@@ -621,28 +624,6 @@ class _Batch:
         """Estimate how long the rest takes, by what was read so far."""
         read_now, left = self.done - self.at_first, self.whole - self.done
         return ceil(spent_seconds / max(1, read_now) * left)
-
-
-class _People(Mapping[str, User]):
-    """People by id, made from their records as they are asked for."""
-
-    def __init__(self, records: Mapping[str, str]) -> None:
-        self._records = records
-
-        @lru_cache(KNOWN_PEOPLE)
-        def made(key: str) -> User:
-            return User.model_validate_json(records[key])
-
-        self._made = made
-
-    def __getitem__(self, key: str) -> User:
-        return self._made(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._records)
-
-    def __len__(self) -> int:
-        return len(self._records)
 
 
 def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:

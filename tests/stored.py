@@ -18,7 +18,7 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.store import read, steps, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk
@@ -158,7 +158,9 @@ def filled(
             assert one.enrollment.course is not None
             by_course.setdefault(str(one.enrollment.course.id), []).append(one)
         for key, found in by_course.items():
-            write.replace_scope(connection, ACCOUNT, Scope(course_id=key), Reading(tuple(found)), STAMP)
+            write.replace_scope(
+                connection, ACCOUNT, Scope(course_id=key), scope_rows(ACCOUNT, Reading(tuple(found))), STAMP
+            )
 
     database._transact(fill)
     return database

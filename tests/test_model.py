@@ -17,6 +17,7 @@ from mcp_truto_lms.model import (
     CourseStatus,
     CourseType,
     Email,
+    EnrolledUser,
     EnrollmentStatus,
     User,
     UserRole,
@@ -49,6 +50,16 @@ def test_unknown_fields_are_kept():
 def test_records_are_frozen():
     with pytest.raises(ValidationError):
         enrollment().id = "2"  # type: ignore[misc]
+
+
+def test_a_trusted_record_is_like_one_that_was_checked():
+    fields = {"id": "1_2", "user": EnrolledUser(id="1"), "time_spent_seconds": 5}
+    trusted = CourseEnrollment.trusted(**fields)
+    checked = CourseEnrollment(**fields)
+    assert trusted == checked
+    assert trusted.model_dump_json() == checked.model_dump_json()
+    assert trusted.model_copy(update={"score": 1.0}) == checked.model_copy(update={"score": 1.0})
+    assert CourseEnrollment.trusted(id="2").score is None
 
 
 @pytest.mark.parametrize("word", ["in_progress", "In Progress", " IN-PROGRESS ", EnrollmentStatus.IN_PROGRESS])

@@ -23,6 +23,7 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from mcp_truto_lms.tally import TALLY
@@ -236,7 +237,9 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         stamp = Stamp(fetched_at=refresher.now(), took_seconds=300)
         await database.run(lambda c: write.replace_courses(c, ACCOUNT, [course("c", "C")], stamp), write=True)
         scope = Scope(course_id="c")
-        await database.run(lambda c: write.replace_scope(c, ACCOUNT, scope, Reading(()), stamp), write=True)
+        await database.run(
+            lambda c: write.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, Reading(())), stamp), write=True
+        )
         clock.pass_by(2999)
         before = refresher.now() - 2999
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == before
@@ -271,7 +274,8 @@ async def test_many_courses_that_take_long_together_are_good_for_longer_together
         for one in titles:
             scope = Scope(course_id=one.id)
             await database.run(
-                lambda c, scope=scope: write.replace_scope(c, ACCOUNT, scope, Reading(()), stamp), write=True
+                lambda c, scope=scope: write.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, Reading(())), stamp),
+                write=True,
             )
         ids, before = [one.id for one in titles], refresher.now()
         clock.pass_by(1799)

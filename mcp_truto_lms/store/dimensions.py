@@ -37,7 +37,7 @@ from mcp_truto_lms.veiled_people import Known
 TEAM, MANAGER = "team", "manager"
 VALUE_CHARACTERS = 200
 
-_CHUNK = 5_000
+_CHUNK = 1_000
 
 _Said = tuple[str, str, str, str, str]
 """A row of either table: account, learner id, name, folded value, and what is shown."""

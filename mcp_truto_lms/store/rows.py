@@ -6,7 +6,8 @@ Texts lose NUL and halves of characters; a number that is none, or too large, is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
 from operator import attrgetter, itemgetter
@@ -20,15 +21,17 @@ from mcp_truto_lms.model import (
     CellKind,
     Course,
     CourseStatus,
+    EnrolledCourse,
+    EnrolledUser,
     EnrollmentStatus,
     User,
     UserStatus,
     enrollment_columns,
     primary_email,
 )
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route
 from mcp_truto_lms.store.fold import fold
-from mcp_truto_lms.store.schema import JOINED, courses, learners
+from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
 from mcp_truto_lms.talentlms.redaction import MAX_INTEGER, storable
 
 Row = tuple[Any, ...]
@@ -41,7 +44,54 @@ def places(table: Table) -> Mapping[str, int]:
 
 MARKS = ("left_out", "learner_folded", "course_folded", "stage", "late_from", "late_until", "untold")
 """The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
+_ID = places(enrollments)["id"]
 _AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRows:
+    """What was read of a scope, as rows up to their marks: a quarter of the room of its records.
+
+    Args:
+        rows: by id; of several with one id, the last
+        teachers: ids of those that are no learner's
+        users: who may have to be added to the people, by id
+        courses: what may have to be added to the courses, by id
+        learners: the people that came along in full
+        complete: whether that is all of it
+    """
+
+    rows: Mapping[str, Row]
+    teachers: frozenset[str]
+    users: Mapping[str, EnrolledUser]
+    courses: Mapping[str, EnrolledCourse]
+    learners: tuple[User, ...]
+    complete: bool
+
+
+def scope_rows(account: str, reading: Reading, *, known: Container[str] = ()) -> ScopeRows:
+    """Make the rows of what was read of a scope.
+
+    Args:
+        account: whose they are
+        reading: what was read
+        known: ids of people who are in the store; whoever of them is taken out meanwhile comes back by id alone
+    """
+    rows: dict[str, Row] = {}
+    teachers = set[str]()
+    users: dict[str, EnrolledUser] = {}
+    named: dict[str, EnrolledCourse] = {}
+    for row, one in zip(enrollment_rows(account, reading.records), reading.records, strict=True):
+        key = row[_ID]
+        rows[key] = row
+        if not one.is_learner:
+            teachers.add(key)
+        user, course = one.enrollment.user, one.enrollment.course
+        if user is not None and user.id and user.id not in known and (user.name or user.id not in users):
+            users[user.id] = user
+        if course is not None and course.id and (course.title or course.id not in named):
+            named[course.id] = course
+    return ScopeRows(rows, frozenset(teachers), users, named, reading.learners, reading.complete)
 
 
 def enrollment_rows(account: str, found: Sequence[EnrollmentRecord]) -> Iterator[Row]:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -32,12 +33,13 @@ from sqlalchemy import (
     update,
 )
 
-from mcp_truto_lms.model import Course, EnrolledCourse, EnrolledUser, User
+from mcp_truto_lms.model import Course, EnrolledUser, User
 from mcp_truto_lms.progress import judge
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.sources.protocol import Route, Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.bulk import put_rows
-from mcp_truto_lms.store.rows import MARKS, Row, compact, course_row, enrollment_rows, learner_row, places
+from mcp_truto_lms.store.packed import PackedRows
+from mcp_truto_lms.store.rows import MARKS, Row, ScopeRows, compact, course_row, learner_row, places
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
     COUNTED,
@@ -110,11 +112,8 @@ def replace_courses(connection: Connection, account: str, found: Iterable[Course
     _stamp(connection, account, COURSES, stamp, complete=True)
 
 
-def replace_learners(connection: Connection, account: str, found: Sequence[Row], stamp: Stamp) -> None:
-    """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well.
-
-    It comes as rows, which take a third of the room of as many people.
-    """
+def replace_learners(connection: Connection, account: str, found: Sequence[Row] | PackedRows, stamp: Stamp) -> None:
+    """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
     take_account(connection, account)
     _replace_list(connection, account, learners, found)
     record = places(learners)["record"]
@@ -141,26 +140,21 @@ def put_learners(connection: Connection, account: str, found: Iterable[User]) ->
     dimensions.put(connection, account, people)
 
 
-def replace_scope(connection: Connection, account: str, scope: Scope, reading: Reading, stamp: Stamp) -> None:
+def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: Stamp) -> None:
     """Replace the enrollments of one scope by what was read, whole."""
-    put_learners(connection, account, reading.learners)
+    put_learners(connection, account, found.learners)
     before = _where(connection, enrollments, _within(account, scope))
-    rows: dict[str, Row] = {}
-    teachers: set[str] = set()
-    for row, one in zip(enrollment_rows(account, reading.records), reading.records, strict=True):
-        rows[row[_ID]] = row
-        if not one.is_learner:
-            teachers.add(row[_ID])
-    for key in before.keys() & rows.keys():
-        rows[key] = _keep_finer(rows[key], before[key])
-    if not reading.complete:
+    rows, teachers = found.rows, found.teachers
+    if before:
+        rows = {key: _keep_finer(row, before[key]) if key in before else row for key, row in rows.items()}
+    if not found.complete:
         teachers |= {key for key, row in before.items() if key not in rows and row[_MARKED] == INSTRUCTOR}
-        rows = {key: row[:_MARKED] for key, row in before.items()} | rows
+        rows = {**{key: row[:_MARKED] for key, row in before.items()}, **rows}
     people, titles = _marks_of(connection, account, rows.values())
     if people.missing or titles.missing:
-        _add_strangers(connection, account, reading.records, people, titles)
+        _add_strangers(connection, account, found, people, titles)
     _replace(connection, account, enrollments, before, _mark(rows, teachers, people, titles))
-    _stamp(connection, account, scope.key, stamp, complete=reading.complete)
+    _stamp(connection, account, scope.key, stamp, complete=found.complete)
 
 
 def _within(account: str, scope: Scope) -> ColumnElement[bool]:
@@ -173,7 +167,7 @@ def _within(account: str, scope: Scope) -> ColumnElement[bool]:
 
 
 def _replace(
-    connection: Connection, account: str, table: Table, before: Mapping[str, Row], after: Mapping[str, Row]
+    connection: Connection, account: str, table: Table, before: Mapping[str, Row | None], after: Mapping[str, Row]
 ) -> list[str]:
     """Replace some rows of a table; answer the ids that are new, gone or different in what answers show."""
     changed = [key for key, row in after.items() if before.get(key) != row]
@@ -196,15 +190,22 @@ def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
 
 
 def _replace_list(connection: Connection, account: str, table: Table, found: Iterable[Row]) -> None:
-    """Replace all courses or all people.
+    """Replace all courses or all people, some at a time, so that nobody has to hold all of them.
 
     Nobody will read the scope of one that is gone: its enrollments go with it. Whatever else brought those is read
     again, in case the list does not show everybody.
     """
-    before = _where(connection, table, table.c.account == account)
-    rows = _by_id(table, found)
-    changed = _replace(connection, account, table, before, rows)
-    if gone := [key for key in before if key not in rows]:
+    of_account = table.c.account == account
+    left = dict.fromkeys(connection.execute(select(table.c.id).where(of_account)).scalars())
+    changed: dict[str, None] = {}
+    every = iter(found)
+    while rows := _by_id(table, islice(every, _MANY)):
+        before = _where(connection, table, of_account & among(table.c.id, [*rows]))
+        changed |= dict.fromkeys(_replace(connection, account, table, before, rows))
+        for key in rows:
+            left.pop(key, None)
+    if gone := [*left]:
+        _replace(connection, account, table, left, {})
         row, of_people = enrollments.c, table is learners
         owner, other = (row.user_id, row.course_id) if of_people else (row.course_id, row.user_id)
         theirs = (row.account == account) & among(owner, gone)
@@ -214,7 +215,7 @@ def _replace_list(connection: Connection, account: str, table: Table, found: Ite
         connection.execute(delete(enrollments).where(theirs))
         keys = [one.key for one in touched]
         connection.execute(delete(scopes).where(scopes.c.account == account, among(scopes.c.scope, keys)))
-    _refresh_enrollments(connection, account, table, [key for key in changed if key in rows])
+    _refresh_enrollments(connection, account, table, [*changed])
 
 
 def _stamp(connection: Connection, account: str, key: str, stamp: Stamp, *, complete: bool) -> None:
@@ -244,24 +245,15 @@ def _keep_finer(row: Row, before: Row) -> Row:
     return tuple(kept)
 
 
-def _add_strangers(
-    connection: Connection, account: str, records: Sequence[EnrollmentRecord], people: _Marks, titles: _Marks
-) -> None:
+def _add_strangers(connection: Connection, account: str, found: ScopeRows, people: _Marks, titles: _Marks) -> None:
     """Add people and courses that an enrollment names and that nobody has read yet."""
-    users: dict[str, EnrolledUser] = {}
-    named: dict[str, EnrolledCourse] = {}
-    for one in records:
-        user, course = one.enrollment.user, one.enrollment.course
-        if user is not None and user.id and user.id not in people.folded and (user.name or user.id not in users):
-            users[user.id] = user
-        if course is None or not course.id or course.id in titles.folded:
-            continue
-        if course.title or course.id not in named:
-            named[course.id] = course
-    strangers = [User(id=key, name=one.name, emails=one.emails) for key, one in users.items()]
+    users = {row[_USER]: EnrolledUser() for row in found.rows.values() if row[_USER]} | {**found.users}
+    strangers = [
+        User(id=key, name=one.name, emails=one.emails) for key, one in users.items() if key not in people.folded
+    ]
     _add(connection, learners, [learner_row(account, one) for one in strangers], people)
     dimensions.put(connection, account, strangers)
-    unknown = (Course(id=key, title=one.title) for key, one in named.items())
+    unknown = (Course(id=key, title=one.title) for key, one in found.courses.items() if key not in titles.folded)
     _add(connection, courses, [course_row(account, one) for one in unknown], titles)
 
 

@@ -45,8 +45,9 @@ class CourseTerms:
 
     def access_ends_at(self, expired_on: datetime | None) -> datetime | None:
         """Tell when access ends: the earlier of the enrollment's own end and the course's."""
-        ends = [end for end in (expired_on, self.expires_at) if end is not None]
-        return min(ends, default=None)
+        if expired_on is None or self.expires_at is None:
+            return expired_on or self.expires_at
+        return min(expired_on, self.expires_at)
 
 
 NO_TERMS = CourseTerms()

@@ -56,17 +56,12 @@ class Roster:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What the three roads know besides the raw item."""
+class _Road:
+    """How items are read, whatever they are."""
 
     route: Route
-    user: EnrolledUser
-    course: EnrolledCourse
-    terms: CourseTerms
-    fields: Mapping[str, Any]
-    code: str | None = None
-    word: str | None = None
-    score: float | None = None
+    dates: PortalDates
+    remote_data: bool
 
 
 def transcript(
@@ -82,6 +77,7 @@ def transcript(
     if person is None:
         return None
     enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
+    road = _Road(Route.LEARNER, dates, remote_data)
     skipped = 0
     found: dict[str, EnrollmentRecord] = {}
     for item in map(record, listed(record(raw).get("courses"))):
@@ -91,16 +87,17 @@ def transcript(
             continue
         known = courses.get(course_id)
         word = text(item.get("completion_status_formatted"))
-        parts = _Parts(
-            route=Route.LEARNER,
+        one = _record(
+            road,
+            item,
             user=enrolled,
-            course=EnrolledCourse(id=course_id, title=text(item.get("name")) or (known.title if known else None)),
+            course=EnrolledCourse.trusted(id=course_id, title=text(item.get("name")) or (known and known.title)),
             terms=course_terms(known),
             fields=fields,
             code=text(item.get("completion_status")) or english.code(word),
             word=word,
         )
-        _keep(found, _record(item, parts, dates=dates, remote_data=remote_data))
+        _keep(found, one)
     return Transcript(person, tuple(found.values()), skipped)
 
 
@@ -115,7 +112,8 @@ def roster(
     subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
     if subject is None:
         return None
-    title, terms = EnrolledCourse(id=subject.id, title=subject.title), course_terms(subject)
+    title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
+    road = _Road(Route.COURSE, dates, remote_data)
     skipped = 0
     found: dict[str, EnrollmentRecord] = {}
     for item in map(record, listed(record(raw).get("users"))):
@@ -125,8 +123,7 @@ def roster(
             continue
         person = learners.get(user_id)
         enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
-        parts = _Parts(Route.COURSE, enrolled, title, terms, _of_person(person))
-        _keep(found, _record(item, parts, dates=dates, remote_data=remote_data))
+        _keep(found, _record(road, item, user=enrolled, course=title, terms=terms, fields=_of_person(person)))
     return Roster(subject, tuple(found.values()), skipped)
 
 
@@ -161,17 +158,17 @@ def pair(
         for score in (number(record(unit).get("score")) for unit in listed(item.get("units")))
         if score is not None
     ]
-    parts = _Parts(
-        route=Route.PAIR,
+    return _record(
+        _Road(Route.PAIR, dates, remote_data),
+        item,
         user=_enrolled(user_id, learner, None),
-        course=EnrolledCourse(id=course_id, title=course.title if course else None),
+        course=EnrolledCourse.trusted(id=course_id, title=course and course.title),
         terms=course_terms(course),
         fields=_of_person(learner),
         code=code,
         word=text(item.get("completion_status")),
         score=fmean(scores) if scores else None,
     )
-    return _record(item, parts, dates=dates, remote_data=remote_data)
 
 
 def code_in(raw: object, course_id: str) -> str | None:
@@ -182,35 +179,50 @@ def code_in(raw: object, course_id: str) -> str | None:
     return None
 
 
-def _record(item: Raw, parts: _Parts, *, dates: PortalDates, remote_data: bool) -> EnrollmentRecord:
+def _record(
+    road: _Road,
+    item: Raw,
+    *,
+    user: EnrolledUser,
+    course: EnrolledCourse,
+    terms: CourseTerms,
+    fields: Mapping[str, Any],
+    code: str | None = None,
+    word: str | None = None,
+    score: float | None = None,
+) -> EnrollmentRecord:
+    """Map an item, with what the road knows besides."""
+    moment = road.dates.moment
     progress = percent(item.get("completion_percentage"))
-    enrolled_at, completed_at = dates.moment(item, "enrolled_on"), dates.moment(item, "completed_on")
-    expired_on = dates.moment(item, "expired_on")
-    status = status_of(
-        parts.code, completed=completed_at is not None or says_a_date(item.get("completed_on")), percent=progress
+    enrolled_at, completed_at, expired_on = (
+        moment(item, "enrolled_on"),
+        moment(item, "completed_on"),
+        moment(item, "expired_on"),
     )
+    completed = completed_at is not None or says_a_date(item.get("completed_on"))
+    status = status_of(code, completed=completed, percent=progress)
     role = text(item.get("role"))
-    kept = (("role", role), ("completion_status", parts.code), ("completion_status_formatted", parts.word))
-    fields = {**parts.fields, **{name: value for name, value in kept if value is not None}}
-    enrollment = CourseEnrollment(
-        id=f"{parts.user.id}_{parts.course.id}",
-        user=parts.user,
-        course=parts.course,
+    kept = (("role", role), ("completion_status", code), ("completion_status_formatted", word))
+    shown = {**fields, **{name: value for name, value in kept if value is not None}}
+    enrollment = CourseEnrollment.trusted(
+        id=f"{user.id}_{course.id}",
+        user=user,
+        course=course,
         status=status,
-        due_at=parts.terms.due_at(expired_on=expired_on, enrolled_at=enrolled_at),
+        due_at=terms.due_at(expired_on=expired_on, enrolled_at=enrolled_at),
         enrolled_at=enrolled_at,
         completed_at=completed_at if status in FINISHED_OR_FAILED else None,
         progress_percent=progress,
         time_spent_seconds=duration_seconds(item.get("total_time_seconds"), item.get("total_time")),
-        score=parts.score,
+        score=score,
         urls=_addresses(item),
-        custom_fields=fields or None,
-        remote_data=without_secrets(item) if remote_data else None,
+        custom_fields=shown or None,
+        remote_data=without_secrets(item) if road.remote_data else None,
     )
     return EnrollmentRecord(
         enrollment,
-        parts.route,
-        access_ends_at=parts.terms.access_ends_at(expired_on),
+        road.route,
+        access_ends_at=terms.access_ends_at(expired_on),
         is_learner=role is None or role.lower() not in INSTRUCTORS,
     )
 
@@ -224,10 +236,8 @@ def _addresses(item: Raw) -> list[Url] | None:
 
 def _enrolled(user_id: str, person: User | None, short_name: str | None) -> EnrolledUser:
     if person is None:
-        return EnrolledUser(id=user_id, name=short_name)
-    return EnrolledUser.model_construct(
-        id=user_id, name=person.name, emails=person.emails
-    )  # which were checked already
+        return EnrolledUser.trusted(id=user_id, name=short_name)
+    return EnrolledUser.trusted(id=user_id, name=person.name, emails=person.emails)
 
 
 def _of_person(person: User | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from html import unescape
 from math import isfinite
 from typing import Any, Generic, TypeVar, cast
 
-from mcp_truto_lms.talentlms.redaction import scrub, storable
+from mcp_truto_lms.talentlms.redaction import SHORTEST_SECRET, scrub, storable
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
@@ -56,12 +56,14 @@ def listed(value: object) -> list[object]:
 def text(value: object) -> str | None:
     """Read a text, unescaped, trimmed and without secrets; empty is None."""
     if not isinstance(value, str):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_NUMBER:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MAX_NUMBER:
             return None
         value = str(value)
     if "&" in value:
         value = unescape(value)
-    return scrub(storable(value)).strip() or None
+    if len(value) >= SHORTEST_SECRET or not value.isprintable():  # which few are
+        value = scrub(storable(value))
+    return value.strip() or None
 
 
 def identifier(value: object) -> str | None:
@@ -74,8 +76,6 @@ def identifier(value: object) -> str | None:
 
 def number(value: object) -> float | None:
     """Read a finite number of a sensible size, from a number or a text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
     if isinstance(value, str):
         if not value or "_" in value:
             return None
@@ -83,6 +83,8 @@ def number(value: object) -> float | None:
             value = float(value)
         except ValueError:
             return None
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
     return float(value) if abs(value) < MAX_NUMBER else None
 
 

@@ -13,6 +13,7 @@ from itertools import count
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.write import Stamp
 from tests.stored import ACCOUNT, record
 
@@ -30,7 +31,10 @@ def main(address: str, first: int) -> None:
             records = tuple(record(str(n), key, "in_progress", score=float(turn)) for n in range(size(turn)))
             stamp, scope = Stamp(turn, 0.0), Scope(course_id=key)
             database._transact(
-                lambda c, s=scope, r=records, t=stamp: write.replace_scope(c, ACCOUNT, s, Reading(r), t), write=True
+                lambda c, s=scope, r=records, t=stamp: write.replace_scope(
+                    c, ACCOUNT, s, scope_rows(ACCOUNT, Reading(r)), t
+                ),
+                write=True,
             )
             sys.stdout.write(f"{turn}\n")
             sys.stdout.flush()

@@ -13,7 +13,7 @@ from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.version import data_version
@@ -151,7 +151,7 @@ def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUN
             )
             for one in rows
         )
-        write.replace_scope(connection, account, scope, Reading(records, complete=complete), STAMP)
+        write.replace_scope(connection, account, scope, scope_rows(account, Reading(records, complete=complete)), STAMP)
 
 
 def check(steps: list[tuple[str, Any]]) -> None:

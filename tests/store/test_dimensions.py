@@ -15,7 +15,7 @@ from mcp_truto_lms.people_file import People, parse
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import dimensions, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
 from mcp_truto_lms.store.version import data_version
@@ -235,7 +235,9 @@ def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatche
     assert stranger.enrollment.user is not None
     user = stranger.enrollment.user.model_copy(update={"emails": person("3", "three@acme.example").emails})
     met = type(stranger)(stranger.enrollment.model_copy(update={"user": user}), stranger.route)
-    store.run(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="101"), Reading((met,)), STAMP))
+    store.run(
+        lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="101"), scope_rows(ACCOUNT, Reading((met,))), STAMP)
+    )
     assert unmatched() == 1
     assert ("3", "team", "Sales") in store.said()
     store.directory(person("2"))

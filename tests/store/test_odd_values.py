@@ -11,6 +11,7 @@ from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import User
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import find, read, write
+from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record
 from tests.truth import NOON
@@ -21,7 +22,9 @@ def only_row(**fields: Any) -> dict[str, Any]:
     database = new_store()
     reading = Reading((record("u", "c", "enrolled", **fields),))
     for _ in range(2):
-        database._transact(lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), reading, STAMP))
+        database._transact(
+            lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), scope_rows(ACCOUNT, reading), STAMP)
+        )
     (row,) = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
     return row
 

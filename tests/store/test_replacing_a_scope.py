@@ -18,7 +18,7 @@ from mcp_truto_lms.model import Email, EnrolledUser
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import find, missing, read, write
 from mcp_truto_lms.store.counts import survey
-from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.version import data_version
@@ -42,7 +42,7 @@ class Store:
     ) -> None:
         routed = tuple(replace(one, route=scope.route) for one in records)
         reading = Reading(routed, tuple(people), complete=complete)
-        self.do(lambda c: write.replace_scope(c, ACCOUNT, scope, reading, STAMP))
+        self.do(lambda c: write.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, reading), STAMP))
 
     def people(self, *people: Any) -> None:
         self.do(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
@@ -120,7 +120,7 @@ def test_an_enrollment_that_moved_to_another_learner_is_still_one_row(store: Sto
 
 def test_accounts_do_not_see_each_others_rows(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
-    store.do(lambda c: write.replace_scope(c, "other", COURSE, Reading(()), STAMP))
+    store.do(lambda c: write.replace_scope(c, "other", COURSE, scope_rows("other", Reading(())), STAMP))
     store.do(lambda c: write.replace_learners(c, "other", learner_rows("other", []), STAMP))
     assert {*store.rows()} == {"u_c"}
     assert store.do(lambda c: survey(c, Selection("other", NOON))).totals.enrollments == 0
@@ -395,7 +395,7 @@ def before_and_after(store: Store) -> Callable[[Connection], None]:
     store.read_scope(COURSE, *(record(str(n), "c", "enrolled", progress_percent=0) for n in range(30)))
     changed = tuple(record(str(n), "c", "in_progress", progress_percent=5) for n in range(10, 60))
     reading = Reading(changed, (person("20", "Twenty"), person("v", "Vera")))
-    return lambda c: write.replace_scope(c, ACCOUNT, COURSE, reading, STAMP)
+    return lambda c: write.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, reading), STAMP)
 
 
 class Interrupted(Exception):
@@ -477,7 +477,10 @@ async def test_readers_in_other_tasks_see_each_replacement_whole(store: Store):
     async def replace_often() -> None:
         nonlocal done
         for n in sizes * 5:
-            await database.run(lambda c, n=n: write.replace_scope(c, ACCOUNT, COURSE, readings[n], STAMP), write=True)
+            await database.run(
+                lambda c, n=n: write.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, readings[n]), STAMP),
+                write=True,
+            )
         done = True
 
     def scores(connection: Connection) -> tuple[int, ...]:
@@ -501,7 +504,9 @@ async def test_a_call_that_is_cancelled_while_it_writes_leaves_the_store_usable(
     reached, go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
-        write.replace_scope(connection, ACCOUNT, COURSE, Reading((record("u", "c", "enrolled"),)), STAMP)
+        write.replace_scope(
+            connection, ACCOUNT, COURSE, scope_rows(ACCOUNT, Reading((record("u", "c", "enrolled"),))), STAMP
+        )
         reached.set()
         go_on.wait(5)
 

@@ -396,6 +396,13 @@ def test_nothing_in_any_field_raises_or_leaks_or_cannot_be_stored(raw_user, raw_
         as_read_back(record)
 
 
+@settings(max_examples=300, deadline=None)
+@given(wild_user, wild_course, wild(PAIR))
+def test_records_that_are_not_checked_again_are_as_a_check_would_leave_them(raw_user, raw_course, raw_pair):
+    for record in everything(raw_user, raw_course, raw_pair):
+        assert type(record).model_validate(record.model_dump()) == record
+
+
 @settings(deadline=None)
 @given(anything)
 def test_nothing_at_all_raises(raw):
