@@ -205,7 +205,7 @@ class Account:
 
     async def tidy(self) -> None:
         """Make answers fast again after much was written."""
-        await self._database.tidy()
+        await self._refresher.tidy()
 
     async def sizes(self) -> read.Sizes:
         """Count what is in the store."""

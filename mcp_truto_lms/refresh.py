@@ -16,14 +16,17 @@ key ends it.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, inf
 from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 from sqlalchemy import Connection
 
 from mcp_truto_lms.background import Background, Work
@@ -51,6 +54,8 @@ from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.steps import Steps, View
 from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
+logger = logging.getLogger(__name__)
+
 COURSES_MAX_AGE_SECONDS = 3600
 LEARNERS_MAX_AGE_SECONDS = 24 * 3600
 LEARNER_MAX_AGE_SECONDS = 60
@@ -61,6 +66,8 @@ NAMELESS = (Route.COURSE, Route.LIST)
 EVERYTHING = Scope().key
 FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
+TIDIED_ROWS = 10_000
+"""After so many enrollments were written, the store is tidied."""
 PATIENCE_SECONDS = 3.0
 """How long a question waits for what is in the store already, only old."""
 
@@ -165,6 +172,7 @@ class Refresher:
         self._flights = Flights(account, database, background)
         self._portal: Portal | None = None
         self._silent = False
+        self._written = 0
 
     def now(self) -> int:
         """Tell the time of the answer in epoch seconds."""
@@ -434,8 +442,18 @@ class Refresher:
         async with anyio.create_task_group() as group:
             for _ in range(min(READERS, len(reading.pending))):
                 group.start_soon(reader)
+        if self._written >= TIDIED_ROWS and not call.unattended:
+            self._background.start(self.tidy)
         if reading.final is not None:
             raise reading.final
+
+    async def tidy(self) -> None:
+        """Make answers fast again after much was written; a store that cannot be tidied now has it all the same."""
+        self._written = 0
+        try:
+            await self._database.tidy()
+        except StoreError as error:
+            logger.warning("%s", error)
 
     def _coverage(
         self, call: Call, scopes: Sequence[Scope], states: Mapping[str, read.ScopeState], *, alone: bool
@@ -469,9 +487,12 @@ class Refresher:
         stamp = self._stamp(started)
         if not self._silent:  # what was read may have told more, at no cost
             await self._introduce()
-        rows = scope_rows(self._account, reading, known=people)
+        rows = await anyio.to_thread.run_sync(partial(scope_rows, self._account, reading, known=people))
         del reading  # which takes a lot more room while others are written
-        await self._database.run(lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True)
+        written = await self._database.run(
+            lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True
+        )
+        self._written += written
 
     async def _still_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether a course that was not found is in the course list, read anew once for all that are not found."""

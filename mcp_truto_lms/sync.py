@@ -15,7 +15,7 @@ from typing import TextIO
 import anyio
 
 from mcp_truto_lms.account import Account
-from mcp_truto_lms.errors import RateLimited, SourceError, StoreError, Unavailable
+from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
 from mcp_truto_lms.refresh import Coverage, Progress
 from mcp_truto_lms.sources.pacing import Sleep
 from mcp_truto_lms.sources.protocol import Source
@@ -104,10 +104,7 @@ async def synchronise(
         if on_wait is not None:
             await on_wait(wait_seconds, failure)
         await sleep(wait_seconds)
-    try:
-        await account.tidy()
-    except StoreError as error:  # what was read is there all the same
-        logger.warning("%s", error)
+    await account.tidy()
     return Synced(
         coverage=coverage,
         sizes=await account.sizes(),

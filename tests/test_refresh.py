@@ -13,6 +13,7 @@ import anyio
 import pytest
 from sqlalchemy import func, select
 
+from mcp_truto_lms import refresh
 from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError
 from mcp_truto_lms.flights import Flights
@@ -392,6 +393,26 @@ async def test_a_cancelled_call_ends_what_only_it_waits_for(open_desk: OpenDesk)
         await until(lambda: not desk.account._refresher._flights._under_way)
         assert ", complete." in await desk.list(course="101")
         assert calls(desk) == {"courses/id": 2}
+
+
+async def test_a_store_is_tidied_in_the_background_after_much_was_written(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_desk() as desk:
+        tidied, database = list[str](), desk.account._database
+
+        async def tidy() -> None:
+            tidied.append("tidied")
+
+        monkeypatch.setattr(database, "tidy", tidy)
+        monkeypatch.setattr(refresh, "TIDIED_ROWS", 100)
+        await desk.list(user="6")
+        assert not tidied
+        await desk.list()
+        await until(lambda: tidied == ["tidied"])
+        await desk.list(fresh=True)
+        await desk.account.tidy()
+        assert tidied == ["tidied"] * 2, "what was read again and is as it was is nothing new"
 
 
 async def test_what_was_read_with_somebody_who_is_gone_is_read_again_in_the_same_call():

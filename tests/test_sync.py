@@ -65,7 +65,7 @@ async def test_a_sync_that_read_everything_is_complete_though_the_store_could_no
         async def refuse() -> None:
             raise StoreError("What is to be tidied was locked for too long.")
 
-        monkeypatch.setattr(desk.account, "tidy", refuse)
+        monkeypatch.setattr(desk.account._database, "tidy", refuse)
         assert (await synced(desk, Waits(desk))).complete
     assert "locked for too long" in caplog.text
 

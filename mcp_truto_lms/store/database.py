@@ -121,7 +121,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        await anyio.to_thread.run_sync(self._engine.tidy)
+        await anyio.to_thread.run_sync(self._engine.tidy, abandon_on_cancel=True)  # the process ends without it
 
     def close(self) -> None:
         """Give up all locks and connections; what was in memory is gone."""

@@ -144,7 +144,7 @@ class Postgres:
         outside = self._pool.execution_options(isolation_level="AUTOCOMMIT")
         with _explained(StoreError), outside.connect() as connection:
             for one in metadata.tables:
-                connection.exec_driver_sql(f"VACUUM (ANALYZE) {one}")
+                connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {one}")
 
     def close(self) -> None:
         """Give up all locks and connections."""

@@ -140,8 +140,8 @@ def put_learners(connection: Connection, account: str, found: Iterable[User]) ->
     dimensions.put(connection, account, people)
 
 
-def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: Stamp) -> None:
-    """Replace the enrollments of one scope by what was read, whole."""
+def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: Stamp) -> int:
+    """Replace the enrollments of one scope by what was read, whole; answer how many changed in what answers show."""
     put_learners(connection, account, found.learners)
     before = _where(connection, enrollments, _within(account, scope))
     rows, teachers = found.rows, found.teachers
@@ -153,8 +153,9 @@ def replace_scope(connection: Connection, account: str, scope: Scope, found: Sco
     people, titles = _marks_of(connection, account, rows.values())
     if people.missing or titles.missing:
         _add_strangers(connection, account, found, people, titles)
-    _replace(connection, account, enrollments, before, _mark(rows, teachers, people, titles))
+    changed = _replace(connection, account, enrollments, before, _mark(rows, teachers, people, titles))
     _stamp(connection, account, scope.key, stamp, complete=found.complete)
+    return len(changed)
 
 
 def _within(account: str, scope: Scope) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import course_groups, groups
+from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
@@ -153,7 +154,7 @@ def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
     if nameless:
         lost = record("1", "c", "completed", key="lost")
         lost = replace(lost, enrollment=lost.enrollment.model_copy(update={"course": None}))
-        reading = Reading((lost,))
+        reading = scope_rows(ACCOUNT, Reading((lost,)))
         database._transact(lambda c: write.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
     order = f"-{sort}" if down else sort
     by_sql = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
