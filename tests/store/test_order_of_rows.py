@@ -127,7 +127,7 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
     assert number == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     made=st.lists(
         st.builds(
