@@ -316,7 +316,8 @@ class Account:
 
         Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
         """
-        by, refresher, resolved = GroupBy.LEARNER, self._refresher, list[Named]()
+        by, refresher, before = GroupBy.LEARNER, self._refresher, view.transactions
+        known: list[tuple[str, tuple[Match, ...]]] = []
 
         def find(*, whole: bool = False) -> tuple[Match, ...]:
             return names.matches(view.connection, self.key, by, term, whole=whole)
@@ -333,8 +334,10 @@ class Account:
             if not found:
                 yield from refresher.directory(view, call, max_age=self._settings.max_age_seconds)
                 found = find()
-            resolved.append(names.named(view.connection, self.key, by, term, found, self._columns))
-        return tuple(resolved)
+            known.append((term, found))
+        if view.transactions > before:  # what was read for one term may tell more of another
+            return names.resolve(view.connection, self.key, by, terms, self._columns)
+        return tuple(names.named(view.connection, self.key, by, term, found, self._columns) for term, found in known)
 
     def _read_transcripts(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""

@@ -27,7 +27,7 @@ from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from mcp_truto_lms.tally import TALLY
 from tests.conftest import TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, Shelf, course, follow, person, record
+from tests.stored import ACCOUNT, Shelf, course, follow, open_shelf, person, record
 
 pytestmark = pytest.mark.anyio
 
@@ -164,6 +164,16 @@ async def test_names_that_nobody_has_are_looked_for_in_the_directory_once(open_d
         assert calls(desk) == {**HELLO, "courses": 1, **PEOPLE, "users/email": 1, "users/id": 1}
         await desk.refused("list_course_enrollments", course="Underwater Basketry")
         assert calls(desk) == {}
+
+
+async def test_whom_names_stand_for_is_told_by_what_was_read_for_all_of_them():
+    shelf, clock = Shelf([person("1", "Jane Doe")], [course("c", "C")]), Clock()
+    async with open_shelf(shelf, clock=clock) as desk:
+        await desk.list(user="Jane Doe")
+        clock.pass_by(HOUR)
+        shelf.people = [*shelf.people, person("2", "Jane Doe"), person("3", "New Comer")]
+        text = await desk.list(user=["Jane Doe", "New Comer"])
+    assert "id 2" in text
 
 
 async def test_an_id_that_nobody_has_costs_one_look_before_the_directory(open_desk: OpenDesk):
