@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from typing import Any, TypeVar
 
 import anyio.from_thread
+import anyio.to_thread
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
@@ -263,7 +264,9 @@ class Account:
             ConfigurationError: the people file cannot be read, and never could.
         """
         file, notes = self._file, list[str]()
-        people = None if file is None else file.load_if_changed()
+        people: People | None = None
+        if file is not None:  # whose disk may be slow: nobody else waits for it
+            people = yield lambda: anyio.to_thread.run_sync(file.load_if_changed)
         if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
             known = read.scope_states(view.connection, self.key, [LEARNERS])[LEARNERS]
             people = replace(people, digest=f"{people.digest} {known.fetched_at}")
