@@ -254,6 +254,19 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == refresher.now()
 
 
+@pytest.mark.parametrize(("alone", "with_all"), [(60, 30), (30, 60)])
+async def test_a_course_is_as_old_as_when_it_was_read_last_alone_or_with_everything(alone: int, with_all: int):
+    shelf, clock, database = Shelf(titles=[course("c", "C")]), Clock(), Database()
+    async with refreshing(shelf, database, clock=clock) as refresher:
+        now = refresher.now()
+        for scope, ago in ((Scope(course_id="c"), alone), (Scope(), with_all)):
+            stamp = Stamp(fetched_at=now - ago, took_seconds=1)
+            await database.run(
+                lambda c, of=scope, at=stamp: write.replace_scope(c, ACCOUNT, of, Reading(()), at), write=True
+            )
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == now - 30
+
+
 async def test_a_course_is_not_good_for_longer_because_others_were_read_before_it():
     begun: list[Scope] = []
 
