@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from typing import Any, TypeVar
 
 import anyio.from_thread
+import anyio.to_thread
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
@@ -263,7 +264,9 @@ class Account:
             ConfigurationError: the people file cannot be read, and never could.
         """
         file, notes = self._file, list[str]()
-        people = None if file is None else file.load_if_changed()
+        people: People | None = None
+        if file is not None:  # whose disk may be slow: nobody else waits for it
+            people = yield lambda: anyio.to_thread.run_sync(file.load_if_changed)
         if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
             known = read.scope_states(view.connection, self.key, [LEARNERS])[LEARNERS]
             people = replace(people, digest=f"{people.digest} {known.fetched_at}")
@@ -316,7 +319,8 @@ class Account:
 
         Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
         """
-        by, refresher, resolved = GroupBy.LEARNER, self._refresher, list[Named]()
+        by, refresher, before = GroupBy.LEARNER, self._refresher, view.transactions
+        known: list[tuple[str, tuple[Match, ...]]] = []
 
         def find(*, whole: bool = False) -> tuple[Match, ...]:
             return names.matches(view.connection, self.key, by, term, whole=whole)
@@ -333,8 +337,10 @@ class Account:
             if not found:
                 yield from refresher.directory(view, call, max_age=self._settings.max_age_seconds)
                 found = find()
-            resolved.append(names.named(view.connection, self.key, by, term, found, self._columns))
-        return tuple(resolved)
+            known.append((term, found))
+        if view.transactions > before:  # what was read for one term may tell more of another
+            return names.resolve(view.connection, self.key, by, terms, self._columns)
+        return tuple(names.named(view.connection, self.key, by, term, found, self._columns) for term, found in known)
 
     def _read_transcripts(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""

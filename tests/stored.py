@@ -14,7 +14,7 @@ from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.server import create_server
-from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.store import read, steps, write
 from mcp_truto_lms.store.database import Database
@@ -118,10 +118,10 @@ class Shelf:
 
 
 @asynccontextmanager
-async def open_shelf(shelf: Shelf, **settings: Any) -> AsyncGenerator[Desk]:
+async def open_shelf(shelf: Shelf, *, clock: Clock | None = None, **settings: Any) -> AsyncGenerator[Desk]:
     """Open the server over given records."""
     chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
-    connection = Connection(chosen, source=lambda _: shelf)
+    connection = Connection(chosen, source=lambda _: shelf, clock=clock)
     async with connection, Client(create_server(connection), raise_exceptions=True) as client:
         yield Desk(client, await connection.account(), None)  # type: ignore[arg-type]  # there is no portal
 

@@ -7,15 +7,18 @@ import logging
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.people_file import PeopleFile
 from mcp_truto_lms.query import EnrollmentQuery
 from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, generate
 from mcp_truto_lms.sandbox.quirks import Quirks
@@ -369,6 +372,28 @@ async def test_without_an_lms_that_lists_courses_nothing_is_read_and_nothing_fou
     assert text.startswith("0 enrollments, 0 learners, 0 courses. ")
     assert "complete" in text
     assert "users/id" not in desk.portal.log.counts()
+
+
+async def test_other_questions_are_answered_while_the_people_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file, read, answered = tmp_path / "people.csv", PeopleFile.load_if_changed, list[int]()
+    file.write_text("user_id,team\n1,Sales\n")
+    shelf = Shelf([person("1", "Jo")], [course("c", "C")], [record("1", "c", "enrolled")])
+    async with open_shelf(shelf, people_file=str(file)) as desk:
+        await desk.list()
+
+        async def ask() -> None:
+            with anyio.fail_after(9):
+                answered.append(len((await desk.account.list_enrollments(EnrollmentQuery())).rows))
+
+        def read_after_another_question(self: PeopleFile) -> Any:
+            anyio.from_thread.run(ask)
+            return read(self)
+
+        monkeypatch.setattr(PeopleFile, "load_if_changed", read_after_another_question)
+        assert "Sales,1" in await desk.summarize(group_by="team")
+    assert answered == [1]
 
 
 async def test_where_nobody_is_listed_rosters_are_read_all_the_same():

@@ -29,7 +29,7 @@ from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from mcp_truto_lms.tally import TALLY
 from tests.conftest import TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, Shelf, course, follow, person, record
+from tests.stored import ACCOUNT, Shelf, course, follow, open_shelf, person, record
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +168,16 @@ async def test_names_that_nobody_has_are_looked_for_in_the_directory_once(open_d
         assert calls(desk) == {}
 
 
+async def test_whom_names_stand_for_is_told_by_what_was_read_for_all_of_them():
+    shelf, clock = Shelf([person("1", "Jane Doe")], [course("c", "C")]), Clock()
+    async with open_shelf(shelf, clock=clock) as desk:
+        await desk.list(user="Jane Doe")
+        clock.pass_by(HOUR)
+        shelf.people = [*shelf.people, person("2", "Jane Doe"), person("3", "New Comer")]
+        text = await desk.list(user=["Jane Doe", "New Comer"])
+    assert "id 2" in text
+
+
 async def test_an_id_that_nobody_has_costs_one_look_before_the_directory(open_desk: OpenDesk):
     async with open_desk() as desk:
         await desk.refused("list_course_enrollments", user="99999")
@@ -246,6 +256,19 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == before
         clock.pass_by(1)
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == refresher.now()
+
+
+@pytest.mark.parametrize(("alone", "with_all"), [(60, 30), (30, 60)])
+async def test_a_course_is_as_old_as_when_it_was_read_last_alone_or_with_everything(alone: int, with_all: int):
+    shelf, clock, database = Shelf(titles=[course("c", "C")]), Clock(), Database()
+    async with refreshing(shelf, database, clock=clock) as refresher:
+        now = refresher.now()
+        for scope, ago in ((Scope(course_id="c"), alone), (Scope(), with_all)):
+            stamp = Stamp(fetched_at=now - ago, took_seconds=1)
+            await database.run(
+                lambda c, of=scope, at=stamp: write.replace_scope(c, ACCOUNT, of, Reading(()), at), write=True
+            )
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == now - 30
 
 
 async def test_a_course_is_not_good_for_longer_because_others_were_read_before_it():

@@ -154,7 +154,8 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     numbers: dict[str | None, list[Any]] = {}
     for one in connection.execute(query.group_by(row.c.course_id, row.c.status)):
         found: list[Any] = [*one[3:]]
-        by_status.update({one.status: one.enrollments - one.ended, EnrollmentStatus.EXPIRED: one.ended})
+        by_status[one.status] += one.enrollments - one.ended
+        by_status[EnrollmentStatus.EXPIRED] += one.ended  # which may be the same status
         course = one.course_id
         numbers[course] = [*map(add, numbers[course], found)] if course in numbers else found
     by_course = {key: as_counts(dict(zip(MEASURES, each, strict=True))) for key, each in numbers.items()}

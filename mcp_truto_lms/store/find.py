@@ -14,19 +14,29 @@ from mcp_truto_lms.store.schema import courses, learners
 
 MOST = 1_000
 """A part of a name that more people or courses have than this is no name."""
+_BY_ID, _BY_ADDRESS, _BY_NAME = range(3)
+"""What a whole term may be, the first first; a course's address is its code."""
 
 
 def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
     """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
     table, folded, small = _table(by), fold(term), term.lower()
-    address = func.lower(courses.c.code) if by is GroupBy.COURSE else learners.c.email
-    ways = [table.c.id == term, address == small, *([table.c.folded == folded] if folded else [])]
-    place = case(*((way, index) for index, way in enumerate(ways[:-1])), else_=len(ways) - 1)
-    found = _matches(connection, account, by, or_(*ways), place)
-    if not found and by is not GroupBy.COURSE and "@" in term:
+    address = by is not GroupBy.COURSE and "@" in term
+    ways = {_BY_ID: table.c.id == term}
+    if address or by is GroupBy.COURSE:
+        ways[_BY_ADDRESS] = learners.c.email == small if address else func.lower(courses.c.code) == small
+    if folded:
+        ways[_BY_NAME] = table.c.folded == folded
+    place = case(*((way, index) for index, way in ways.items()))
+    placed = _placed(connection, account, by, or_(*ways.values()), place)
+    first, found = (placed[0][0] if placed else _BY_NAME), [one for _, one in placed]
+    if first == _BY_ID:
+        return found[:1]
+    if address and first != _BY_ADDRESS:  # further addresses have no index
         printed = json.dumps(small, ensure_ascii=False)
-        return _matches(connection, account, by, func.lower(learners.c.emails).contains(printed, autoescape=True))
-    return found[:1] if found and found[0].id == term else found
+        theirs = _matches(connection, account, by, func.lower(learners.c.emails).contains(printed, autoescape=True))
+        found = theirs + [one for one in found if one not in theirs]
+    return found
 
 
 def bearers_in_part(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
@@ -71,24 +81,29 @@ def _hidden(by: GroupBy) -> ColumnElement[bool]:
 
 
 def _matches(
+    connection: Connection, account: str, by: GroupBy, condition: ColumnElement[bool], *, limit: int | None = None
+) -> list[Match]:
+    return [one for _, one in _placed(connection, account, by, condition, literal(0), limit=limit)]
+
+
+def _placed(
     connection: Connection,
     account: str,
     by: GroupBy,
     condition: ColumnElement[bool],
-    place: ColumnElement[int] | None = None,
+    place: ColumnElement[int],
     *,
     limit: int | None = None,
-) -> list[Match]:
-    """Find matches, those of the lowest place first, then by name."""
+) -> list[tuple[int, Match]]:
+    """Find matches, each with its place, those of the lowest first, then by name."""
     table = _table(by)
-    first = literal(0) if place is None else place
-    query = select(first, table.c.folded, table.c.id, _name(by), _hidden(by)).where(
+    query = select(place, table.c.folded, table.c.id, _name(by), _hidden(by)).where(
         table.c.account == account, condition
     )
     if limit is not None:
         query = query.order_by(table.c.folded, table.c.id).limit(limit)
     found = sorted(connection.execute(query), key=lambda row: tuple(row[:3]))
-    return [Match(key, name, bool(hidden)) for *_, key, name, hidden in found]
+    return [(index, Match(key, name, bool(hidden))) for index, _, key, name, hidden in found]
 
 
 def _has(table: Table, word: str) -> ColumnElement[bool]:

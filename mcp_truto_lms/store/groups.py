@@ -102,8 +102,8 @@ def course_groups(
     connection: Connection, account: str, counted: Mapping[str | None, Counts], *, sort: str, limit: int
 ) -> tuple[list[Group], int]:
     """Put what was counted by course into groups, in the order that `groups` has; also tell how many there are."""
-    row = courses.c
-    query = select(row.id, row.title, row.folded).where(row.account == account, among(row.id, [*filter(None, counted)]))
+    row, ids = courses.c, [key for key in counted if key is not None]
+    query = select(row.id, row.title, row.folded).where(row.account == account, among(row.id, ids))
     known = {key: (title, folded) for key, title, folded in connection.execute(query)}
 
     def named(key: str | None) -> Group:
@@ -111,7 +111,7 @@ def course_groups(
         return Group((Key(key or "", title),), counted[key])
 
     word, down = sort.lstrip("-"), sort.startswith("-")
-    by_name = sorted(filter(None, counted), key=lambda key: (known.get(key, ("", ""))[1], key))
+    by_name = sorted(ids, key=lambda key: (known.get(key, ("", ""))[1], key))
     lines = [*map(named, reversed(by_name) if word == "name" and down else by_name)]
     lines += [named(None)] if None in counted else []
     if word != "name":

@@ -8,9 +8,9 @@ of the data, one change of threads, and few trips to a server.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -57,7 +57,7 @@ async def follow(database: Database, begin: Callable[[View], Steps[_Result]]) ->
             ended.append(end.value)
             return None
 
-    with closing(steps):
+    try:
         while (wanted := await database.run(advance)) is not None:
             try:
                 outcome = await wanted()
@@ -65,4 +65,7 @@ async def follow(database: Database, begin: Callable[[View], Steps[_Result]]) ->
                 go_on = partial(steps.throw, error)
             else:
                 go_on = partial(steps.send, outcome)
+    finally:
+        if getgeneratorstate(steps) != GEN_RUNNING:  # a task that the loop itself cancels does not wait for its thread
+            steps.close()
     return ended[0]

@@ -9,6 +9,7 @@ import pytest
 from mcp_truto_lms import names
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import QueryError
+from mcp_truto_lms.model import Email
 from tests.stored import ACCOUNT, course, filled, person
 
 PEOPLE = [
@@ -18,6 +19,12 @@ PEOPLE = [
     person("4", "Jane Old", status="inactive"),
     person("5", "100% Real_Name"),
     person("6", "J" * 9_000),
+    person("7", "Office", email="first@acme.example").model_copy(
+        update={"emails": [Email(email="first@acme.example", is_primary=True), Email(email="Desk@acme.example")]}
+    ),
+    person("8", "desk@acme.example"),
+    person("9", "FIRST@acme.example"),
+    person("10", "No Address", email="jane"),
 ]
 TITLES = [course("101", "Security 2026", code="SEC"), course("102", "Security 2025", status="archived")]
 
@@ -36,6 +43,8 @@ def test_terms_mean_the_same_on_every_engine():
         for term, ids in {
             "jane": ["1"],
             "JANE@acme.EXAMPLE": ["1"],
+            "desk@acme.example": ["7", "8"],
+            "first@acme.example": ["7", "9"],
             "zoe obrien": ["2"],
             "Los, Anne": ["3"],
             "a. los": ["3"],

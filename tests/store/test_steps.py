@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from sqlalchemy import select
 
@@ -64,15 +66,38 @@ async def test_an_error_of_what_is_awaited_is_thrown_where_it_was_asked_for():
 
 
 async def test_steps_that_are_cancelled_are_closed():
-    database, closed = Database(), list[bool]()
+    database, closed, kept = Database(), list[bool](), list[Steps[None]]()
 
-    def steps(_: View) -> Steps[None]:
+    def steps() -> Steps[None]:
         try:
             yield anyio.sleep_forever
         finally:
             closed.append(True)
 
+    def begin(_: View) -> Steps[None]:
+        kept.append(steps())  # so that nothing else ends them
+        return kept[0]
+
     with anyio.move_on_after(0.1):
-        await follow(database, steps)
+        await follow(database, begin)
     assert closed == [True]
+    assert await database.run(lambda c: data_version(c, "a")) == 0
+
+
+async def test_a_task_that_is_cancelled_while_a_thread_looks_ends_as_cancelled():
+    database, looks, goes_on = Database(), threading.Event(), threading.Event()
+
+    def steps(_: View) -> Steps[None]:
+        looks.set()
+        goes_on.wait()
+        yield anyio.sleep_forever
+
+    task = asyncio.ensure_future(follow(database, steps))
+    await anyio.to_thread.run_sync(looks.wait)
+    task.cancel()
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    finally:
+        goes_on.set()
     assert await database.run(lambda c: data_version(c, "a")) == 0
