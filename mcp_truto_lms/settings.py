@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
@@ -172,7 +173,8 @@ class Settings:
         else:
             key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
             found = (AccountName(DEFAULT_ACCOUNT, "", _key(key)),)
-        return found if self.columns == ALL_COLUMNS else tuple(map(self._sealed, found))
+        sealed = found if self.columns == ALL_COLUMNS else map(self._sealed, found)
+        return tuple(replace(one, key=_shortened(one.key)) for one in sealed)
 
     def _sealed(self, account: AccountName) -> AccountName:
         """Give an account its seal; what is kept without columns or names is never mixed with what has them."""
@@ -191,8 +193,12 @@ class Settings:
 
 
 def _key(words: str) -> str:
-    """Give a short name to what an account is: each of its rows bears it, in every index."""
     return blake2b(words.encode(), digest_size=8).hexdigest()
+
+
+def _shortened(key: str) -> str:
+    """Give a key in half its room: each row of an account bears it, in every index."""
+    return urlsafe_b64encode(bytes.fromhex(key)[:6]).decode()
 
 
 def check_loopback(host: str, *, hint: str = "") -> None:

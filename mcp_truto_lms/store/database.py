@@ -98,11 +98,16 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
+        if not self.shared:  # there is nobody to wait for, and its one thread keeps the memory
+            return self._engine.try_lock(key)
         return await anyio.to_thread.run_sync(self._engine.try_lock, key)
 
     async def unlock(self, key: str) -> None:
         """Give a lock back."""
-        await anyio.to_thread.run_sync(self._engine.unlock, key)
+        if self.shared:
+            await anyio.to_thread.run_sync(self._engine.unlock, key)
+        else:
+            self._engine.unlock(key)
 
     async def admit(self, key: str, windows: Sequence[Window]) -> float:
         """Take room in sliding windows that all processes of the store share.

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from mcp_truto_lms.model import CellKind, enrollment_columns
 from mcp_truto_lms.talentlms.redaction import storable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of the tables: a store of an older version is built anew."""
 
 metadata = MetaData()
@@ -165,6 +165,7 @@ dimensions = Table(
     Column("name", Text, primary_key=True),
     Column("folded", Text, primary_key=True),
     Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 """What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
 overruled = dimensions.to_metadata(metadata, name="overruled")

@@ -59,7 +59,7 @@ _ROWS_PER_KEY: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     },
     "courses": {"sqlite_autoindex_courses_1": (200, 200, 1), "courses_by_name": (200, 200, 1)},
     "dimensions": {
-        "sqlite_autoindex_dimensions_1": (400_000, 400_000, 4, 1, 1),
+        "dimensions": (400_000, 400_000, 4, 1, 1),
         "dimensions_by_value": (400_000, 400_000, 100_000, 5_000),
     },
 }
