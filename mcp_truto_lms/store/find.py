@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select
 
 from mcp_truto_lms.choices import GroupBy
-from mcp_truto_lms.store.fold import fold
+from mcp_truto_lms.store.fold import MAX_CHARACTERS, fold
 from mcp_truto_lms.store.read import Match
 from mcp_truto_lms.store.schema import courses, learners
 
@@ -24,7 +24,9 @@ def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> lis
     address = by is not GroupBy.COURSE and "@" in term
     ways = {_BY_ID: table.c.id == term}
     if address or by is GroupBy.COURSE:
-        ways[_BY_ADDRESS] = learners.c.email == small if address else func.lower(courses.c.code) == small
+        ways[_BY_ADDRESS] = (
+            learners.c.email == small[:MAX_CHARACTERS] if address else func.lower(courses.c.code) == small
+        )
     if folded:
         ways[_BY_NAME] = table.c.folded == folded
     place = case(*((way, index) for index, way in ways.items()))

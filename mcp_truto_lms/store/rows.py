@@ -30,7 +30,7 @@ from mcp_truto_lms.model import (
     primary_email,
 )
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route
-from mcp_truto_lms.store.fold import fold
+from mcp_truto_lms.store.fold import MAX_CHARACTERS, fold
 from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
 from mcp_truto_lms.talentlms.redaction import MAX_INTEGER, storable
 
@@ -126,7 +126,7 @@ def learner_row(account: str, one: User) -> Row:
         "id": key,
         "name": name,
         "folded": fold(name),
-        "email": storable(primary_email(one.emails) or "").lower() or None,
+        "email": storable(primary_email(one.emails) or "").lower()[:MAX_CHARACTERS] or None,
         "emails": compact(one.emails),
         "active": one.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
         "role": None if one.role is None else one.role.value,

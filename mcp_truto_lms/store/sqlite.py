@@ -23,8 +23,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from mcp_truto_lms.errors import ConfigurationError, StoreError
 from mcp_truto_lms.store.lock_file import LockFile
-from mcp_truto_lms.store.opening import SETTING, build, needs_building
-from mcp_truto_lms.store.schema import SCHEMA_VERSION, metadata
+from mcp_truto_lms.store.opening import SETTING, build, create, needs_building
+from mcp_truto_lms.store.schema import SCHEMA_VERSION
 
 _Result = TypeVar("_Result")
 
@@ -79,7 +79,7 @@ class Memory:
         self.engine = _engine("sqlite://", "BEGIN", poolclass=StaticPool)
         self._turn = threading.Lock()
         with self.engine.begin() as connection:
-            metadata.create_all(connection)
+            create(connection)
             _tell_planner(connection)
 
     def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:  # noqa: ARG002  as files do

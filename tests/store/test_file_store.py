@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.opening import SETTING
 from mcp_truto_lms.store.rows import learner_rows
-from mcp_truto_lms.store.schema import SCHEMA_VERSION, calls, learners
+from mcp_truto_lms.store.schema import SCHEMA_VERSION, calls, learners, metadata
 from mcp_truto_lms.store.sqlite import APPLICATION_ID, File
 from tests.stored import ACCOUNT, STAMP, person
 
@@ -270,3 +271,11 @@ def test_an_error_shows_no_values(database: Database):
     with pytest.raises(Exception, match="UNIQUE") as found:
         database._transact(twice, write=True)
     assert "Jane" not in str(found.value)
+
+
+def test_indices_are_made_in_one_order_for_sqlite_chooses_by_it(path: Path):
+    Database(str(path)).close()
+    with closing(sqlite3.connect(path)) as file:
+        made = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE INDEX%'")]
+    assert made == [name for table in metadata.sorted_tables for name in sorted(str(one.name) for one in table.indexes)]
+    assert "enrollments_by_due" in made

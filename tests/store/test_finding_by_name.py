@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import Email
 from tests.stored import ACCOUNT, course, filled, person
 
+LONG = f"{Random(7).randbytes(2_000).hex()}@acme.example"
+"""Longer than an index takes, however it is packed."""
 PEOPLE = [
     person("1", "Jane Doe", email="Jane@Acme.example"),
     person("2", "Zoë O'Brien"),
@@ -25,6 +28,7 @@ PEOPLE = [
     person("8", "desk@acme.example"),
     person("9", "FIRST@acme.example"),
     person("10", "No Address", email="jane"),
+    person("11", "Long Address", email=LONG),
 ]
 TITLES = [course("101", "Security 2026", code="SEC"), course("102", "Security 2025", status="archived")]
 
@@ -45,6 +49,7 @@ def test_terms_mean_the_same_on_every_engine():
             "JANE@acme.EXAMPLE": ["1"],
             "desk@acme.example": ["7", "8"],
             "first@acme.example": ["7", "9"],
+            LONG.upper(): ["11"],
             "zoe obrien": ["2"],
             "Los, Anne": ["3"],
             "a. los": ["3"],
