@@ -266,7 +266,8 @@ async def test_a_course_is_as_old_as_when_it_was_read_last_alone_or_with_everyth
         for scope, ago in ((Scope(course_id="c"), alone), (Scope(), with_all)):
             stamp = Stamp(fetched_at=now - ago, took_seconds=1)
             await database.run(
-                lambda c, of=scope, at=stamp: write.replace_scope(c, ACCOUNT, of, Reading(()), at), write=True
+                lambda c, of=scope, at=stamp: write.replace_scope(c, ACCOUNT, of, scope_rows(ACCOUNT, Reading(())), at),
+                write=True,
             )
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == now - 30
 

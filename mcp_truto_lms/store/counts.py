@@ -195,10 +195,9 @@ def _left_out(connection: Connection, selection: Selection) -> LeftOut:
 
 
 def _archived(connection: Connection, selection: Selection, matching: int) -> int:
-    """Count the archived courses that are left out: where nobody was asked for, also those without enrollments."""
-    if selection.user_ids is not None or selection.where or ARCHIVED in selection.included:
+    """Count the archived courses that are left out: where nobody and nothing was asked for, all there are."""
+    asked = selection.user_ids is not None or selection.course_ids is not None or selection.where
+    if asked or ARCHIVED in selection.included:
         return matching
-    parts = [courses.c.account == selection.account, courses.c.archived]
-    if selection.course_ids is not None:
-        parts.append(courses.c.id.in_(selection.course_ids))
-    return connection.execute(select(func.count()).select_from(courses).where(*parts)).scalar_one()
+    query = select(func.count()).where(courses.c.account == selection.account, courses.c.archived)
+    return connection.execute(query).scalar_one()

@@ -15,6 +15,7 @@ from mcp_truto_lms.store.schema import cursors
 from mcp_truto_lms.store.version import data_version
 
 MAX_AGE_SECONDS = 3600
+_INSERT = insert(cursors)
 
 
 def new_token() -> str:
@@ -36,16 +37,8 @@ def save(
         version: the data version that the page was read at
         now: epoch seconds
     """
-    connection.execute(
-        insert(cursors).values(
-            token=token,
-            account=account,
-            principal=principal,
-            question=question,
-            data_version=version,
-            expires_at=now + MAX_AGE_SECONDS,
-        )
-    )
+    kept = {"token": token, "account": account, "principal": principal, "question": question}
+    connection.execute(_INSERT, kept | {"data_version": version, "expires_at": now + MAX_AGE_SECONDS})
 
 
 def drop_expired(connection: Connection, now: int) -> None:

@@ -6,11 +6,13 @@ import json
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from mcp_truto_lms.sources.protocol import Portal
 from mcp_truto_lms.store.schema import portals
 from mcp_truto_lms.store.turns import take_account
+
+_PORTAL = select(portals).where(portals.c.account == bindparam("account"))
 
 
 def save(connection: Connection, account: str, portal: Portal, *, now: int) -> None:
@@ -29,7 +31,7 @@ def save(connection: Connection, account: str, portal: Portal, *, now: int) -> N
 
 def load(connection: Connection, account: str) -> tuple[Portal, int] | None:
     """Find what the LMS said, and when; None where it was never asked."""
-    found = connection.execute(select(portals).where(portals.c.account == account)).first()
+    found = connection.execute(_PORTAL, {"account": account}).first()
     if found is None:
         return None
     return Portal(_read(found.zone), frozenset(json.loads(found.unreported))), found.fetched_at

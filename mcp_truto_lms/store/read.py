@@ -34,7 +34,7 @@ from mcp_truto_lms.model import enrollment_columns
 from mcp_truto_lms.sources.protocol import Route
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes
-from mcp_truto_lms.store.selection import Selection, among
+from mcp_truto_lms.store.selection import Selection, among, among_given, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +260,18 @@ def is_reported(connection: Connection, account: str, path: str) -> bool:
 
 def namesakes(connection: Connection, account: str, by: GroupBy, ids: Collection[str]) -> frozenset[str]:
     """Find those of some learners or courses whose folded name another one bears, hidden ones aside."""
+    given = {"account": account, "ids": pack(sorted(ids))}
+    return frozenset(connection.execute(_namesakes(by), given).scalars()) if ids else frozenset()
+
+
+@cache
+def _namesakes(by: GroupBy) -> Select[Any]:
     table = courses if by is GroupBy.COURSE else learners
     other = table.alias()
     shown = not_(other.c.archived) if by is GroupBy.COURSE else other.c.active
-    same = and_(other.c.account == account, other.c.folded == table.c.folded, other.c.id != table.c.id, shown)
-    query = select(table.c.id).where(table.c.account == account, among(table.c.id, sorted(ids)), exists().where(same))
-    return frozenset(connection.execute(query).scalars()) if ids else frozenset()
+    here, same = table.c.account == bindparam("account"), other.c.account == bindparam("account")
+    named = exists().where(same, other.c.folded == table.c.folded, other.c.id != table.c.id, shown)
+    return select(table.c.id).where(here, among_given(table.c.id, "ids"), named)
 
 
 def has_several(connection: Connection, account: str, name: str) -> bool:
@@ -355,11 +361,18 @@ class ScopeState:
     complete: bool
 
 
+_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
+    scopes.c.account == bindparam("account")
+)
+_SOME_STATES = _STATES.where(among_given(scopes.c.scope, "keys"))
+
+
 def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
     """Read what is known of some scopes, by key; without keys, of every scope."""
-    row = scopes.c
-    query = select(row.scope, row.fetched_at, row.took_seconds, row.complete).where(row.account == account)
-    found = connection.execute(query if keys is None else query.where(among(row.scope, [*keys])))
+    if keys is None:
+        found = connection.execute(_STATES, {"account": account})
+    else:
+        found = connection.execute(_SOME_STATES, {"account": account, "keys": pack(keys)})
     return {key: ScopeState(*state) for key, *state in found}
 
 
@@ -378,7 +391,9 @@ def learner_records(connection: Connection, account: str, ids: Collection[str] |
 
 def ids(connection: Connection, account: str, by: GroupBy, *, most: int | None = None) -> list[str]:
     """List every learner, or every course that is not archived, by id; or the first ones."""
-    query = select(learners.c.id).where(learners.c.account == account)
-    if by is GroupBy.COURSE:
-        query = select(courses.c.id).where(courses.c.account == account, not_(courses.c.archived))
-    return list(connection.execute(query.limit(most)).scalars())
+    query = _COURSE_IDS if by is GroupBy.COURSE else _LEARNER_IDS
+    return list(connection.execute(query if most is None else query.limit(most), {"account": account}).scalars())
+
+
+_LEARNER_IDS = select(learners.c.id).where(learners.c.account == bindparam("account"))
+_COURSE_IDS = select(courses.c.id).where(courses.c.account == bindparam("account"), not_(courses.c.archived))

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Select, Text, and_, bindparam, cast, false, func, not_, or_, select, true
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -193,5 +208,18 @@ def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bo
         return column == values[0]
     if len(values) <= FEW:
         return column.in_(values)
-    packed = bindparam(None, json.dumps([storable(one) for one in values]), type_=Text(), unique=True)
+    return _in_packed(column, bindparam(None, pack(values), type_=Text(), unique=True))
+
+
+def among_given(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Compose that a column holds one of some texts, which come packed, by a name, when the statement is executed."""
+    return _in_packed(column, bindparam(name, type_=Text()))
+
+
+def pack(texts: Iterable[str]) -> str:
+    """Pack texts into one parameter."""
+    return json.dumps([storable(one) for one in texts])
+
+
+def _in_packed(column: ColumnElement[Any], packed: BindParameter[str]) -> ColumnElement[bool]:
     return column.op("IN", is_comparison=True)(_Texts(packed))

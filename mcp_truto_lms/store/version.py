@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mcp_truto_lms.store.schema import accounts
+
+_VERSION = select(accounts.c.data_version).where(accounts.c.account == bindparam("account"))
 
 
 def data_version(connection: Connection, account: str) -> int:
     """Tell which state the account's rows are in."""
-    found = connection.execute(select(accounts.c.data_version).where(accounts.c.account == account)).scalar()
-    return found or 0
+    return connection.execute(_VERSION, {"account": account}).scalar() or 0
 
 
 def bump(connection: Connection, account: str) -> None:
