@@ -16,13 +16,15 @@ from sqlalchemy import Connection
 from mcp_truto_lms import names, report
 from mcp_truto_lms.answer import Ground, ListAnswer, Question, SummaryAnswer
 from mcp_truto_lms.background import Background
+from mcp_truto_lms.call import Call, Coverage, Progress
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import AccessDenied, RouteClosed, SourceError
+from mcp_truto_lms.freshness import LEARNER_MAX_AGE_SECONDS
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.people_file import People, PeopleFile
 from mcp_truto_lms.pseudonyms import Seal
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery
-from mcp_truto_lms.refresh import LEARNER_MAX_AGE_SECONDS, Call, Coverage, Progress, Refresher
+from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Scope, Source
 from mcp_truto_lms.store import cursor, dimensions, exports, read

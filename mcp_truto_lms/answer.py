@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+from mcp_truto_lms.call import Coverage
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.days import resolve_day
 from mcp_truto_lms.dimensions import Chosen, Mandatory
@@ -14,7 +15,6 @@ from mcp_truto_lms.model import Column
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.query import EnrollmentFilter
-from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
 from mcp_truto_lms.store.groups import Group
 from mcp_truto_lms.store.read import Spread, Trouble

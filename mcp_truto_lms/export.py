@@ -32,11 +32,11 @@ from typing import Any
 from mcp_truto_lms import table
 from mcp_truto_lms.account import Account
 from mcp_truto_lms.answer import Export, Ground, ListAnswer
+from mcp_truto_lms.call import Progress
 from mcp_truto_lms.download import PATH
 from mcp_truto_lms.errors import ConfigurationError, QueryError
 from mcp_truto_lms.model import CellKind, Column
 from mcp_truto_lms.query import EnrollmentQuery
-from mcp_truto_lms.refresh import Progress
 from mcp_truto_lms.settings import PREFIX
 from mcp_truto_lms.store.exports import MAX_BYTES, Part
 from mcp_truto_lms.text.rows import KEYS, told_apart

@@ -1,9 +1,7 @@
 """Refresh: what to read before an answer, and no more.
 
 A question touches scopes: learners, courses, or everything, which is every course or every learner, whichever takes
-fewer calls. A scope that is fresh enough is not read again: 60 seconds for a learner, for courses 15 minutes or ten
-times what the last read took, an hour for the course list, a day for the people directory. A question that wants
-everything fresh takes what was read since it began.
+fewer calls. A scope that is fresh enough, as `freshness` says, is not read again.
 
 Scopes are read side by side and written one by one. A question waits for its deadline at most, and for a moment only
 where all it touches is in the store, just old: the reading then goes on in the background, and the answer covers what
@@ -18,9 +16,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, inf
 from typing import TypeVar
@@ -29,11 +26,12 @@ import anyio
 import anyio.to_thread
 from sqlalchemy import Connection
 
+from mcp_truto_lms import freshness
 from mcp_truto_lms.background import Background, Work
+from mcp_truto_lms.call import Batch, Call, Coverage, Progress, StillBeingRead, unit_of
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import (
     AccessDenied,
-    LmsError,
     NotFound,
     RateLimited,
     RouteClosed,
@@ -43,6 +41,16 @@ from mcp_truto_lms.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.flights import Flights
+from mcp_truto_lms.freshness import (
+    COURSES_MAX_AGE_SECONDS,
+    EVERYTHING,
+    LEARNER_MAX_AGE_SECONDS,
+    LEARNERS_MAX_AGE_SECONDS,
+    READERS,
+    around,
+    good_for_seconds,
+    newest,
+)
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory, directory_pages
@@ -56,14 +64,8 @@ from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
 
 logger = logging.getLogger(__name__)
 
-COURSES_MAX_AGE_SECONDS = 3600
-LEARNERS_MAX_AGE_SECONDS = 24 * 3600
-LEARNER_MAX_AGE_SECONDS = 60
-TAKES_TIMES = 10
-READERS = 8
 NAMELESS = (Route.COURSE, Route.LIST)
 """Ways that do not say enough of the people: they are joined with the directory."""
-EVERYTHING = Scope().key
 FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
 TIDIED_ROWS = 10_000
@@ -72,73 +74,6 @@ PATIENCE_SECONDS = 3.0
 """How long a question waits for what is in the store already, only old."""
 
 _Result = TypeVar("_Result")
-Progress = Callable[[int, int, str], Awaitable[None]]
-"""Called with scopes read, scopes to read, and what is being done."""
-
-
-class StillBeingRead(Unavailable):
-    """A list that a question needs is being read for the first time, and takes longer than the question may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What an answer rests on.
-
-    Args:
-        as_of: epoch seconds at which the oldest part of it was read
-        read: how many scopes of the question are in the store
-        wanted: how many it takes
-        unit: what a scope is here, `courses` or `people`
-        trouble: why something is missing or old, as one sentence
-        partial: how many of those read the LMS itself gave only in part
-        seconds_left: how long the reading that goes on in the background will take, where it does
-    """
-
-    as_of: int
-    read: int
-    wanted: int
-    unit: str
-    trouble: str | None = None
-    partial: int = 0
-    seconds_left: int | None = None
-
-    @property
-    def again(self) -> str:
-        """Say when to ask again."""
-        return f"ask again in {self.seconds_left} s" if self.seconds_left else "ask again to go on"
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that the question touches was read, whole."""
-        return self.read == self.wanted and not self.partial
-
-
-@dataclass(slots=True)
-class Call:
-    """What one question may read, and how that went so far.
-
-    Args:
-        fresh: whether everything is read again
-        asked_at: epoch seconds
-        began_at, ends_at: in the event loop's seconds
-        done: scopes, over all that is read one after the other
-        failure: what the LMS failed with first
-        seconds_left: how long what goes on in the background will take, once the time was over
-    """
-
-    fresh: bool
-    asked_at: int
-    began_at: float
-    ends_at: float
-    on_progress: Progress | None = None
-    done: int = 0
-    failure: SourceError | None = None
-    seconds_left: int | None = None
-
-    @property
-    def unattended(self) -> bool:
-        """Whether nobody waits for the answer, so that it may take as long as it takes."""
-        return self.ends_at == inf
 
 
 class Refresher:
@@ -305,7 +240,11 @@ class Refresher:
         ways, states = self._ways(view.connection, user_ids, course_ids, by_everybody=by_everybody, rosters=rosters)
         if not ways:
             return [], float(self._settings.max_age_seconds), None
-        max_age = float(LEARNER_MAX_AGE_SECONDS) if user_ids is not None else self._max_age(ways, states)
+        max_age = (
+            float(LEARNER_MAX_AGE_SECONDS)
+            if user_ids is not None
+            else good_for_seconds(ways, states, at_least=self._settings.max_age_seconds)
+        )
         known = states.get(LEARNERS)
         directory_calls = int(known is None or self.now() - known.fetched_at >= LEARNERS_MAX_AGE_SECONDS)
         costs = [self._cost(way, self._stale(call, way, states, max_age), directory_calls) for way in ways]
@@ -385,8 +324,8 @@ class Refresher:
                 states = self._states_of(view.connection, scopes)  # who is gone from it takes what they were read with
                 stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
             people, courses = self._names(view.connection, stale)
-            reading = _Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
-            old = None not in _newest(states, [one.key for one in scopes], alone=alone)
+            reading = Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
+            old = None not in newest(states, [one.key for one in scopes], alone=alone)
 
             async def read_batch() -> None:
                 started = anyio.current_time()
@@ -414,7 +353,7 @@ class Refresher:
             ends_at = min(ends_at, anyio.current_time() + PATIENCE_SECONDS)
         return await self._background.run(work, ends_at=ends_at)
 
-    async def _read_all(self, reading: _Batch, work: Work, fetch: Callable[[Scope], Awaitable[None]]) -> None:
+    async def _read_all(self, reading: Batch, work: Work, fetch: Callable[[Scope], Awaitable[None]]) -> None:
         """Read the scopes of a batch, a few at once."""
         call = reading.call
 
@@ -458,7 +397,7 @@ class Refresher:
     def _coverage(
         self, call: Call, scopes: Sequence[Scope], states: Mapping[str, read.ScopeState], *, alone: bool
     ) -> Coverage:
-        found = [one for one in _newest(states, [one.key for one in scopes], alone=alone) if one is not None]
+        found = [one for one in newest(states, [one.key for one in scopes], alone=alone) if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
         if call.seconds_left is not None and len(found) == len(scopes):
             trouble = f"the LMS is being read again; ask again in {call.seconds_left} s"
@@ -467,7 +406,7 @@ class Refresher:
             read=len(found),
             wanted=len(scopes),
             partial=sum(not one.complete for one in found),
-            unit=_unit(scopes),
+            unit=unit_of(scopes),
             trouble=trouble,
             seconds_left=call.seconds_left,
         )
@@ -534,7 +473,7 @@ class Refresher:
         alone: bool = False,
     ) -> None:
         async def is_stale() -> bool:
-            states = await self._database.run(lambda c: read.scope_states(c, self._account, _around(key)))
+            states = await self._database.run(lambda c: read.scope_states(c, self._account, around(key)))
             return bool(self._stale_of(call, [key], states, max_age, alone=alone))
 
         await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
@@ -567,20 +506,8 @@ class Refresher:
         *,
         alone: bool = False,
     ) -> set[str]:
-        """Tell which scopes are to be read, by key."""
-        now = self.now()
-
-        def is_stale(key: str, state: read.ScopeState | None) -> bool:
-            if call.fresh:
-                if any(self._flights.began_at(one) >= call.began_at for one in _around(key, alone=alone)):
-                    return False
-                return state is None or state.fetched_at - state.took_seconds <= call.asked_at
-            if call.unattended and state is not None and state.complete and state.fetched_at >= call.asked_at:
-                return False  # however long limits were waited for since: reading it again would never end
-            return state is None or not state.complete or now - state.fetched_at >= max_age
-
-        newest = _newest(states, keys, alone=alone)
-        return {key for key, state in zip(keys, newest, strict=True) if is_stale(key, state)}
+        began_at = self._flights.began_at
+        return freshness.stale(call, keys, states, max_age, now=self.now(), began_at=began_at, alone=alone)
 
     def _stamp(self, started: float) -> Stamp:
         return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
@@ -599,71 +526,3 @@ class Refresher:
             return PackedPeople(connection, self._account, whole=bool(ids)), named
         people = read.learner_records(connection, self._account, ids)
         return {key: User.model_validate_json(record) for key, record in people.items()}, named
-
-    def _max_age(self, ways: Sequence[Sequence[Scope]], states: Mapping[str, read.ScopeState]) -> float:
-        """Tell for how long what was read of courses or everything is fresh: longer where reading it takes long.
-
-        Scopes are read side by side, so that all of them take as long as the longest, or as long as their readers.
-        """
-        longest = 0.0
-        for way in ways:
-            took = [states[one.key].took_seconds for one in way if one.key in states]
-            longest = max(longest, sum(took) / READERS, *took)
-        return max(self._settings.max_age_seconds, TAKES_TIMES * longest)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """The scopes that a call reads side by side.
-
-    Args:
-        before: scopes of the call that were read before these
-        whole: how many scopes the answer rests on
-        done: how many of them are in the store
-    """
-
-    call: Call
-    before: int
-    whole: int
-    done: int
-    pending: deque[Scope]
-    failed_in_a_row: int = 0
-    final: LmsError | None = None
-    at_first: int = field(init=False)
-    unit: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.at_first = self.done
-        self.unit = _unit(self.pending)
-
-    async def report(self, on_progress: Progress) -> None:
-        """Tell how far it is."""
-        what = f"{self.done} of {self.whole} {self.unit} read"
-        await on_progress(self.before + self.done, self.before + self.whole, what)
-
-    def seconds_left(self, spent_seconds: float) -> int:
-        """Estimate how long the rest takes, by what was read so far."""
-        read_now, left = self.done - self.at_first, self.whole - self.done
-        return ceil(spent_seconds / max(1, read_now) * left)
-
-
-def _around(key: str, *, alone: bool = False) -> tuple[str, ...]:
-    """Name the scopes that a scope is read with: itself, and everything."""
-    return (key,) if alone or key in (COURSES, LEARNERS, TEAMS) else (key, EVERYTHING)
-
-
-def _newest(
-    states: Mapping[str, read.ScopeState], keys: Sequence[str], *, alone: bool = False
-) -> list[read.ScopeState | None]:
-    """Find when scopes were read last, each by itself or as part of everything."""
-    whole = None if alone else states.get(EVERYTHING)
-    if whole is None:
-        return [states.get(key) for key in keys]
-    own = [states.get(key, whole) for key in keys]
-    return [whole if whole.fetched_at > one.fetched_at else one for one in own]
-
-
-def _unit(scopes: Iterable[Scope]) -> str:
-    routes = {one.route for one in scopes}
-    words = {Route.COURSE: "courses", Route.LEARNER: "people", Route.LIST: "lists"}
-    return words.get(next(iter(routes), Route.COURSE), "pairs")

@@ -12,6 +12,7 @@ from typing import Any, cast
 from sqlalchemy import Connection
 
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.call import Coverage
 from mcp_truto_lms.choices import SIGNALS, Format, GroupBy, is_usual_group
 from mcp_truto_lms.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.dimensions import resolve_groups, resolve_mandatory, resolve_where
@@ -19,7 +20,6 @@ from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import CUSTOM_FIELDS, Column, enrollment_columns
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery
-from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.sources.protocol import Portal
 from mcp_truto_lms.store import counts, missing, read

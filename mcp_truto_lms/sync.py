@@ -15,8 +15,8 @@ from typing import TextIO
 import anyio
 
 from mcp_truto_lms.account import Account
+from mcp_truto_lms.call import Coverage, Progress
 from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
-from mcp_truto_lms.refresh import Coverage, Progress
 from mcp_truto_lms.sources.pacing import Sleep
 from mcp_truto_lms.sources.protocol import Source
 from mcp_truto_lms.store.read import Sizes

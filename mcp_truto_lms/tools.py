@@ -31,7 +31,7 @@ from mcp_truto_lms.tally import TALLY, Tally
 if TYPE_CHECKING:
     from mcp_truto_lms.account import Account
     from mcp_truto_lms.answer import ListAnswer
-    from mcp_truto_lms.refresh import Progress
+    from mcp_truto_lms.call import Progress
 
 logger = logging.getLogger(__name__)
 

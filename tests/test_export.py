@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms import export, report
 from mcp_truto_lms.answer import Ground, ListAnswer, Question
+from mcp_truto_lms.call import Coverage
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.errors import ConfigurationError, QueryError
 from mcp_truto_lms.query import EnrollmentQuery
-from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from mcp_truto_lms.table import clean

@@ -17,7 +17,8 @@ from mcp_truto_lms import refresh
 from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError
 from mcp_truto_lms.flights import Flights
-from mcp_truto_lms.refresh import READERS, Refresher
+from mcp_truto_lms.freshness import READERS
+from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.settings import Settings

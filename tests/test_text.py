@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from bench.tokens import count
 from mcp_truto_lms.answer import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.call import Coverage
 from mcp_truto_lms.dimensions import Chosen, Mandatory
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import Column, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import State
 from mcp_truto_lms.query import EnrollmentQuery, ProgressQuery
-from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from mcp_truto_lms.store.groups import TIME, Group, Key

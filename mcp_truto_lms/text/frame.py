@@ -7,11 +7,11 @@ from datetime import datetime
 
 from mcp_truto_lms import table
 from mcp_truto_lms.answer import Ground, Question
+from mcp_truto_lms.call import Coverage
 from mcp_truto_lms.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.names import Named
 from mcp_truto_lms.progress import WORDS, State, at_risk_words
 from mcp_truto_lms.query import EnrollmentFilter
-from mcp_truto_lms.refresh import Coverage
 from mcp_truto_lms.settings import PREFIX
 from mcp_truto_lms.store.counts import Counts, LeftOut
 from mcp_truto_lms.store.read import Match
