@@ -60,7 +60,8 @@ _SIGNS = {"authentication failed": "28", "no pg_hba.conf entry": "28", "role": "
 _SESSION = ("random_page_cost TO 1.1", "jit TO off", "work_mem TO '32MB'", "synchronous_commit TO off")
 """Rows lie in memory or on a solid disk, and no question runs long enough for code to be compiled for it.
 
-A server that fails may lose the last moment's writes, whole ones, as a file does: they are read from the LMS again.
+A server that fails may lose the last moment's transactions, as a file does: what was read is read from the LMS again,
+and a cursor or an export of that moment is unknown.
 """
 
 _marks = MetaData()
