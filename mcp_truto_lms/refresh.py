@@ -18,12 +18,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from functools import partial
 from math import ceil, inf
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 from sqlalchemy import Connection
 
 from mcp_truto_lms import freshness
@@ -426,7 +424,7 @@ class Refresher:
         stamp = self._stamp(started)
         if not self._silent:  # what was read may have told more, at no cost
             await self._introduce()
-        rows = await anyio.to_thread.run_sync(partial(scope_rows, self._account, reading, known=people))
+        rows = scope_rows(self._account, reading, known=people)
         del reading  # which takes a lot more room while others are written
         written = await self._database.run(
             lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True
