@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import CreateSchema
 
@@ -88,7 +89,6 @@ class Postgres:
             engine = create_engine(
                 url,
                 connect_args={name: value for name, value in arguments.items() if name not in url.query},
-                pool_pre_ping=True,
                 pool_timeout=lock_seconds,
                 hide_parameters=True,
             )
@@ -105,6 +105,7 @@ class Postgres:
             connection.commit()
 
         event.listen(engine, "connect", configure)
+        event.listen(engine, "checkout", _check)
         self._pool = engine
         self.engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.writer = engine.execution_options(isolation_level="READ COMMITTED")
@@ -171,6 +172,17 @@ class Postgres:
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
+
+
+def _check(connection: Any, _record: object, _proxy: object) -> None:
+    """Replace connections that the server closed: one of which nothing was asked has something to be read, its end.
+
+    That takes no trip to the server, as a ping would before each transaction.
+    """
+    with DefaultSelector() as selector:
+        selector.register(connection.fileno(), EVENT_READ)
+        if selector.select(0):
+            raise InvalidatePoolError
 
 
 def _url(address: str) -> URL:

@@ -231,7 +231,7 @@ async def test_locks_whose_connection_broke_are_lost_and_others_can_be_taken(add
 
 def cut(address: str) -> None:
     others = "datname = current_database() AND pid <> pg_backend_pid()"
-    execute(address, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+    execute(address, f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}")
 
 
 def test_opening_a_file_needs_no_psycopg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
