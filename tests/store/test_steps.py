@@ -44,6 +44,7 @@ async def test_looks_share_a_transaction_and_see_what_was_written_between_two():
     database.close()
 
 
+@pytest.mark.engines("memory")
 async def test_an_error_of_what_is_awaited_is_thrown_where_it_was_asked_for():
     database = Database()
 
@@ -65,6 +66,7 @@ async def test_an_error_of_what_is_awaited_is_thrown_where_it_was_asked_for():
         await follow(database, unguarded)
 
 
+@pytest.mark.engines("memory")
 async def test_steps_that_are_cancelled_are_closed():
     database, closed, kept = Database(), list[bool](), list[Steps[None]]()
 
@@ -84,6 +86,7 @@ async def test_steps_that_are_cancelled_are_closed():
     assert await database.run(lambda c: data_version(c, "a")) == 0
 
 
+@pytest.mark.engines("memory")
 async def test_a_task_that_is_cancelled_while_a_thread_looks_ends_as_cancelled():
     database, looks, goes_on = Database(), threading.Event(), threading.Event()
 
