@@ -146,8 +146,8 @@ class UnifiedModel(BaseModel):
     def trusted(cls, **fields: Any) -> Self:
         """Make a record of what was checked already; fields that are not given are null.
 
-        To check it again takes three times as long, and twice the room: rosters have thousands of records, and all that
-        are made here share the set of fields that pydantic keeps with each.
+        To check it again takes time and room, and rosters have thousands of records: all that are made here share the
+        set of fields that pydantic keeps with each.
         """
         blank, names = _blank(cls)
         made = cls.__new__(cls)

@@ -6,7 +6,6 @@ tried again as long as that gets it further.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from mcp_truto_lms.errors import RateLimited, SourceError, Unavailable
 from mcp_truto_lms.sources.pacing import Sleep
 from mcp_truto_lms.sources.protocol import Source
 from mcp_truto_lms.store.read import Sizes
-
-logger = logging.getLogger(__name__)
 
 RATE_LIMITED_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 15.0

@@ -24,7 +24,7 @@ _AT_ONCE = 1_000
 
 
 class PackedRows:
-    """Rows that wait to be written, in a tenth of their room; to be gone through as often as is needed."""
+    """Rows that wait to be written, compressed; to be gone through as often as is needed."""
 
     def __init__(self) -> None:
         self._pages: list[bytes] = []

@@ -50,7 +50,7 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ScopeRows:
-    """What was read of a scope, as rows up to their marks: a quarter of the room of its records.
+    """What was read of a scope, as rows up to their marks, which take less room than its records.
 
     Args:
         rows: by id; of several with one id, the last
