@@ -27,13 +27,12 @@ from mcp_truto_lms.query import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Scope, Source
-from mcp_truto_lms.store import cursor, dimensions, exports, read
-from mcp_truto_lms.store import portal as portals
+from mcp_truto_lms.store import cursor, dimensions, exports, read, standing
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.read import Match
 from mcp_truto_lms.store.selection import Selection
+from mcp_truto_lms.store.standing import LEARNERS
 from mcp_truto_lms.store.steps import Steps, View, follow
-from mcp_truto_lms.store.write import LEARNERS
 from mcp_truto_lms.veiled_people import sealed_keys, without_names
 
 
@@ -107,7 +106,7 @@ class Account:
 
         def steps(view: View) -> Steps[ListAnswer]:
             question, coverage, portal = yield from self._ask_for_rows(view, call, query)
-            return report.page(view.connection, self._ground(view.connection, question, coverage), portal)
+            return report.page(view.connection, self._ground(view, question, coverage), portal)
 
         return await follow(self._database, steps)
 
@@ -125,15 +124,15 @@ class Account:
         """
         call = self._refresher.begin(fresh=query.fresh, on_progress=on_progress)
 
-        def pages(connection: Connection, asked: _Asked) -> Generator[ListAnswer]:
+        def pages(view: View, asked: _Asked) -> Generator[ListAnswer]:
             question, coverage, portal = asked
-            for one in report.pages(connection, self._ground(connection, question, coverage), portal):
+            for one in report.pages(view.connection, self._ground(view, question, coverage), portal):
                 anyio.from_thread.check_cancelled()  # whoever asked may be gone long before the end
                 yield one
 
         def steps(view: View) -> Steps[_Result]:
             asked = yield from self._ask_for_rows(view, call, query)
-            with closing(pages(view.connection, asked)) as taken:  # whatever goes wrong, no query is left open
+            with closing(pages(view, asked)) as taken:  # whatever goes wrong, no query is left open
                 return write(taken)
 
         return await follow(self._database, steps)
@@ -160,7 +159,7 @@ class Account:
 
         def steps(view: View) -> Steps[SummaryAnswer]:
             question, coverage, portal = yield from self._ask(view, call, query)
-            return report.summary(view.connection, self._ground(view.connection, question, coverage), portal)
+            return report.summary(view.connection, self._ground(view, question, coverage), portal)
 
         return await follow(self._database, steps)
 
@@ -176,7 +175,7 @@ class Account:
             offset=answer.offset + shown,
         )
         packed, now = _KEPT.dump_json(kept).decode(), self._refresher.now()
-        version = answer.data_version
+        version = answer.ground.data_version
 
         def save(connection: Connection) -> None:
             if now >= self._tidied_at + CURSORS_TIDIED_SECONDS:
@@ -184,7 +183,7 @@ class Account:
                 cursor.drop_expired(connection, now)
             cursor.save(connection, self.key, token, principal=principal, question=packed, version=version, now=now)
 
-        await self._database.run(save, write=True)
+        await self._database.run(save, write=True, apart=True)
 
     def begin_sync(self, *, fresh: bool, on_progress: Progress | None) -> Call:
         """Begin a call that takes all the time that reading everything takes."""
@@ -239,7 +238,6 @@ class Account:
     def _ask(self, view: View, call: Call, query: EnrollmentFilter) -> Steps[_Asked]:
         """Resolve what is asked and bring it into the store."""
         portal = yield from self._refresher.portal(view, call)
-        known_at = view.transactions
         yield from self._refresher.catalogue(view, call)
         courses = names.resolve(view.connection, self.key, GroupBy.COURSE, query.course) if query.course else None
         users = (yield from self._resolve_users(view, call, query.user)) if query.user else None
@@ -251,8 +249,7 @@ class Account:
             yield from self._refresher.directory(view, call)
             notes = yield from self._know_people(view, call, query)
         coverage = yield from self._refresher.enrollments(view, call, question.user_ids, question.course_ids)
-        if view.transactions > known_at and (kept := portals.load(view.connection, self.key)) is not None:
-            portal, _ = kept  # what was read may have told more of it
+        portal = view.standing(self.key).portal or portal  # what was read may have told more of it
         asked = replace(question, now=self._refresher.now(), notes=notes)
         question = report.settle(view.connection, asked, portal, self._settings)
         if query.asks_for_failed:
@@ -270,7 +267,7 @@ class Account:
         if file is not None:  # whose disk may be slow: nobody else waits for it
             people = yield lambda: anyio.to_thread.run_sync(file.load_if_changed)
         if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
-            known = read.scope_states(view.connection, self.key, [LEARNERS])[LEARNERS]
+            known = view.standing(self.key).lists[LEARNERS]
             people = replace(people, digest=f"{people.digest} {known.fetched_at}")
         if not dimensions.holds(view.connection, self.key, people):
             yield lambda: self._database.run(lambda c: self._take_people(c, people), write=True)
@@ -302,13 +299,15 @@ class Account:
         now = self._refresher.now()
 
         def answer(connection: Connection) -> ListAnswer:
-            kept = _KEPT.validate_json(cursor.load(connection, self.key, token, principal=principal, now=now))
-            portal, _ = portals.load(connection, self.key) or (Portal(), 0)
+            known = standing.load(connection, self.key)
+            version, portal = known.data_version, known.portal or Portal()
+            found = cursor.load(connection, self.key, token, principal=principal, version=version, now=now)
+            kept = _KEPT.validate_json(found)
             query = EnrollmentQuery.model_validate(kept.query)
             zone = self._zone(portal)
             asked = Question(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)
             question = report.settle(connection, asked, portal, self._settings)
-            ground = self._ground(connection, question, kept.coverage)
+            ground = report.ground(connection, question, kept.coverage, sample=self._sample, data_version=version)
             return report.page(connection, ground, portal, offset=kept.offset)
 
         return await self._database.run(answer)
@@ -371,5 +370,6 @@ class Account:
         most = self._settings.call_budget
         return self._refresher.read(view, call, scopes, max_age=max_age, most=most, alone=True)
 
-    def _ground(self, connection: Connection, question: Question, coverage: Coverage) -> Ground:
-        return report.ground(connection, question, coverage, sample=self._sample)
+    def _ground(self, view: View, question: Question, coverage: Coverage) -> Ground:
+        version = view.standing(self.key).data_version
+        return report.ground(view.connection, question, coverage, sample=self._sample, data_version=version)

@@ -119,6 +119,7 @@ class Ground:
     left_out: LeftOut
     coverage: Coverage
     sample: bool
+    data_version: int = 0
     by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
 
 
@@ -131,7 +132,6 @@ class ListAnswer:
         offset: how many rows of the match come before them
         unreported: columns asked for that this LMS never fills
         namesakes: the ids of learners and courses whose name another one bears
-        data_version: the state of the data that the rows were read from
     """
 
     ground: Ground
@@ -141,7 +141,6 @@ class ListAnswer:
     spreads: Mapping[str, Spread]
     unreported: tuple[str, ...] = ()
     namesakes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    data_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

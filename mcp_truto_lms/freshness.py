@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mcp_truto_lms.call import Call
 from mcp_truto_lms.sources.protocol import Scope
-from mcp_truto_lms.store.read import ScopeState
-from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS
+from mcp_truto_lms.store.standing import COURSES, EVERYTHING, LEARNERS, TEAMS, ScopeState
 
 COURSES_MAX_AGE_SECONDS = 3600
 LEARNERS_MAX_AGE_SECONDS = 24 * 3600
@@ -19,7 +18,6 @@ LEARNER_MAX_AGE_SECONDS = 60
 TAKES_TIMES = 10
 READERS = 8
 """Scopes that are read side by side."""
-EVERYTHING = Scope().key
 
 
 def stale(

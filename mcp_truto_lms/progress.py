@@ -179,12 +179,12 @@ def judge(
     return Judged(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
 
 
-def ended(row: FromClause, now: int | ColumnElement[int]) -> ColumnElement[bool]:
+def ended(row: FromClause, now: int) -> ColumnElement[bool]:
     """Access has ended, which makes an open enrollment `expired`."""
     return row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now) & row.c.status.in_(OPEN)
 
 
-def status_at(row: FromClause, now: int | ColumnElement[int]) -> ColumnElement[str]:
+def status_at(row: FromClause, now: int) -> ColumnElement[str]:
     """Derive the status at `now`: access that has ended makes an open enrollment `expired`."""
     from sqlalchemy import case
 

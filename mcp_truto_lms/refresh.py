@@ -27,7 +27,6 @@ from sqlalchemy import Connection
 from mcp_truto_lms import freshness
 from mcp_truto_lms.background import Background, Work
 from mcp_truto_lms.call import Batch, Call, Coverage, Progress, StillBeingRead, unit_of
-from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.errors import (
     AccessDenied,
     NotFound,
@@ -41,7 +40,6 @@ from mcp_truto_lms.errors import (
 from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.freshness import (
     COURSES_MAX_AGE_SECONDS,
-    EVERYTHING,
     LEARNER_MAX_AGE_SECONDS,
     LEARNERS_MAX_AGE_SECONDS,
     READERS,
@@ -52,13 +50,13 @@ from mcp_truto_lms.freshness import (
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory, directory_pages
-from mcp_truto_lms.store import portal as portals
-from mcp_truto_lms.store import read, write
+from mcp_truto_lms.store import read, standing, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.packed import PackedPeople, PackedRows
 from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.standing import COURSES, LEARNERS, TEAMS, ScopeState
 from mcp_truto_lms.store.steps import Steps, View
-from mcp_truto_lms.store.write import COURSES, LEARNERS, TEAMS, Stamp
+from mcp_truto_lms.store.write import Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -119,29 +117,29 @@ class Refresher:
 
     def portal(self, view: View, call: Call) -> Steps[Portal]:
         """Tell what the LMS says of itself; one that says nothing is answered in UTC."""
-        kept = portals.load(view.connection, self._account)
-        if kept is not None and self.now() - kept[1] < LEARNERS_MAX_AGE_SECONDS:
-            return kept[0]
+        known = view.standing(self._account)
+        if known.portal is not None and self.now() - known.asked_at < LEARNERS_MAX_AGE_SECONDS:
+            return known.portal
         try:
-            found: Portal = yield lambda: self._in_time(call, self._introduce)
+            found: Portal = yield lambda: self._in_time(call, lambda: self._introduce(again=True))
         except AccessDenied:
             raise
         except SourceError as error:
-            if kept is None:
+            if known.portal is None:
                 raise
             call.failure = call.failure or error
-            return kept[0]
+            return known.portal
         return found
 
-    async def _introduce(self) -> Portal:
-        """Have the source ask what the LMS says of itself: it reads dates by that."""
+    async def _introduce(self, *, again: bool = False) -> Portal:
+        """Have the source ask what the LMS says of itself: it reads dates by that. Keep what is new, or all."""
         try:
             found = await self._source.portal()
         except (NotFound, UnexpectedAnswer):
             found, self._silent = Portal(), True
-        if found != self._portal:
+        if again or found != self._portal:
             now = self.now()
-            await self._database.run(lambda c: portals.save(c, self._account, found, now=now), write=True)
+            await self._database.run(lambda c: standing.save_portal(c, self._account, found, now=now), write=True)
             self._portal = found
         return found
 
@@ -211,9 +209,9 @@ class Refresher:
                 way, max_age, states = yield from self._cheapest(view, call, user_ids, course_ids)
                 coverage = yield from self.read(view, call, way, max_age=max_age, states=states)
             except StillBeingRead:  # who there is; what they do is not begun
-                courses = course_ids or read.ids(view.connection, self._account, GroupBy.COURSE)
+                courses = course_ids or read.rosters(view.connection, self._account)
                 begun = way or [Scope(course_id=one) for one in courses]
-                return self._coverage(call, begun, self._states_of(view.connection, begun), alone=False)
+                return self._coverage(call, begun, self._states_of(view, begun), alone=False)
             except RouteClosed:
                 if not way or way[0].route in tried:
                     raise
@@ -225,7 +223,7 @@ class Refresher:
 
     def _cheapest(
         self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
-    ) -> Steps[tuple[list[Scope], float, Mapping[str, read.ScopeState] | None]]:
+    ) -> Steps[tuple[list[Scope], float, Mapping[str, ScopeState] | None]]:
         """Choose the way that takes the fewest calls now, how old what it reads may be, and what is known of it.
 
         Everybody's transcripts are only looked at where they are fewer than the courses, or where there are no rosters;
@@ -235,50 +233,38 @@ class Refresher:
         by_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not rosters))
         if by_everybody:
             yield from self.directory(view, call)
-        ways, states = self._ways(view.connection, user_ids, course_ids, by_everybody=by_everybody, rosters=rosters)
-        if not ways:
-            return [], float(self._settings.max_age_seconds), None
-        max_age = (
-            float(LEARNER_MAX_AGE_SECONDS)
-            if user_ids is not None
-            else good_for_seconds(ways, states, at_least=self._settings.max_age_seconds)
-        )
-        known = states.get(LEARNERS)
-        directory_calls = int(known is None or self.now() - known.fetched_at >= LEARNERS_MAX_AGE_SECONDS)
+        max_age = float(LEARNER_MAX_AGE_SECONDS if user_ids is not None else self._settings.max_age_seconds)
+        learners = [Scope(user_id=one) for one in user_ids or ()]
+        courses = [Scope(course_id=one) for one in course_ids or ()]
+        pairs = [Scope(user, course) for user in user_ids or () for course in course_ids or ()]
+        states = self._states_of(view, [*learners, *courses, *pairs])
+        if self._cost(learners, self._stale(call, learners, states, max_age), 0) == 0:
+            return learners, max_age, states
+        if course_ids is None:
+            known = read.rosters(view.connection, self._account)
+            courses = [Scope(course_id=one) for one in known]
+            states |= {one.key: state for one in courses if (state := known[one.course_id]) is not None}
+        if not courses:
+            return [], max_age, states
+        everybody: list[Scope] = []
+        if by_everybody:
+            most = len(courses) if rosters else None
+            found = read.learner_ids(view.connection, self._account, most=most)
+            if len(found) < len(courses) or not rosters:
+                everybody = [Scope(user_id=one) for one in found]
+                states |= self._states_of(view, everybody)
+        ways = [learners, courses, [Scope()], everybody, pairs]
+        if user_ids is None:
+            max_age = good_for_seconds(ways, states, at_least=max_age)
+        directory = states.get(LEARNERS)
+        directory_calls = int(directory is None or self.now() - directory.fetched_at >= LEARNERS_MAX_AGE_SECONDS)
         costs = [self._cost(way, self._stale(call, way, states, max_age), directory_calls) for way in ways]
         best = min((cost for cost in costs if cost is not None), default=None)
         if best is not None:
             return ways[costs.index(best)], max_age, states
         yield from self.directory(view, call)
-        people = user_ids if user_ids is not None else read.ids(view.connection, self._account, GroupBy.LEARNER)
-        courses = course_ids or read.ids(view.connection, self._account, GroupBy.COURSE)
-        return [Scope(user_id=user, course_id=course) for user in people for course in courses], max_age, None
-
-    def _ways(
-        self,
-        connection: Connection,
-        user_ids: Sequence[str] | None,
-        course_ids: Sequence[str] | None,
-        *,
-        by_everybody: bool,
-        rosters: bool,
-    ) -> tuple[list[list[Scope]], Mapping[str, read.ScopeState]]:
-        """List the ways to what a question touches, and what is known of their scopes and of the directory."""
-        courses = course_ids or read.ids(connection, self._account, GroupBy.COURSE)
-        if not courses:
-            return [], {}
-        ways = [[Scope(course_id=one) for one in courses], [Scope()]]
-        if user_ids is not None:
-            ways.insert(0, [Scope(user_id=one) for one in user_ids])
-        if by_everybody:
-            most = len(courses) if rosters else None
-            everybody = read.ids(connection, self._account, GroupBy.LEARNER, most=most)
-            if len(everybody) < len(courses) or not rosters:
-                ways.append([Scope(user_id=one) for one in everybody])
-        if user_ids is not None and course_ids is not None:
-            ways.append([Scope(user, course) for user in user_ids for course in course_ids])
-        keys = {LEARNERS, *(one.key for way in ways for one in way)}
-        return ways, read.scope_states(connection, self._account, keys if len(keys) < FEW else None)
+        people = user_ids if user_ids is not None else read.learner_ids(view.connection, self._account)
+        return [Scope(user, one.course_id) for user in people for one in courses], max_age, None
 
     def _cost(self, way: Sequence[Scope], stale: Sequence[Scope], directory_calls: int) -> int | None:
         """Count the calls that reading the stale scopes of a way takes; None where there is no such way."""
@@ -298,7 +284,7 @@ class Refresher:
         max_age: float,
         most: int | None = None,
         alone: bool = False,
-        states: Mapping[str, read.ScopeState] | None = None,
+        states: Mapping[str, ScopeState] | None = None,
     ) -> Steps[Coverage]:
         """Read those of the scopes that are not fresh enough, side by side, within the time of the call.
 
@@ -315,11 +301,11 @@ class Refresher:
             AccessDenied: the key was refused.
             RouteClosed: the provider does not allow this way.
         """
-        states = self._states_of(view.connection, scopes) if states is None else states
+        states = self._states_of(view, scopes) if states is None else states
         if stale := self._stale(call, scopes, states, max_age, alone=alone)[:most]:
             if stale[0].route in NAMELESS:
                 yield from self.directory(view, call)
-                states = self._states_of(view.connection, scopes)  # who is gone from it takes what they were read with
+                states = self._states_of(view, scopes)  # who is gone from it takes what they were read with
                 stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
             people, courses = self._names(view.connection, stale)
             reading = Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
@@ -341,7 +327,7 @@ class Refresher:
                 call.seconds_left = max(call.seconds_left or 0, left)
 
             yield read_batch
-            states = self._states_of(view.connection, scopes)
+            states = self._states_of(view, scopes)
         return self._coverage(call, scopes, states, alone=alone)
 
     async def _in_background(self, call: Call, work: Callable[[Work], Awaitable[None]], *, old: bool) -> bool:
@@ -393,7 +379,7 @@ class Refresher:
             logger.warning("%s", error)
 
     def _coverage(
-        self, call: Call, scopes: Sequence[Scope], states: Mapping[str, read.ScopeState], *, alone: bool
+        self, call: Call, scopes: Sequence[Scope], states: Mapping[str, ScopeState], *, alone: bool
     ) -> Coverage:
         found = [one for one in newest(states, [one.key for one in scopes], alone=alone) if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
@@ -442,23 +428,23 @@ class Refresher:
         self, view: View, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]
     ) -> Steps[None]:
         """Bring a whole list into the store; where that fails or takes long, an older one will do."""
-        states = read.scope_states(view.connection, self._account, [key])
+        states = view.standing(self._account).lists
         if not self._stale_of(call, [key], states, max_age):
             return
         try:
             ended: bool = yield lambda: self._in_background(
-                call, lambda _: self._ensure(call, key, max_age, fetch), old=bool(states)
+                call, lambda _: self._ensure(call, key, max_age, fetch), old=key in states
             )
         except AccessDenied:
             raise
         except SourceError as error:
-            if not states:
+            if key not in states:
                 raise
             call.failure = call.failure or error
         else:
             if not ended:
                 call.seconds_left = call.seconds_left or ceil(self._settings.deadline_seconds)
-                if not states:
+                if key not in states:
                     raise StillBeingRead(f"The list of {key} is still being read. Ask again in {call.seconds_left} s.")
 
     async def _ensure(
@@ -487,7 +473,7 @@ class Refresher:
         self,
         call: Call,
         scopes: Sequence[Scope],
-        states: Mapping[str, read.ScopeState],
+        states: Mapping[str, ScopeState],
         max_age: float,
         *,
         alone: bool = False,
@@ -499,7 +485,7 @@ class Refresher:
         self,
         call: Call,
         keys: Sequence[str],
-        states: Mapping[str, read.ScopeState],
+        states: Mapping[str, ScopeState],
         max_age: float,
         *,
         alone: bool = False,
@@ -510,10 +496,11 @@ class Refresher:
     def _stamp(self, started: float) -> Stamp:
         return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
 
-    def _states_of(self, connection: Connection, scopes: Sequence[Scope]) -> dict[str, read.ScopeState]:
-        """Read what is known of some scopes: by their keys where they are few, else of every scope."""
-        keys = {EVERYTHING, *(one.key for one in scopes)} if len(scopes) < FEW else None
-        return read.scope_states(connection, self._account, keys)
+    def _states_of(self, view: View, scopes: Sequence[Scope]) -> dict[str, ScopeState]:
+        """Read what is known of some scopes, by key where they are few, else of all; and of the lists."""
+        keys = {one.key for one in scopes} if len(scopes) < FEW else None
+        found = read.scope_states(view.connection, self._account, keys) if scopes else {}
+        return {**view.standing(self._account).lists, **found}
 
     def _names(self, connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[str, User], dict[str, Course]]:
         """Load what the scopes' courses and people are called; of people, only those that are read one by one."""

@@ -25,7 +25,6 @@ from mcp_truto_lms.sources.protocol import Portal
 from mcp_truto_lms.store import counts, missing, read
 from mcp_truto_lms.store.counts import LeftOut
 from mcp_truto_lms.store.groups import TIME, Group, Key, course_groups, groups
-from mcp_truto_lms.store.version import data_version
 from mcp_truto_lms.table import clean
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
@@ -77,15 +76,18 @@ def _not_reported(name: str) -> str:
     return f"{name}: not reported by this LMS; {hint}."
 
 
-def ground(connection: Connection, question: Question, coverage: Coverage, *, sample: bool) -> Ground:
+def ground(
+    connection: Connection, question: Question, coverage: Coverage, *, sample: bool, data_version: int
+) -> Ground:
     """Count the whole match, and who is left out of it."""
     selection = question.selection()
     if question.query.asks_who_is_missing:
         totals = missing.totals(connection, selection)
-        return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample)
+        return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample, data_version)
     listed = isinstance(question.query, EnrollmentQuery)
     found = counts.extent(connection, selection) if listed else counts.survey(connection, selection)
-    return Ground(question, found.totals, found.by_status, found.left_out, coverage, sample, found.by_course)
+    counted = found.totals, found.by_status, found.left_out
+    return Ground(question, *counted, coverage, sample, data_version, found.by_course)
 
 
 def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
@@ -189,7 +191,6 @@ def _answer(
             )
             if path in apart
         },
-        data_version=data_version(connection, account),
     )
 
 
@@ -243,7 +244,8 @@ def _details(connection: Connection, base: Ground, portal: Portal) -> ListAnswer
         late = (State.OVERDUE,) if not query.judges_outcome else query.state
         listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
     narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
-    return page(connection, ground(connection, narrowed, base.coverage, sample=base.sample), portal)
+    theirs = ground(connection, narrowed, base.coverage, sample=base.sample, data_version=base.data_version)
+    return page(connection, theirs, portal)
 
 
 def _table(

@@ -129,8 +129,8 @@ async def open_shelf(shelf: Shelf, *, clock: Clock | None = None, **settings: An
 class Opened(Database):
     """A store that writes for whoever asks it directly, so that tests need not say so."""
 
-    def _transact(self, work: Any, *, write: bool = True) -> Any:
-        return super()._transact(work, write=write)
+    def _transact(self, work: Any, *, write: bool = True, apart: bool = False) -> Any:
+        return super()._transact(work, write=write, apart=apart)
 
 
 class Where:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -22,7 +23,7 @@ from mcp_truto_lms.refresh import Refresher
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.sources.protocol import Reading, Route, Scope
+from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import scope_rows
@@ -575,6 +576,20 @@ async def test_once_a_limit_is_used_up_no_more_is_asked_for():
     assert source.tried <= 3 + READERS
 
 
+async def test_what_an_lms_says_of_itself_is_asked_again_after_a_day_and_then_not_before_another():
+    class Asked(Shelf):
+        async def portal(self) -> Portal:
+            self.calls += 1
+            return await super().portal()
+
+    shelf, clock = Asked(zone=ZoneInfo("Asia/Tokyo")), Clock()
+    async with refreshing(shelf, clock=clock) as refresher:
+        for hours, number in ((0, 1), (23, 1), (2, 2), (2, 2), (23, 3), (1, 3)):
+            clock.pass_by(hours * HOUR)
+            found = await follow(refresher, refresher.portal, refresher.begin())
+            assert (found.zone, shelf.calls) == (shelf.zone, number)
+
+
 async def test_a_portal_without_courses_is_an_answer_of_nothing():
     assert await coverage(Shelf()) == (0, 0, "courses")
 
@@ -582,14 +597,14 @@ async def test_a_portal_without_courses_is_an_answer_of_nothing():
 class Full(Database):
     """A store that has no room for enrollments."""
 
-    async def run(self, work: Any, *, write: bool = False) -> Any:
+    async def run(self, work: Any, *, write: bool = False, apart: bool = False) -> Any:
         def checked(connection: Any) -> Any:
             found = work(connection)
             if write and connection.execute(select(func.count()).select_from(enrollments)).scalar():
                 raise StoreError("The disk is full.")
             return found
 
-        return await super().run(checked, write=write)
+        return await super().run(checked, write=write, apart=apart)
 
 
 async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_is_wrong():

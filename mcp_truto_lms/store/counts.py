@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Select, func, literal, select, union_all
 
 from mcp_truto_lms import progress
 from mcp_truto_lms.model import EnrollmentStatus
-from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
-from mcp_truto_lms.store.selection import Selection
+from mcp_truto_lms.store.schema import ARCHIVED, COUNTED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
+from mcp_truto_lms.store.selection import SHAPES, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +132,25 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
 
 def extent(connection: Connection, selection: Selection) -> Survey:
     """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
+    found = _by_reason(connection.execute(_extent(selection.shape()), selection.given()))
+    counted = found[COUNTED]
+    totals = Totals(enrollments=counted.enrollments, no_due_date=counted.no_due_date, maybe_failed=counted.maybe_failed)
+    return Survey(totals, {}, _left_out(connection, selection, found), {})
+
+
+@lru_cache(maxsize=SHAPES)
+def _extent(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
     row, now = enrollments, selection.now
+    nobody = literal(0)
     query = select(
+        literal(COUNTED).label("left_out"),
         func.count().label("enrollments"),
+        nobody.label("people"),
+        nobody.label("courses"),
         number_of(progress.no_due_date(row, now)).label("no_due_date"),
         number_of(progress.maybe_failed(row, now)).label("maybe_failed"),
     )
-    found = connection.execute(query.where(selection.counted())).mappings().one()
-    return Survey(Totals(**found), {}, _left_out(connection, selection), {})
+    return union_all(query.where(selection.counted()), _others(selection).add_columns(nobody, nobody))
 
 
 def survey(connection: Connection, selection: Selection) -> Survey:
@@ -147,12 +159,10 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     It is counted by course and status as they are written, in the order of an index; what access that has ended makes
     of a status is counted beside.
     """
-    row = enrollments
-    ended = number_of(progress.ended(row, selection.now)).label("ended")
-    query = select(row.c.course_id, row.c.status, ended, *measures(selection)).where(selection.counted())
     by_status: Counter[str] = Counter()
     numbers: dict[str | None, list[Any]] = {}
-    for one in connection.execute(query.group_by(row.c.course_id, row.c.status)):
+    shape, given = selection.shape(), selection.given()
+    for one in connection.execute(_survey(shape), given):
         found: list[Any] = [*one[3:]]
         by_status[one.status] += one.enrollments - one.ended
         by_status[EnrollmentStatus.EXPIRED] += one.ended  # which may be the same status
@@ -161,27 +171,47 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     by_course = {key: as_counts(dict(zip(MEASURES, each, strict=True))) for key, each in numbers.items()}
     sums = {name: sum(getattr(one, name) for one in by_course.values()) for name in MEASURES}
     told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
-    totals = Totals(**sums, learners=_learners(connection, selection), courses=len(by_course.keys() - {None}))
-    return Survey(totals, dict(told), _left_out(connection, selection), by_course)
+    people = connection.execute(_learners(shape), given).scalar_one()
+    totals = Totals(**sums, learners=people, courses=len(by_course.keys() - {None}))
+    left_out = _left_out(connection, selection, _by_reason(connection.execute(_others(shape), given)))
+    return Survey(totals, dict(told), left_out, by_course)
 
 
-def _learners(connection: Connection, selection: Selection) -> int:
+@lru_cache(maxsize=SHAPES)
+def _survey(selection: Selection) -> Select[Any]:
+    row = enrollments
+    ended = number_of(progress.ended(row, selection.now)).label("ended")
+    query: Select[Any] = select(row.c.course_id, row.c.status, ended, *measures(selection))
+    return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
+
+
+@lru_cache(maxsize=SHAPES)
+def _learners(selection: Selection) -> Select[int]:
     row = enrollments
     people = select(row.c.user_id).distinct().where(selection.counted(), row.c.user_id.is_not(None)).subquery()
-    return connection.execute(select(func.count()).select_from(people)).scalar_one()
+    return select(func.count()).select_from(people)
 
 
-def _left_out(connection: Connection, selection: Selection) -> LeftOut:
-    """Count who or what of the match is left out, each by the first reason that there is."""
+@lru_cache(maxsize=SHAPES)
+def _others(selection: Selection) -> Select[Any, int, int, int]:
+    """Compose how much of the match is left out, and how many people and courses that are, by reason."""
     row = enrollments
-    reason = row.c.left_out
     people, titles = (func.count(one.distinct()) for one in (row.c.user_id, row.c.course_id))
     # each is sought by itself in an index
     reasons = sorted({INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER} - selection.included)
-    query = select(reason, people.label("people"), titles.label("courses"), func.count().label("rows")).where(
-        selection.matching(), reason.in_(reasons)
+    return (
+        select(row.c.left_out, func.count().label("enrollments"), people.label("people"), titles.label("courses"))
+        .where(selection.matching(), row.c.left_out.in_(reasons))
+        .group_by(row.c.left_out)
     )
-    found = {one.left_out: one for one in connection.execute(query.group_by(reason))}
+
+
+def _by_reason(rows: Iterable[Any]) -> dict[str, Any]:
+    return {one.left_out: one for one in rows}
+
+
+def _left_out(connection: Connection, selection: Selection, found: Mapping[str, Any]) -> LeftOut:
+    """Tell who or what of the match is left out, each by the first reason that there is."""
 
     def number(reason: str, what: str) -> int:
         return getattr(found[reason], what) if reason in found else 0
@@ -190,7 +220,7 @@ def _left_out(connection: Connection, selection: Selection) -> LeftOut:
         number(INACTIVE, "people"),
         _archived(connection, selection, number(ARCHIVED, "courses")),
         number(INSTRUCTOR, "people"),
-        number(EARLIER, "rows"),
+        number(EARLIER, "enrollments"),
     )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from mcp_truto_lms.errors import QueryError, UnknownCursor
 from mcp_truto_lms.store.schema import cursors
-from mcp_truto_lms.store.version import data_version
 
 MAX_AGE_SECONDS = 3600
 _INSERT = insert(cursors)
+_MINE = select(cursors.c.question, cursors.c.data_version, cursors.c.expires_at).where(
+    *(cursors.c[name] == bindparam(name) for name in ("token", "account", "principal"))
+)
 
 
 def new_token() -> str:
@@ -48,17 +50,16 @@ def drop_expired(connection: Connection, now: int) -> None:
     connection.execute(delete(cursors).where(cursors.c.token.in_(expired.with_for_update(skip_locked=True))))
 
 
-def load(connection: Connection, account: str, token: str, *, principal: str, now: int) -> str:
-    """Find where a list goes on; the page is to be read in the same transaction.
+def load(connection: Connection, account: str, token: str, *, principal: str, version: int, now: int) -> str:
+    """Find where a list goes on, for the data version that the page is read at, in the same transaction.
 
     Raises:
         UnknownCursor: the token is not of this account and this caller, or too old.
         QueryError: the data changed since.
     """
-    mine = (cursors.c.account == account) & (cursors.c.principal == principal)
-    found = connection.execute(select(cursors).where(cursors.c.token == token, mine)).first()
+    found = connection.execute(_MINE, {"token": token, "account": account, "principal": principal}).first()
     if found is None or found.expires_at < now:
         raise UnknownCursor("This cursor is unknown or has expired: ask the question again without it.")
-    if found.data_version != data_version(connection, account):
+    if found.data_version != version:
         raise QueryError("The data changed since that page: ask the question again without the cursor.")
     return found.question

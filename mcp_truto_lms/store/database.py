@@ -37,8 +37,11 @@ class Engine(Protocol):
         """Whether other processes may use the same store."""
         ...
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:
-        """Do work in one transaction; an exception rolls all of it back."""
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:
+        """Do work in one transaction; an exception rolls all of it back.
+
+        What it writes apart, each statement by itself, may be as many transactions, if that takes fewer trips.
+        """
         ...
 
     def try_lock(self, key: str) -> bool:
@@ -77,20 +80,23 @@ class Database:
         """Whether other processes may use the same store."""
         return self._engine.shared
 
-    async def run(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
+    async def run(self, work: Callable[[Connection], _Result], *, write: bool = False, apart: bool = False) -> _Result:
         """Run synchronous work in one transaction, in a worker thread; an exception rolls all of it back.
 
         Args:
             work: what to do with the connection
             write: whether it changes anything; a reader of a shared store may not
+            apart: whether each statement that it writes may stand without the others
 
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await anyio.to_thread.run_sync(lambda: self._transact(work, write=write), limiter=self._at_once)
+        return await anyio.to_thread.run_sync(
+            lambda: self._transact(work, write=write, apart=apart), limiter=self._at_once
+        )
 
-    def _transact(self, work: Callable[[Connection], _Result], *, write: bool = False) -> _Result:
-        return self._engine.transact(work, write=write)
+    def _transact(self, work: Callable[[Connection], _Result], *, write: bool = False, apart: bool = False) -> _Result:
+        return self._engine.transact(work, write=write, apart=apart)
 
     async def try_lock(self, key: str) -> bool:
         """Take a lock across all processes of the store, without waiting; a process that dies gives its locks back.

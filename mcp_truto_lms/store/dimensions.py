@@ -27,8 +27,8 @@ from mcp_truto_lms.store.bulk import insert_rows
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.schema import dimensions, learners, overruled, people_file_rows, people_files
 from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.standing import bump
 from mcp_truto_lms.store.turns import take_account
-from mcp_truto_lms.store.version import bump
 from mcp_truto_lms.table import clean
 from mcp_truto_lms.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.talentlms.redaction import storable

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, case, func, or_, select
 
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.store.fold import MAX_CHARACTERS, fold
@@ -20,18 +22,12 @@ _BY_ID, _BY_ADDRESS, _BY_NAME = range(3)
 
 def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
     """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
-    table, folded, small = _table(by), fold(term), term.lower()
-    address = by is not GroupBy.COURSE and "@" in term
-    ways = {_BY_ID: table.c.id == term}
+    small, address = term.lower(), by is not GroupBy.COURSE and "@" in term
+    given = {"account": account, "id": term, "folded": fold(term) or None}
     if address or by is GroupBy.COURSE:
-        ways[_BY_ADDRESS] = (
-            learners.c.email == small[:MAX_CHARACTERS] if address else func.lower(courses.c.code) == small
-        )
-    if folded:
-        ways[_BY_NAME] = table.c.folded == folded
-    place = case(*((way, index) for index, way in ways.items()))
-    placed = _placed(connection, account, by, or_(*ways.values()), place)
-    first, found = (placed[0][0] if placed else _BY_NAME), [one for _, one in placed]
+        given["address"] = small[:MAX_CHARACTERS] if address else small
+    placed = sorted(connection.execute(_bearers(by, address=address), given), key=lambda row: tuple(row[:3]))
+    first, found = (placed[0][0] if placed else _BY_NAME), [_match(row[1:]) for row in placed]
     if first == _BY_ID:
         return found[:1]
     if address and first != _BY_ADDRESS:  # further addresses have no index
@@ -39,6 +35,21 @@ def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> lis
         theirs = _matches(connection, account, by, func.lower(learners.c.emails).contains(printed, autoescape=True))
         found = theirs + [one for one in found if one not in theirs]
     return found
+
+
+@cache
+def _bearers(by: GroupBy, *, address: bool) -> Select[Any]:
+    """Compose the search for the bearers of a term: what it may be, and who they are."""
+    table = _table(by)
+    ways = {_BY_ID: table.c.id == bindparam("id")}
+    if by is GroupBy.COURSE:
+        ways[_BY_ADDRESS] = func.lower(courses.c.code) == bindparam("address")
+    elif address:
+        ways[_BY_ADDRESS] = learners.c.email == bindparam("address")
+    ways[_BY_NAME] = table.c.folded == bindparam("folded")
+    place = case(*((way, index) for index, way in ways.items()))
+    here = table.c.account == bindparam("account")
+    return select(place, *_told(by)).where(here, or_(*ways.values()))
 
 
 def bearers_in_part(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
@@ -82,30 +93,26 @@ def _hidden(by: GroupBy) -> ColumnElement[bool]:
     return courses.c.archived if by is GroupBy.COURSE else ~learners.c.active
 
 
+def _told(by: GroupBy) -> list[ColumnElement[Any]]:
+    """Name what is told of a match: its folded name and its id, by which matches are sorted, then how it is shown."""
+    table = _table(by)
+    return [table.c.folded, table.c.id, _name(by), _hidden(by)]
+
+
+def _match(row: Sequence[Any]) -> Match:
+    _, key, name, hidden = row
+    return Match(key, name, bool(hidden))
+
+
 def _matches(
     connection: Connection, account: str, by: GroupBy, condition: ColumnElement[bool], *, limit: int | None = None
 ) -> list[Match]:
-    return [one for _, one in _placed(connection, account, by, condition, literal(0), limit=limit)]
-
-
-def _placed(
-    connection: Connection,
-    account: str,
-    by: GroupBy,
-    condition: ColumnElement[bool],
-    place: ColumnElement[int],
-    *,
-    limit: int | None = None,
-) -> list[tuple[int, Match]]:
-    """Find matches, each with its place, those of the lowest first, then by name."""
+    """Find matches, by name."""
     table = _table(by)
-    query = select(place, table.c.folded, table.c.id, _name(by), _hidden(by)).where(
-        table.c.account == account, condition
-    )
+    query: Select[Any] = select(*_told(by)).where(table.c.account == account, condition)
     if limit is not None:
         query = query.order_by(table.c.folded, table.c.id).limit(limit)
-    found = sorted(connection.execute(query), key=lambda row: tuple(row[:3]))
-    return [(index, Match(key, name, bool(hidden))) for index, _, key, name, hidden in found]
+    return [_match(row) for row in sorted(connection.execute(query), key=lambda row: tuple(row[:2]))]
 
 
 def _has(table: Table, word: str) -> ColumnElement[bool]:

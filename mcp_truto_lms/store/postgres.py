@@ -109,6 +109,7 @@ class Postgres:
         self._pool = engine
         self.engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.writer = engine.execution_options(isolation_level="READ COMMITTED")
+        self._outside = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._held: set[str] = set()
         self._keeper: Connection | None = None
         self._turn = threading.Lock()
@@ -119,9 +120,10 @@ class Postgres:
             self.close()
             raise
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:
-        """Do work in one transaction: on one state of the data, or as a writer."""
-        with _explained(StoreError), (self.writer if write else self.engine).begin() as connection:
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:
+        """Do work in one transaction: on one state of the data, or as a writer; or what it writes in one trip each."""
+        engine = self._outside if apart else self.writer if write else self.engine
+        with _explained(StoreError), engine.begin() as connection:
             return work(connection)
 
     def try_lock(self, key: str) -> bool:
@@ -143,8 +145,7 @@ class Postgres:
 
     def tidy(self) -> None:
         """Count anew what plans are made by, and which pages need no second look: the server's own round may be far."""
-        outside = self._pool.execution_options(isolation_level="AUTOCOMMIT")
-        with _explained(StoreError), outside.connect() as connection:
+        with _explained(StoreError), self._outside.connect() as connection:
             for one in metadata.tables:
                 connection.exec_driver_sql(f"VACUUM (ANALYZE, SKIP_LOCKED) {one}")
 
@@ -164,7 +165,7 @@ class Postgres:
                 self._drop_keeper()
                 if not error.connection_invalidated:
                     raise
-        self._keeper = self._pool.execution_options(isolation_level="AUTOCOMMIT").connect()
+        self._keeper = self._outside.connect()
         self._keeper.detach()
         return self._keeper.execute(select(call)).scalar_one()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -31,10 +31,11 @@ from sqlalchemy import (
 from mcp_truto_lms import progress
 from mcp_truto_lms.choices import SIGNALS, GroupBy
 from mcp_truto_lms.model import enrollment_columns
-from mcp_truto_lms.sources.protocol import Route
+from mcp_truto_lms.sources.protocol import Route, Scope
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes
-from mcp_truto_lms.store.selection import Selection, among, among_given, pack
+from mcp_truto_lms.store.selection import SHAPES, Selection, among, among_given, pack
+from mcp_truto_lms.store.standing import ScopeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _ordered(value: ColumnElement[Any], *, descending: bool) -> list[ColumnEleme
     return [(value.desc() if descending else value.asc()).nulls_last()]
 
 
-def _value(path: str, now: int | ColumnElement[int]) -> ColumnElement[Any]:
+def _value(path: str, now: int) -> ColumnElement[Any]:
     if path == "status":
         return progress.status_at(enrollments, now)
     if path == "user.name":
@@ -88,8 +89,10 @@ def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) 
     A learner's or course's columns are judged by the learner and the course, so that two people of one name stay two.
     """
     values = {path: _value(told_by(path), selection.now) for path in paths if path in enrollment_columns()}
+    if not values:
+        return {}
     match = select(*(value.label(path) for path, value in values.items())).where(selection.counted())
-    first = connection.execute(match.limit(1)).mappings().first() if values else None
+    first = connection.execute(match.limit(1)).mappings().first()
     if first is None:
         return {path: Spread(filled=False, constant=None) for path in values}
     others = [
@@ -124,16 +127,10 @@ def rows(
         offset: how many come before
         signals: whether the signs of trouble are told as well, as a column of words
     """
-    order, match = _order(selection, sort), selection.counted()
-    if limit is not None:  # which rows, by what an index holds; then all that they hold
-        ids = select(enrollments.c.id).where(match).order_by(*order).limit(limit).offset(offset)
-        if sort is not None and sort.lstrip("-") == "user.emails":
-            ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
-        match = and_(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
-    query = _every_column().where(match).order_by(*order)
-    query = query.add_columns(*_signs(selection)) if signals else query
+    query = _rows(selection.shape(), sort, paged=limit is not None, signals=signals)
     options = STREAMED if limit is None else {}
-    with connection.execute(query, {"now": selection.now}, execution_options=options) as result:
+    given = selection.given() | {"limit": limit, "offset": offset}
+    with connection.execute(query, given, execution_options=options) as result:
         for found in result.mappings():
             row = dict(found)
             for path in ("user.emails", "urls", "custom_fields"):
@@ -143,14 +140,22 @@ def rows(
             yield row
 
 
-@cache
-def _every_column() -> Select[Any]:
-    """Compose the rows of enrollments, every column of the model by its dotted path, at the moment `now`."""
-    now = bindparam("now", type_=BigInteger())
+@lru_cache(maxsize=SHAPES)
+def _rows(selection: Selection, sort: str | None, *, paged: bool, signals: bool) -> Select[Any]:
+    """Compose the rows of a match in order, every column of the model by its dotted path; or `limit` from `offset`."""
+    order, match = _order(selection, sort), selection.counted()
+    if paged:  # which rows, by what an index holds; then all that they hold
+        limit, offset = (bindparam(name, type_=BigInteger()) for name in ("limit", "offset"))
+        ids = select(enrollments.c.id).where(match).order_by(*order).limit(limit).offset(offset)
+        if sort is not None and sort.lstrip("-") == "user.emails":
+            ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
+        match = and_(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
     source = enrollments.outerjoin(learners, _LEARNER).outerjoin(
         courses, and_(courses.c.account == enrollments.c.account, courses.c.id == enrollments.c.course_id)
     )
-    return select(*(_value(path, now).label(path) for path in enrollment_columns())).select_from(source)
+    columns = [_value(path, selection.now).label(path) for path in enrollment_columns()]
+    signs = _signs(selection) if signals else []
+    return select(*columns, *signs).select_from(source).where(match).order_by(*order)
 
 
 def _signs(selection: Selection) -> list[ColumnElement[Any]]:
@@ -352,15 +357,6 @@ def sizes(connection: Connection, account: str) -> Sizes:
     return Sizes(number(courses), number(learners), number(enrollments))
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeState:
-    """When a scope was read last, whether it was whole, and how long it took."""
-
-    fetched_at: int
-    took_seconds: float
-    complete: bool
-
-
 _STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
     scopes.c.account == bindparam("account")
 )
@@ -389,11 +385,28 @@ def learner_records(connection: Connection, account: str, ids: Collection[str] |
     return {row.id: row.record for row in found}
 
 
-def ids(connection: Connection, account: str, by: GroupBy, *, most: int | None = None) -> list[str]:
-    """List every learner, or every course that is not archived, by id; or the first ones."""
-    query = _COURSE_IDS if by is GroupBy.COURSE else _LEARNER_IDS
-    return list(connection.execute(query if most is None else query.limit(most), {"account": account}).scalars())
+def learner_ids(connection: Connection, account: str, *, most: int | None = None) -> list[str]:
+    """List every learner by id; or the first ones."""
+    query = _LEARNER_IDS if most is None else _LEARNER_IDS.limit(most)
+    return list(connection.execute(query, {"account": account}).scalars())
 
 
 _LEARNER_IDS = select(learners.c.id).where(learners.c.account == bindparam("account"))
-_COURSE_IDS = select(courses.c.id).where(courses.c.account == bindparam("account"), not_(courses.c.archived))
+
+
+def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
+    """Read what is known of the roster of every course that is not archived, by the course's id."""
+    found = connection.execute(_ROSTERS, {"account": account})
+    return {key: None if state[0] is None else ScopeState(*state) for key, *state in found}
+
+
+_ROSTERS = (
+    select(courses.c.id, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete)
+    .select_from(
+        courses.outerjoin(
+            scopes,
+            and_(scopes.c.account == courses.c.account, scopes.c.scope == Scope(course_id="").key + courses.c.id),
+        )
+    )
+    .where(courses.c.account == bindparam("account"), not_(courses.c.archived))
+)

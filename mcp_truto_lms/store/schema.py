@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from mcp_truto_lms.model import CellKind, enrollment_columns
 from mcp_truto_lms.talentlms.redaction import storable
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with every change of the tables: a store of an older version is built anew."""
 
 metadata = MetaData()
@@ -190,20 +190,14 @@ people_file_rows = Table(
 )
 """What the people file says of whom, by `id:<user id>` or `email:<address>`, and whether the LMS knows them."""
 
-portals = Table(
-    "portals",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("zone", Text),
-    Column("unreported", Text, nullable=False),
-    Column("fetched_at", BigInteger, nullable=False),
-)
-
 accounts = Table(
     "accounts",
     metadata,
     Column("account", Text, primary_key=True),
     Column("data_version", Integer, nullable=False),
+    Column("zone", Text),
+    Column("unreported", Text),
+    Column("asked_at", BigInteger),
 )
 
 cursors = Table(

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     BindParameter,
     ColumnElement,
     Select,
-    Text,
     and_,
     bindparam,
     cast,
@@ -31,13 +31,19 @@ from mcp_truto_lms import progress
 from mcp_truto_lms.errors import QueryError
 from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, STATES, State, Thresholds
-from mcp_truto_lms.store.schema import COUNTED, dimensions, enrollments
+from mcp_truto_lms.store.schema import COUNTED, Text, dimensions, enrollments
 from mcp_truto_lms.talentlms.redaction import storable
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
 FEW = 20
 """Up to so many values are listed in a condition; more of them travel as one parameter."""
+SHAPES = 256
+"""So many composed statements of a kind are kept."""
+_ACCOUNT: Any = bindparam("account", type_=Text())
+_NOW: Any = bindparam("now", type_=BigInteger())
+_USERS: Any = tuple(bindparam(f"user_{index}", type_=Text()) for index in range(FEW))
+_COURSES: Any = tuple(bindparam(f"course_{index}", type_=Text()) for index in range(FEW))
 _PERIODS = (("due", "due_at"), ("completed", "completed_at"), ("enrolled", "enrolled_at"))
 
 
@@ -47,7 +53,7 @@ class Selection:
 
     Args:
         now: epoch seconds, at which every judgement of the answer is made
-        user_ids, course_ids: None is everybody, everything
+        user_ids, course_ids: None is everybody, everything; they, the account and the moment are parameters in a shape
         due_from, due_before: epoch seconds; the second is excluded; so with the other days
         mandatory_ids: courses that are mandatory whatever the LMS says of them
         where: dimensions of the learners, each a name and the folded values any of which will do
@@ -75,6 +81,28 @@ class Selection:
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     in_period: bool = False
     included: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+    def shape(self) -> Selection:
+        """Put parameters in the place of the account, the moment and a few ids.
+
+        Composing a statement takes longer than executing it on few rows; so questions of one shape share it.
+        """
+        users, courses = self.user_ids, self.course_ids
+        if len(users or ()) > FEW or len(courses or ()) > FEW:
+            return self
+        return replace(
+            self,
+            account=_ACCOUNT,
+            now=_NOW,
+            user_ids=None if users is None else _USERS[: len(users)],
+            course_ids=None if courses is None else _COURSES[: len(courses)],
+        )
+
+    def given(self) -> dict[str, Any]:
+        """Give the values of the shape's parameters."""
+        ids = {"user": self.user_ids or (), "course": self.course_ids or ()}
+        told = {f"{name}_{index}": one for name, each in ids.items() for index, one in enumerate(each[:FEW])}
+        return {"account": self.account, "now": self.now, **told}
 
     def check(self) -> None:
         """Refuse what nothing can match.

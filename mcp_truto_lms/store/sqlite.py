@@ -82,7 +82,7 @@ class Memory:
             create(connection)
             _tell_planner(connection)
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:  # noqa: ARG002  as files do
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:  # noqa: ARG002  all the same here
         """Do work in one transaction, after all others."""
         with self._turn, self.engine.begin() as connection:
             return work(connection)
@@ -134,7 +134,7 @@ class File:
             self.close()
             raise
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:  # noqa: ARG002  there are no trips
         """Do work in one transaction: on one state of the data, or as the file's only writer."""
         with self._explained(StoreError):
             if not write:

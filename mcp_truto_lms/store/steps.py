@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.store import standing
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.standing import Standing
 
 _Result = TypeVar("_Result")
 
@@ -35,6 +37,18 @@ class View:
 
     connection: Connection = field(init=False)
     transactions: int = 0
+    _standings: dict[str, Standing] = field(default_factory=dict[str, Standing])
+
+    def begin(self, connection: Connection) -> None:
+        """Go on in another transaction."""
+        self.connection, self.transactions = connection, self.transactions + 1
+        self._standings.clear()
+
+    def standing(self, account: str) -> Standing:
+        """Tell what is known of an account; in one transaction that stays the same, and is looked up once."""
+        if account not in self._standings:
+            self._standings[account] = standing.load(self.connection, account)
+        return self._standings[account]
 
 
 async def follow(database: Database, begin: Callable[[View], Steps[_Result]]) -> _Result:
@@ -50,7 +64,7 @@ async def follow(database: Database, begin: Callable[[View], Steps[_Result]]) ->
     ended: list[_Result] = []
 
     def advance(connection: Connection) -> Awaited | None:
-        view.connection, view.transactions = connection, view.transactions + 1
+        view.begin(connection)
         try:
             return go_on()
         except StopIteration as end:

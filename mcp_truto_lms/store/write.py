@@ -52,12 +52,8 @@ from mcp_truto_lms.store.schema import (
     scopes,
 )
 from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.standing import COURSES, LEARNERS, TEAMS, bump
 from mcp_truto_lms.store.turns import take_account
-from mcp_truto_lms.store.version import bump
-
-COURSES = "courses"
-LEARNERS = "learners"
-TEAMS = "teams"
 
 _MANY = 1_000
 _PEOPLE_AT_ONCE, _COURSES_AT_ONCE = 500, 5

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from mcp_truto_lms.sources.protocol import Reading, Route, Scope
-from mcp_truto_lms.store import write
+from mcp_truto_lms.store import standing, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
-from mcp_truto_lms.store.version import data_version
 from tests.stored import ACCOUNT, STAMP, at, course, new_store, person, record
 from tests.truth import NOON
 
@@ -158,7 +157,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
     database, model = new_store(), Model()
     try:
         for kind, what in steps:
-            before, version = model.seen(), database._transact(lambda c: data_version(c, ACCOUNT))
+            before, version = model.seen(), database._transact(lambda c: standing.load(c, ACCOUNT).data_version)
             database._transact(lambda c, kind=kind, what=what: apply(c, kind, what))
             if kind == "people":
                 model.replace_people(what)
@@ -168,7 +167,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
                 model.replace_scope(*what)
             assert database._transact(seen) == model.seen()
             if model.seen() != before:
-                assert database._transact(lambda c: data_version(c, ACCOUNT)) > version
+                assert database._transact(lambda c: standing.load(c, ACCOUNT).data_version) > version
         counted = database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON)))
         assert counted.totals.enrollments == sum(model.left_out(one) == "" for one in model.rows.values())
     finally:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from mcp_truto_lms.errors import QueryError, UnknownCursor
-from mcp_truto_lms.store import cursor, write
+from mcp_truto_lms.store import cursor, standing, write
 from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -32,7 +32,11 @@ def save(database: Database, token: str = "tkn", *, version: int = 1, now: int =
 def load(
     database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON, principal: str = "ann"
 ) -> str:
-    return database._transact(lambda c: cursor.load(c, account, token, now=now, principal=principal))
+    def found(connection: Connection) -> str:
+        version = standing.load(connection, account).data_version
+        return cursor.load(connection, account, token, now=now, principal=principal, version=version)
+
+    return database._transact(found)
 
 
 def test_a_cursor_goes_on_for_an_hour(database: Database):

@@ -13,12 +13,11 @@ from sqlalchemy import Connection, select
 from mcp_truto_lms.model import User
 from mcp_truto_lms.people_file import People, parse
 from mcp_truto_lms.sources.protocol import Reading, Scope
-from mcp_truto_lms.store import dimensions, write
+from mcp_truto_lms.store import dimensions, standing, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
-from mcp_truto_lms.store.version import data_version
 from tests.stored import ACCOUNT, STAMP, new_store, record
 
 Said = set[tuple[str, str, str]]
@@ -66,7 +65,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        return self.run(lambda c: data_version(c, ACCOUNT))
+        return self.run(lambda c: standing.load(c, ACCOUNT).data_version)
 
 
 @pytest.fixture

@@ -16,12 +16,11 @@ from sqlalchemy import Connection, event, select
 from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import Email, EnrolledUser
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
-from mcp_truto_lms.store import find, missing, read, write
+from mcp_truto_lms.store import find, missing, read, standing, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.rows import learner_rows, scope_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
-from mcp_truto_lms.store.version import data_version
 from tests.stored import ACCOUNT, STAMP, at, course, new_store, page_of, person, record
 from tests.truth import DAY, NOON
 
@@ -63,7 +62,7 @@ class Store:
         return self.row(key)["status"]
 
     def version(self) -> int:
-        return self.do(lambda c: data_version(c, ACCOUNT))
+        return self.do(lambda c: standing.load(c, ACCOUNT).data_version)
 
     def scopes(self) -> set[str]:
         return {*self.do(lambda c: read.scope_states(c, ACCOUNT))}

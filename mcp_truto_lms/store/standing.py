@@ -1,0 +1,113 @@
+"""What is known of an account as a whole: what its LMS says of itself, the state of its rows, when its lists were read.
+
+It is one statement, since every question begins with it. The data version moves only when what answers show changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
+
+from mcp_truto_lms.sources.protocol import Portal, Scope
+from mcp_truto_lms.store.schema import Text, accounts, scopes
+from mcp_truto_lms.store.turns import take_account
+
+COURSES = "courses"
+LEARNERS = "learners"
+TEAMS = "teams"
+EVERYTHING = Scope().key
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """When a scope was read last, whether it was whole, and how long it took."""
+
+    fetched_at: int
+    took_seconds: float
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of an account.
+
+    Args:
+        portal: what the LMS says of itself; None where it was never asked
+        asked_at: when that was, in epoch seconds
+        data_version: the state that the rows are in
+        lists: what is known of the lists that were read, and of everything, by key
+    """
+
+    portal: Portal | None = None
+    asked_at: int = 0
+    data_version: int = 0
+    lists: Mapping[str, ScopeState] = field(default_factory=dict[str, ScopeState])
+
+
+_asked = select(bindparam("account", type_=Text()).label("account")).subquery()
+_listed = scopes.c.scope.in_([COURSES, LEARNERS, TEAMS, EVERYTHING])
+_STANDING = select(
+    accounts.c.zone,
+    accounts.c.unreported,
+    accounts.c.asked_at,
+    accounts.c.data_version,
+    scopes.c.scope,
+    scopes.c.fetched_at,
+    scopes.c.took_seconds,
+    scopes.c.complete,
+).select_from(
+    _asked.outerjoin(accounts, accounts.c.account == _asked.c.account).outerjoin(
+        scopes, and_(scopes.c.account == _asked.c.account, _listed)
+    )
+)
+
+
+def load(connection: Connection, account: str) -> Standing:
+    """Tell what is known of an account; of one that nobody asked for, nothing."""
+    found = connection.execute(_STANDING, {"account": account}).all()
+    zone, unreported, asked_at, version, *_ = found[0]
+    portal = None if asked_at is None else Portal(_read(zone), frozenset(json.loads(unreported)))
+    lists = {row.scope: ScopeState(*row[-3:]) for row in found if row.scope is not None}
+    return Standing(portal, asked_at or 0, version or 0, lists)
+
+
+def save_portal(connection: Connection, account: str, portal: Portal, *, now: int) -> None:
+    """Keep what the LMS said of itself, at epoch seconds."""
+    take_account(connection, account)
+    said = {"zone": _printed(portal.zone), "unreported": json.dumps(sorted(portal.unreported)), "asked_at": now}
+    if not connection.execute(update(accounts).where(accounts.c.account == account).values(said)).rowcount:
+        connection.execute(insert(accounts).values(account=account, data_version=0, **said))
+
+
+def bump(connection: Connection, account: str) -> None:
+    """Move the data version: pages of the state before end here."""
+    mine = update(accounts).where(accounts.c.account == account)
+    if not connection.execute(mine.values(data_version=accounts.c.data_version + 1)).rowcount:
+        connection.execute(insert(accounts).values(account=account, data_version=1))
+
+
+def _printed(zone: tzinfo | None) -> str | None:
+    """Write a zone: by its name, else as its distance from UTC in seconds."""
+    if zone is None:
+        return None
+    key = getattr(zone, "key", None)
+    if key is not None:
+        return str(key)
+    offset = datetime.now(UTC).astimezone(zone).utcoffset() or timedelta()
+    return f"{offset.total_seconds():+.0f}"
+
+
+def _read(text: str | None) -> tzinfo | None:
+    if text is None:
+        return None
+    if text[0] in "+-":
+        return timezone(timedelta(seconds=int(text)))
+    try:
+        return ZoneInfo(text)
+    except ZoneInfoNotFoundError:  # written on a machine that knows more zones
+        return None

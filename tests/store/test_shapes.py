@@ -1,0 +1,86 @@
+"""Statements that are composed once for all questions of one shape answer each with its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_truto_lms.model import EnrollmentStatus
+from mcp_truto_lms.progress import State, Thresholds
+from mcp_truto_lms.store import counts, read
+from mcp_truto_lms.store.counts import extent, survey
+from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
+from mcp_truto_lms.store.selection import FEW, Selection
+from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
+from tests.truth import DAY, NOON
+
+COMPOSED = [(counts, "_extent"), (counts, "_survey"), (counts, "_learners"), (counts, "_others"), (read, "_rows")]
+PEOPLE, COURSES = [str(n) for n in range(FEW + 5)], [f"c{n}" for n in range(FEW + 2)]
+STATUSES = [EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED]
+
+
+@pytest.fixture(scope="module")
+def database():
+    return filled(
+        [person(one, f"P{one}", status="inactive" if one == "3" else "active") for one in PEOPLE],
+        [course(one, f"C{one}", status="archived" if one == "c2" else "published") for one in COURSES],
+        [
+            record(user, title, STATUSES[(a + b) % 3], due=NOON + (a - b) * 3 * DAY, enrolled_at=at(NOON - 40 * DAY))
+            for a, user in enumerate(PEOPLE)
+            for b, title in enumerate(COURSES)
+            if (a + 2 * b) % 7
+        ],
+    )
+
+
+def some(keys: list[str]) -> st.SearchStrategy[tuple[str, ...] | None]:
+    return st.none() | st.lists(st.sampled_from(keys), min_size=1, unique=True).map(tuple)
+
+
+SELECTIONS = st.builds(
+    Selection,
+    account=st.sampled_from([ACCOUNT, "another"]),
+    now=st.integers(NOON - 30 * DAY, NOON + 30 * DAY),
+    user_ids=some(PEOPLE),
+    course_ids=some(COURSES),
+    states=st.sampled_from([(), (State.OVERDUE,), (State.AT_RISK,), (State.DUE_SOON, State.NOT_STARTED)]),
+    thresholds=st.sampled_from([Thresholds(), Thresholds(due_days=3, not_started_days=60)]),
+    included=st.sampled_from([frozenset(), frozenset({INACTIVE}), frozenset({INACTIVE, ARCHIVED})]),
+)
+
+
+@settings(max_examples=40)
+@given(SELECTIONS, st.sampled_from([None, "-due_at", "user.name"]), st.sampled_from([None, 3]))
+def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
+    database: Any, selection: Selection, sort: str | None, limit: int | None
+):
+    def answers(connection: Any) -> list[Any]:
+        rows = page_of(connection, selection, sort=sort, limit=limit, offset=limit or 0, signals=True)
+        return [extent(connection, selection), survey(connection, selection), rows]
+
+    shaped = database._transact(answers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Selection, "shape", lambda self: self)
+        for module, name in COMPOSED:
+            patch.setattr(module, name, getattr(module, name).__wrapped__)
+        assert database._transact(answers) == shaped
+
+
+@pytest.mark.engines("memory")
+def test_questions_about_one_person_each_share_a_statement(database: Any):
+    composed = [getattr(module, name) for module, name in COMPOSED]
+
+    def ask(account: str, now: int, person: str) -> None:
+        asked = Selection(account, now, user_ids=(person,), included=frozenset({"only here"}))
+        database._transact(
+            lambda c: (extent(c, asked), survey(c, asked), page_of(c, asked, sort=None, limit=25, offset=0))
+        )
+
+    ask(ACCOUNT, NOON, "1")
+    before = [one.cache_info().misses for one in composed]
+    for user in PEOPLE:
+        ask("another", NOON + DAY, user)
+    assert [one.cache_info().misses for one in composed] == before
