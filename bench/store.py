@@ -31,7 +31,7 @@ from mcp_truto_lms.model import User
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.schema import enrollments, metadata
 from mcp_truto_lms.talentlms import enrollments as mapping
 from mcp_truto_lms.talentlms.people import user
@@ -155,7 +155,9 @@ def measure(store: Store, material: Material) -> dict[str, float]:
         connection.execute(delete(enrollments))
 
     def put(reading: Reading, connection: Connection) -> None:
-        write.replace_scope(connection, ACCOUNT, SCOPE, scope_rows(ACCOUNT, reading), STAMP)
+        rows = ScopeRows(ACCOUNT)
+        rows.add(reading)
+        write.replace_scope(connection, ACCOUNT, SCOPE, rows, STAMP)
 
     def read_and_put(connection: Connection) -> None:
         put(read_roster(material.raw, material.directory), connection)

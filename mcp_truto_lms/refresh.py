@@ -49,11 +49,19 @@ from mcp_truto_lms.freshness import (
 )
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope, Source, TeamDirectory, directory_pages
+from mcp_truto_lms.sources.protocol import (
+    Portal,
+    Route,
+    Scope,
+    Source,
+    TeamDirectory,
+    directory_pages,
+    scope_parts,
+)
 from mcp_truto_lms.store import read, standing, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.packed import PackedPeople, PackedRows
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.standing import COURSES, LEARNERS, TEAMS, ScopeState
 from mcp_truto_lms.store.steps import Steps, View
 from mcp_truto_lms.store.write import Stamp
@@ -401,17 +409,19 @@ class Refresher:
         if self._portal is None:
             await self._introduce()
         started = anyio.current_time()
+        rows = ScopeRows(self._account, known=people)
         try:
-            reading = await self._source.enrollments(scope, courses=courses, learners=people)
+            parts = scope_parts(self._source, scope, courses=courses, learners=people)
+            async with aclosing(parts):
+                async for part in parts:
+                    rows.add(part)
         except NotFound:
             if scope.route is Route.COURSE and await self._still_listed(scope.course_id, call_started):
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
-            reading = Reading(())
+            rows = ScopeRows(self._account)
         stamp = self._stamp(started)
         if not self._silent:  # what was read may have told more, at no cost
             await self._introduce()
-        rows = scope_rows(self._account, reading, known=people)
-        del reading  # which takes a lot more room while others are written
         written = await self._database.run(
             lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -18,7 +18,7 @@ from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.store import read, steps, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk
@@ -124,6 +124,14 @@ async def open_shelf(shelf: Shelf, *, clock: Clock | None = None, **settings: An
     connection = Connection(chosen, source=lambda _: shelf, clock=clock)
     async with connection, Client(create_server(connection), raise_exceptions=True) as client:
         yield Desk(client, await connection.account(), None)  # type: ignore[arg-type]  # there is no portal
+
+
+def scope_rows(account: str, *readings: Reading, known: Collection[str] = ()) -> ScopeRows:
+    """Make the rows of what was read of a scope."""
+    rows = ScopeRows(account, known=known)
+    for one in readings:
+        rows.add(one)
+    return rows
 
 
 class Opened(Database):

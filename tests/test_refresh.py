@@ -26,12 +26,11 @@ from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.sources.protocol import Portal, Reading, Route, Scope
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.schema import enrollments
 from mcp_truto_lms.store.write import Stamp
 from mcp_truto_lms.tally import TALLY
 from tests.conftest import TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, Shelf, course, follow, open_shelf, person, record
+from tests.stored import ACCOUNT, Shelf, course, follow, open_shelf, person, record, scope_rows
 
 pytestmark = pytest.mark.anyio
 

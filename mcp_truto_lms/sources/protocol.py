@@ -176,12 +176,26 @@ class RosterInParts(Protocol):
     """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
 
     def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
-        """Read a course's enrollments, each person once; the parts together are one reading of the course.
+        """Read a course's enrollments, as parts that together are one reading of the course.
+
+        Each person comes once, an instructor who is a learner as well perhaps as both.
 
         Raises:
             NotFound: the course does not exist.
         """
         ...
+
+
+async def scope_parts(
+    source: Source, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+) -> AsyncGenerator[Reading]:
+    """Read one scope as `Source.enrollments` does, in as many parts as the source can give it."""
+    if scope.route is not Route.COURSE or not isinstance(source, RosterInParts):
+        yield await source.enrollments(scope, courses=courses, learners=learners)
+        return
+    async with aclosing(source.roster_parts(scope.course_id or "", learners=learners)) as parts:
+        async for part in parts:
+            yield part
 
 
 async def directory_pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:

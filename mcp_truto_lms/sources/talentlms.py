@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from mcp_truto_lms.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
@@ -227,7 +228,7 @@ class TalentLmsSource:
         return await self._by_pair(scope.user_id, scope.course_id, courses, learners)
 
     async def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
-        """Read a course's enrollments, mapped a few hundred at a time.
+        """Read a course's enrollments, mapped a few hundred at a time; others have their turn between.
 
         Raises:
             NotFound: the course does not exist.
@@ -238,9 +239,10 @@ class TalentLmsSource:
         for start in range(0, max(1, len(rows)), PART_SIZE):
             part = {**record(raw), "users": rows[start : start + PART_SIZE]}
             reading = self._roster(course_id, part, learners)
-            known = tuple(one for one in reading.records if one.is_learner and one.enrollment.id not in seen)
-            seen.update(one.enrollment.id for one in known)
+            known = tuple(one for one in reading.records if one.enrollment.id not in seen)
+            seen.update(one.enrollment.id for one in known if one.is_learner)
             yield Reading(known, skipped=reading.skipped)
+            await anyio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
 from operator import attrgetter, itemgetter
@@ -48,12 +47,15 @@ _ID = places(enrollments)["id"]
 _AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
 class ScopeRows:
     """What was read of a scope, as rows up to their marks, which take less room than its records.
 
     Args:
-        rows: by id; of several with one id, the last
+        account: whose they are
+        known: ids of people who are in the store; whoever of them is taken out meanwhile comes back by id alone
+
+    Attributes:
+        rows: by id; of several with one id, the last, a learner's before an instructor's
         teachers: ids of those that are no learner's
         users: who may have to be added to the people, by id
         courses: what may have to be added to the courses, by id
@@ -61,37 +63,34 @@ class ScopeRows:
         complete: whether that is all of it
     """
 
-    rows: Mapping[str, Row]
-    teachers: frozenset[str]
-    users: Mapping[str, EnrolledUser]
-    courses: Mapping[str, EnrolledCourse]
-    learners: tuple[User, ...]
-    complete: bool
+    def __init__(self, account: str, *, known: Container[str] = ()) -> None:
+        self._account = account
+        self._known = known
+        self.rows: dict[str, Row] = {}
+        self.teachers: set[str] = set()
+        self.users: dict[str, EnrolledUser] = {}
+        self.courses: dict[str, EnrolledCourse] = {}
+        self.learners: list[User] = []
+        self.complete = True
 
-
-def scope_rows(account: str, reading: Reading, *, known: Container[str] = ()) -> ScopeRows:
-    """Make the rows of what was read of a scope.
-
-    Args:
-        account: whose they are
-        reading: what was read
-        known: ids of people who are in the store; whoever of them is taken out meanwhile comes back by id alone
-    """
-    rows: dict[str, Row] = {}
-    teachers = set[str]()
-    users: dict[str, EnrolledUser] = {}
-    named: dict[str, EnrolledCourse] = {}
-    for row, one in zip(enrollment_rows(account, reading.records), reading.records, strict=True):
-        key = row[_ID]
-        rows[key] = row
-        if not one.is_learner:
-            teachers.add(key)
-        user, course = one.enrollment.user, one.enrollment.course
-        if user is not None and user.id and user.id not in known and (user.name or user.id not in users):
-            users[user.id] = user
-        if course is not None and course.id and (course.title or course.id not in named):
-            named[course.id] = course
-    return ScopeRows(rows, frozenset(teachers), users, named, reading.learners, reading.complete)
+    def add(self, reading: Reading) -> None:
+        """Add a part of it."""
+        for row, one in zip(enrollment_rows(self._account, reading.records), reading.records, strict=True):
+            key = row[_ID]
+            if not one.is_learner:
+                if key in self.rows and key not in self.teachers:
+                    continue
+                self.teachers.add(key)
+            else:
+                self.teachers.discard(key)
+            self.rows[key] = row
+            user, course = one.enrollment.user, one.enrollment.course
+            if user is not None and user.id and user.id not in self._known and (user.name or user.id not in self.users):
+                self.users[user.id] = user
+            if course is not None and course.id and (course.title or course.id not in self.courses):
+                self.courses[course.id] = course
+        self.learners += reading.learners
+        self.complete = self.complete and reading.complete
 
 
 def enrollment_rows(account: str, found: Sequence[EnrollmentRecord]) -> Iterator[Row]:

@@ -1,13 +1,18 @@
 from datetime import UTC, datetime
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mcp_truto_lms.errors import Unavailable, UnexpectedAnswer
 from mcp_truto_lms.model import Course, EnrollmentStatus, User
-from mcp_truto_lms.sources.protocol import Scope, Source
+from mcp_truto_lms.sources import talentlms
+from mcp_truto_lms.sources.protocol import Scope, Source, scope_parts
 from mcp_truto_lms.sources.talentlms import NEVER_FILLED
+from mcp_truto_lms.store.rows import ScopeRows
 
 pytestmark = pytest.mark.anyio
 
@@ -230,6 +235,43 @@ async def test_a_course_is_read_as_its_roster_with_the_directory_joined(source_o
     assert portal.asked == ["courses/id:9"]
     assert [(one.enrollment.user.name, one.is_learner) for one in found.records] == [("Pia One", True), (None, False)]
     assert (found.complete, found.skipped) == (True, 1)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    people=st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["learner", "instructor"]))), size=st.integers(1, 3)
+)
+async def test_a_roster_in_parts_leaves_the_same_rows_as_in_one(source_over, people, size):
+    rows = [{"id": str(number), "name": f"P {number}", "role": role} for number, role in people]
+    source, _ = source_over({"courses/id:9": {"id": "9", "name": "Nine", "users": rows}})
+    whole, parts = ScopeRows("a"), ScopeRows("a")
+    whole.add(await source.enrollments(Scope(course_id="9"), courses={}, learners={}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(talentlms, "PART_SIZE", size)
+        async for part in scope_parts(source, Scope(course_id="9"), courses={}, learners={}):
+            parts.add(part)
+    told = [(one.rows, one.teachers, {*one.users}, {*one.courses}, one.complete) for one in (whole, parts)]
+    assert told[0] == told[1]
+
+
+async def test_others_have_their_turn_while_a_long_roster_is_mapped(source_over):
+    rows = [{"id": str(number), "role": "learner"} for number in range(5 * talentlms.PART_SIZE)]
+    source, _ = source_over({"courses/id:9": {"id": "9", "name": "Nine", "users": rows}})
+    turns, seen = 0, list[int]()
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(others)
+        async for _ in scope_parts(source, Scope(course_id="9"), courses={}, learners={}):
+            seen.append(turns)
+        group.cancel_scope.cancel()
+    assert len(seen) == 5
+    assert seen == sorted({*seen})
 
 
 async def test_a_learner_is_read_as_their_transcript_and_comes_along_in_full(source_over):

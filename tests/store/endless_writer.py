@@ -13,9 +13,8 @@ from itertools import count
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.write import Stamp
-from tests.stored import ACCOUNT, record
+from tests.stored import ACCOUNT, record, scope_rows
 
 COURSES = ("c", "d", "e")
 

@@ -13,10 +13,10 @@ from mcp_truto_lms.sources.protocol import Reading, Route, Scope
 from mcp_truto_lms.store import standing, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, STAMP, at, course, new_store, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, new_store, person, record, scope_rows
 from tests.truth import NOON
 
 EXAMPLES = {"memory": 80, "file": 30, "postgres": 12}

@@ -15,10 +15,10 @@ from mcp_truto_lms.people_file import People, parse
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import dimensions, standing, write
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
-from tests.stored import ACCOUNT, STAMP, new_store, record
+from tests.stored import ACCOUNT, STAMP, new_store, record, scope_rows
 
 Said = set[tuple[str, str, str]]
 

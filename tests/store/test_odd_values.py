@@ -11,9 +11,8 @@ from mcp_truto_lms.choices import GroupBy
 from mcp_truto_lms.model import User
 from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import find, read, write
-from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record, scope_rows
 from tests.truth import NOON
 
 

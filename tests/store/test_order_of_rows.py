@@ -16,9 +16,8 @@ from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import course_groups, groups
-from mcp_truto_lms.store.rows import scope_rows
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record, scope_rows
 from tests.truth import DAY, NOON
 
 EVERYTHING = Selection(ACCOUNT, NOON)

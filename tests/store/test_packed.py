@@ -9,8 +9,8 @@ from mcp_truto_lms.sources.protocol import Reading, Scope
 from mcp_truto_lms.store import read, write
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.packed import PackedPeople, PackedRows
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
-from tests.stored import ACCOUNT, STAMP, new_store, person, record
+from mcp_truto_lms.store.rows import learner_rows
+from tests.stored import ACCOUNT, STAMP, new_store, person, record, scope_rows
 
 ANN = User(
     id="1",

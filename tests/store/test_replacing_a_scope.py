@@ -18,10 +18,10 @@ from mcp_truto_lms.model import Email, EnrolledUser
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.store import find, missing, read, standing, write
 from mcp_truto_lms.store.counts import survey
-from mcp_truto_lms.store.rows import learner_rows, scope_rows
+from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
-from tests.stored import ACCOUNT, STAMP, at, course, new_store, page_of, person, record
+from tests.stored import ACCOUNT, STAMP, at, course, new_store, page_of, person, record, scope_rows
 from tests.truth import DAY, NOON
 
 COURSE, LEARNER = Scope(course_id="c"), Scope(user_id="u")
