@@ -22,11 +22,11 @@ from mcp_truto_lms.sources.protocol import (
     CourseFinder,
     EnrollmentRecord,
     Reading,
-    RosterInParts,
     Route,
     Scope,
     Source,
     directory_pages,
+    scope_parts,
 )
 from mcp_truto_lms.unified_api.catalogue import KEEP_SECONDS, Catalogue
 from mcp_truto_lms.unified_api.cursor import START, Position, natural
@@ -178,11 +178,11 @@ class Reader:
                     yield Part([], complete=False)  # else the course is gone since the list was read
 
     async def _scope(self, scope: Scope, after: Position, in_pages: bool) -> AsyncGenerator[Part]:
-        if in_pages or scope.route is not Route.COURSE or not isinstance(self._source, RosterInParts):
+        if in_pages or scope.route is not Route.COURSE:
             yield await self._read_scope(scope, after, in_pages)
             return
         learners = await self._catalogue.people()
-        async with aclosing(self._source.roster_parts(scope.course_id or "", learners=learners)) as parts:
+        async with aclosing(scope_parts(self._source, scope, courses={}, learners=learners)) as parts:
             async for reading in parts:
                 yield _roster(reading)
 
