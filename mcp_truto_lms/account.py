@@ -207,7 +207,7 @@ class Account:
 
     async def tidy(self) -> None:
         """Make answers fast again after much was written."""
-        await self._refresher.tidy()
+        await self._refresher.intake.tidy()
 
     async def sizes(self) -> read.Sizes:
         """Count what is in the store."""

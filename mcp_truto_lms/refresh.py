@@ -14,10 +14,9 @@ key ends it.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from math import ceil, inf
 from typing import TypeVar
 
@@ -47,26 +46,15 @@ from mcp_truto_lms.freshness import (
     good_for_seconds,
     newest,
 )
+from mcp_truto_lms.intake import Intake
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.protocol import (
-    Portal,
-    Route,
-    Scope,
-    Source,
-    TeamDirectory,
-    directory_pages,
-    scope_parts,
-)
-from mcp_truto_lms.store import read, standing, write
+from mcp_truto_lms.sources.protocol import Portal, Route, Scope, Source, TeamDirectory
+from mcp_truto_lms.store import read
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.packed import PackedPeople, PackedRows
-from mcp_truto_lms.store.rows import ScopeRows, learner_rows
+from mcp_truto_lms.store.packed import PackedPeople
 from mcp_truto_lms.store.standing import COURSES, LEARNERS, TEAMS, ScopeState
 from mcp_truto_lms.store.steps import Steps, View
-from mcp_truto_lms.store.write import Stamp
-
-logger = logging.getLogger(__name__)
 
 NAMELESS = (Route.COURSE, Route.LIST)
 """Ways that do not say enough of the people: they are joined with the directory."""
@@ -90,6 +78,9 @@ class Refresher:
         background: where reading goes on when its call is over
         clock: the wall clock
         settings: deadline, call budget and ages
+
+    Attributes:
+        intake: what reads and writes
     """
 
     def __init__(
@@ -109,9 +100,7 @@ class Refresher:
         self._clock = clock
         self._settings = settings
         self._flights = Flights(account, database, background)
-        self._portal: Portal | None = None
-        self._silent = False
-        self._written = 0
+        self.intake = Intake(account, source, database, now=self.now)
 
     def now(self) -> int:
         """Tell the time of the answer in epoch seconds."""
@@ -129,7 +118,7 @@ class Refresher:
         if known.portal is not None and self.now() - known.asked_at < LEARNERS_MAX_AGE_SECONDS:
             return known.portal
         try:
-            found: Portal = yield lambda: self._in_time(call, lambda: self._introduce(again=True))
+            found: Portal = yield lambda: self._in_time(call, lambda: self.intake.portal(again=True))
         except AccessDenied:
             raise
         except SourceError as error:
@@ -139,68 +128,26 @@ class Refresher:
             return known.portal
         return found
 
-    async def _introduce(self, *, again: bool = False) -> Portal:
-        """Have the source ask what the LMS says of itself: it reads dates by that. Keep what is new, or all."""
-        try:
-            found = await self._source.portal()
-        except (NotFound, UnexpectedAnswer):
-            found, self._silent = Portal(), True
-        if again or found != self._portal:
-            now = self.now()
-            await self._database.run(lambda c: standing.save_portal(c, self._account, found, now=now), write=True)
-            self._portal = found
-        return found
-
     def catalogue(self, view: View, call: Call, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the course list into the store, unless it is younger than an hour, or than is asked for."""
-        return self._list(view, call, COURSES, max_age, self._read_courses)
-
-    async def _read_courses(self) -> None:
-        started = anyio.current_time()
-        found = await self._source.courses()
-        stamp = self._stamp(started)
-        await self._database.run(lambda c: write.replace_courses(c, self._account, found, stamp), write=True)
+        return self._list(view, call, COURSES, max_age, self.intake.courses)
 
     def directory(self, view: View, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
-
-        async def fetch() -> None:
-            started = anyio.current_time()
-            rows = PackedRows()
-            async with aclosing(directory_pages(self._source)) as pages:
-                async for page in pages:
-                    rows.add(learner_rows(self._account, page))
-            stamp = self._stamp(started)
-            await self._database.run(lambda c: write.replace_learners(c, self._account, rows, stamp), write=True)
-
-        return self._list(view, call, LEARNERS, max_age, fetch)
+        return self._list(view, call, LEARNERS, max_age, self.intake.learners)
 
     def teams(self, view: View, call: Call) -> Steps[None]:
         """Bring people's teams into the store, unless they are younger than a day, where the LMS has such a thing."""
-        source = self._source
-        if not isinstance(source, TeamDirectory):
-            return
-
-        async def fetch() -> None:
-            started = anyio.current_time()
-            found = await source.teams()
-            stamp = self._stamp(started)
-            await self._database.run(lambda c: write.replace_teams(c, self._account, found, stamp), write=True)
-
-        yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, fetch)
+        if isinstance(self._source, TeamDirectory):
+            yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, self.intake.teams)
 
     def find_learner(self, view: View, call: Call, term: str) -> Steps[None]:
         """Bring one person into the store, where there is one; by an id, the transcript comes in the same call."""
         if "@" in term:
-            yield lambda: self._find_address(call, term)
+            yield lambda: self._in_time(call, lambda: self.intake.person(term))
             return
         with suppress(RouteClosed):  # the directory tells who it is
             yield from self.read(view, call, [Scope(user_id=term)], max_age=LEARNER_MAX_AGE_SECONDS)
-
-    async def _find_address(self, call: Call, email: str) -> None:
-        found = await self._in_time(call, lambda: self._source.find_learner(email=email))
-        if found is not None:
-            await self._database.run(lambda c: write.put_learners(c, self._account, [found]), write=True)
 
     def enrollments(
         self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
@@ -373,18 +320,10 @@ class Refresher:
         async with anyio.create_task_group() as group:
             for _ in range(min(READERS, len(reading.pending))):
                 group.start_soon(reader)
-        if self._written >= TIDIED_ROWS and not call.unattended:
-            self._background.start(self.tidy)
+        if self.intake.written >= TIDIED_ROWS and not call.unattended:
+            self._background.start(self.intake.tidy)
         if reading.final is not None:
             raise reading.final
-
-    async def tidy(self) -> None:
-        """Make answers fast again after much was written; a store that cannot be tidied now has it all the same."""
-        self._written = 0
-        try:
-            await self._database.tidy()
-        except StoreError as error:
-            logger.warning("%s", error)
 
     def _coverage(
         self, call: Call, scopes: Sequence[Scope], states: Mapping[str, ScopeState], *, alone: bool
@@ -406,32 +345,18 @@ class Refresher:
     async def _fetch(
         self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], call_started: float
     ) -> None:
-        if self._portal is None:
-            await self._introduce()
-        started = anyio.current_time()
-        rows = ScopeRows(self._account, known=people)
         try:
-            parts = scope_parts(self._source, scope, courses=courses, learners=people)
-            async with aclosing(parts):
-                async for part in parts:
-                    rows.add(part)
+            await self.intake.scope(scope, courses=courses, people=people)
         except NotFound:
             if scope.route is Route.COURSE and await self._still_listed(scope.course_id, call_started):
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
-            rows = ScopeRows(self._account)
-        stamp = self._stamp(started)
-        if not self._silent:  # what was read may have told more, at no cost
-            await self._introduce()
-        written = await self._database.run(
-            lambda c: write.replace_scope(c, self._account, scope, rows, stamp), write=True
-        )
-        self._written += written
+            await self.intake.gone(scope)
 
     async def _still_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether a course that was not found is in the course list, read anew once for all that are not found."""
         call = self.begin(fresh=True)
         call.began_at = since
-        await self._ensure(call, COURSES, 0, self._read_courses)
+        await self._ensure(call, COURSES, 0, self.intake.courses)
         return course_id in await self._database.run(lambda c: read.course_records(c, self._account))
 
     def _list(
@@ -502,9 +427,6 @@ class Refresher:
     ) -> set[str]:
         began_at = self._flights.began_at
         return freshness.stale(call, keys, states, max_age, now=self.now(), began_at=began_at, alone=alone)
-
-    def _stamp(self, started: float) -> Stamp:
-        return Stamp(fetched_at=self.now(), took_seconds=anyio.current_time() - started)
 
     def _states_of(self, view: View, scopes: Sequence[Scope]) -> dict[str, ScopeState]:
         """Read what is known of some scopes, by key where they are few, else of all; and of the lists."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,10 +43,10 @@ class Standing:
         lists: what is known of the lists that were read, and of everything, by key
     """
 
-    portal: Portal | None = None
-    asked_at: int = 0
-    data_version: int = 0
-    lists: Mapping[str, ScopeState] = field(default_factory=dict[str, ScopeState])
+    portal: Portal | None
+    asked_at: int
+    data_version: int
+    lists: Mapping[str, ScopeState]
 
 
 _asked = select(bindparam("account", type_=Text()).label("account")).subquery()
