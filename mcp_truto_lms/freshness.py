@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mcp_truto_lms.call import Call
 from mcp_truto_lms.sources.protocol import Scope
-from mcp_truto_lms.store.standing import COURSES, EVERYTHING, LEARNERS, TEAMS, ScopeState
+from mcp_truto_lms.store.standing import EVERYTHING, LISTS, ScopeState
 
 COURSES_MAX_AGE_SECONDS = 3600
 LEARNERS_MAX_AGE_SECONDS = 24 * 3600
@@ -57,16 +57,18 @@ def stale(
 
 def around(key: str, *, alone: bool = False) -> tuple[str, ...]:
     """Name the scopes that a scope is read with: itself, and everything."""
-    return (key,) if alone or key in (COURSES, LEARNERS, TEAMS) else (key, EVERYTHING)
+    return (key,) if alone or key in LISTS else (key, EVERYTHING)
 
 
 def newest(states: Mapping[str, ScopeState], keys: Sequence[str], *, alone: bool = False) -> list[ScopeState | None]:
     """Find when scopes were read last, each by itself or as part of everything."""
-    whole = None if alone else states.get(EVERYTHING)
+    own, whole = [states.get(key) for key in keys], None if alone else states.get(EVERYTHING)
     if whole is None:
-        return [states.get(key) for key in keys]
-    own = [states.get(key, whole) for key in keys]
-    return [whole if whole.fetched_at > one.fetched_at else one for one in own]
+        return own
+    return [
+        one if key in LISTS or (one is not None and one.fetched_at >= whole.fetched_at) else whole
+        for key, one in zip(keys, own, strict=True)
+    ]
 
 
 def good_for_seconds(ways: Sequence[Sequence[Scope]], states: Mapping[str, ScopeState], *, at_least: float) -> float:

@@ -1,9 +1,9 @@
 """What HR words mean: finished, overdue, not started, due soon, at risk. Each once, as SQL and as words.
 
 Facts are stored, judgements are made at the answer's `now`. A definition is a function of a table's columns and a
-moment in epoch seconds (UTC), so that filters, counts and rates can never disagree. What no clock changes stands on the
-row when it is written: how far an enrollment got (`stage`), from when on it is late unless something happens
-(`late_from`, `late_until`), and whether a failure could hide in it (`untold`).
+moment in epoch seconds (UTC), or a parameter for it, so that filters, counts and rates can never disagree. What no
+clock changes stands on the row when it is written: how far an enrollment got (`stage`), from when on it is late unless
+something happens (`late_from`, `late_until`), and whether a failure could hide in it (`untold`).
 
 - finished: completed or passed.
 - expired with a completion date: a lapsed certificate; neither finished nor overdue.
@@ -38,6 +38,8 @@ from mcp_truto_lms.model import UserRole
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
+
+    Moment = int | ColumnElement[int]
 
 DUE_SOON_DAYS = 14
 _DAY_SECONDS = 86_400
@@ -179,12 +181,12 @@ def judge(
     return Judged(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
 
 
-def ended(row: FromClause, now: int) -> ColumnElement[bool]:
+def ended(row: FromClause, now: Moment) -> ColumnElement[bool]:
     """Access has ended, which makes an open enrollment `expired`."""
     return row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now) & row.c.status.in_(OPEN)
 
 
-def status_at(row: FromClause, now: int) -> ColumnElement[str]:
+def status_at(row: FromClause, now: Moment) -> ColumnElement[str]:
     """Derive the status at `now`: access that has ended makes an open enrollment `expired`."""
     from sqlalchemy import case
 
@@ -197,77 +199,77 @@ def status_of(status: Status | None, access_ends_at: datetime | None, now: datet
     return Status.EXPIRED if ended else status
 
 
-def finished(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001  every definition has one form
+def finished(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001  every definition has one form
     """Completed or passed."""
     return row.c.stage == Stage.FINISHED
 
 
-def withdrawn(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def withdrawn(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Taken out of the course; counted among enrollments, in no rate."""
     return row.c.stage == Stage.WITHDRAWN
 
 
-def not_finished(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def not_finished(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Neither finished nor withdrawn."""
     return row.c.stage >= Stage.STARTED
 
 
-def expired(row: FromClause, now: int) -> ColumnElement[bool]:
+def expired(row: FromClause, now: Moment) -> ColumnElement[bool]:
     """Access or certificate has run out."""
     return status_at(row, now) == Status.EXPIRED
 
 
-def failed(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def failed(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Failed, as the LMS says."""
     return row.c.stage >= Stage.FAILED
 
 
-def overdue(row: FromClause, now: int) -> ColumnElement[bool]:
+def overdue(row: FromClause, now: Moment) -> ColumnElement[bool]:
     """Not finished, and late by status, by due date, or because access has expired."""
     return (row.c.late_from < now) & (row.c.late_until.is_(None) | (row.c.late_until >= now))
 
 
-def not_started(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def not_started(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Not finished, and no sign of work."""
     return row.c.stage.in_([Stage.NOT_STARTED, Stage.FAILED_UNTRIED])
 
 
-def due_soon(row: FromClause, now: int) -> ColumnElement[bool]:
+def due_soon(row: FromClause, now: Moment) -> ColumnElement[bool]:
     """Not finished, and due from now to 14 days on."""
     return not_finished(row, now) & row.c.due_at.between(now, now + DUE_SOON_DAYS * _DAY_SECONDS)
 
 
-def behind(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+def behind(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not finished, due soon, and little of it done."""
     return row.c.due_at.between(now, now + thresholds.due_days * _DAY_SECONDS) & below(row, now, thresholds.progress)
 
 
-def below(row: FromClause, now: int, percent: float) -> ColumnElement[bool]:
+def below(row: FromClause, now: Moment, percent: float) -> ColumnElement[bool]:
     """Not finished, and done to less than so many percent; progress that is not reported is none."""
     from sqlalchemy import func
 
     return not_finished(row, now) & (func.coalesce(row.c.progress_percent, 0) < percent)
 
 
-def inactive(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+def inactive(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not finished, and the last activity is long ago."""
     long_ago = row.c.last_activity_at <= now - thresholds.inactive_days * _DAY_SECONDS
     return not_finished(row, now) & row.c.completed_at.is_(None) & row.c.last_activity_at.is_not(None) & long_ago
 
 
-def inactive_since(row: FromClause, now: int, since: int) -> ColumnElement[bool]:
+def inactive_since(row: FromClause, now: Moment, since: int) -> ColumnElement[bool]:
     """Not finished, and nothing done at a moment or later; without any activity, enrolled before it."""
     from sqlalchemy import func
 
     return not_finished(row, now) & (func.coalesce(row.c.last_activity_at, row.c.enrolled_at) < since)
 
 
-def never_begun(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+def never_begun(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not started, long after enrolling."""
     return not_started(row, now) & (row.c.enrolled_at <= now - thresholds.not_started_days * _DAY_SECONDS)
 
 
-def signals(row: FromClause, now: int, thresholds: Thresholds) -> dict[str, ColumnElement[bool]]:
+def signals(row: FromClause, now: Moment, thresholds: Thresholds) -> dict[str, ColumnElement[bool]]:
     """Give the signs of trouble, by their words, in the order in which they are told."""
     return {
         "overdue": overdue(row, now),
@@ -278,14 +280,14 @@ def signals(row: FromClause, now: int, thresholds: Thresholds) -> dict[str, Colu
     }
 
 
-def at_risk(row: FromClause, now: int, thresholds: Thresholds) -> ColumnElement[bool]:
+def at_risk(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """At least one sign of trouble."""
     from sqlalchemy import or_
 
     return not_finished(row, now) & or_(*signals(row, now, thresholds).values())  # most are finished: told at once
 
 
-def late_since(row: FromClause, now: int) -> ColumnElement[int | None]:
+def late_since(row: FromClause, now: Moment) -> ColumnElement[int | None]:
     """From when on an overdue enrollment is late: its due date, else the end of access; NULL where there is neither."""
     from sqlalchemy import case, null
 
@@ -300,7 +302,7 @@ def days_late(late_since: int, now: int) -> int:
     return -((late_since - now) // _DAY_SECONDS)
 
 
-def finished_within(row: FromClause, now: int, since: int | None, before: int | None) -> ColumnElement[bool]:
+def finished_within(row: FromClause, now: Moment, since: int | None, before: int | None) -> ColumnElement[bool]:
     """Finished, with a completion date in a period that is open where a bound is None."""
     from sqlalchemy import and_
 
@@ -312,7 +314,7 @@ def finished_within(row: FromClause, now: int, since: int | None, before: int | 
     return and_(*parts)
 
 
-def open_within(row: FromClause, now: int, since: int | None, before: int | None) -> ColumnElement[bool]:
+def open_within(row: FromClause, now: Moment, since: int | None, before: int | None) -> ColumnElement[bool]:
     """Open or enrolled in a period: enrolled before its end, and not finished before it began."""
     from sqlalchemy import and_
 
@@ -328,17 +330,17 @@ def learns(person: FromClause) -> ColumnElement[bool]:
     return person.c.role.is_(None) | person.c.role.not_in([UserRole.INSTRUCTOR, UserRole.ADMIN])
 
 
-def no_due_date(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def no_due_date(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Without a due date in the LMS."""
     return row.c.due_at.is_(None)
 
 
-def maybe_failed(row: FromClause, now: int) -> ColumnElement[bool]:  # noqa: ARG001
+def maybe_failed(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Read from a roster, which cannot tell failed from in progress or completed, and worked on."""
     return row.c.untold == 1
 
 
-STATES: Mapping[State, Callable[[Any, int], ColumnElement[bool]]] = {
+STATES: Mapping[State, Callable[[Any, Moment], ColumnElement[bool]]] = {
     State.FINISHED: finished,
     State.NOT_FINISHED: not_finished,
     State.NOT_STARTED: not_started,

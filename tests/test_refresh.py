@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from mcp_truto_lms import refresh
 from mcp_truto_lms.background import Background, Work
-from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError
+from mcp_truto_lms.errors import RateLimited, RouteClosed, StoreError, Unavailable
 from mcp_truto_lms.flights import Flights
 from mcp_truto_lms.freshness import READERS
 from mcp_truto_lms.refresh import Refresher
@@ -553,6 +553,47 @@ async def test_what_came_with_the_whole_list_is_not_read_again_alone():
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), ["u"], None)).complete
         assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).complete
     assert source.tried == ["list"]
+
+
+async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and_often():
+    class Listed(Shelf):
+        def cost(self, route: Route) -> int | None:
+            return 1 if route is Route.LIST else None
+
+    shelf, clock = Listed([person("u", "Ann")], [course("c", "C")], [record("u", "c", "enrolled")]), Clock()
+    async with open_shelf(shelf, clock=clock) as desk:
+        assert "0 of 0" not in await desk.list()
+        shelf.people, shelf.titles = [person("u", "Ann", status="inactive")], [course("c", "C"), course("d", "Dance")]
+        found: list[tuple[str, str]] = []
+        for _ in range(3):
+            clock.pass_by(11 * HOUR)
+            found.append((await desk.list(), await desk.list(course="Dance")))
+    assert all(dance.startswith("0 of 0") for _, dance in found), "a course list is good for an hour"
+    assert ["1 inactive" in everything for everything, _ in found] == [False, False, True], "a directory for a day"
+
+
+class Torn(Shelf):
+    """A source whose rosters come in parts, and break off where that is wanted."""
+
+    torn = False
+
+    async def roster_parts(self, course_id: str, **given: Any) -> AsyncGenerator[Reading]:
+        whole = await self.enrollments(Scope(course_id=course_id), **given)
+        for one in whole.records:
+            yield replace(whole, records=(one,))
+            if self.torn:
+                raise Unavailable("The LMS broke off.")
+
+
+async def test_a_roster_that_breaks_off_leaves_what_was_there():
+    people = [person("u", "U"), person("v", "V")]
+    shelf = Torn(people, [course("c", "C")], [record(one, "c", "enrolled") for one in "uv"])
+    async with open_shelf(shelf) as desk:
+        assert "2 of 2 enrollments" in await desk.list(course="c")
+        shelf.torn = True
+        told = await desk.list(course="c", fresh=True)
+        assert "2 of 2 enrollments" in told
+        assert "The LMS broke off." in told
 
 
 class Limited(Shelf):

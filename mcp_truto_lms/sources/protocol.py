@@ -175,7 +175,9 @@ class TeamDirectory(Protocol):
 class RosterInParts(Protocol):
     """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
 
-    def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
+    def roster_parts(
+        self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, as parts that together are one reading of the course.
 
         Each person comes once, an instructor who is a learner as well perhaps as both.
@@ -193,7 +195,7 @@ async def scope_parts(
     if scope.route is not Route.COURSE or not isinstance(source, RosterInParts):
         yield await source.enrollments(scope, courses=courses, learners=learners)
         return
-    async with aclosing(source.roster_parts(scope.course_id or "", learners=learners)) as parts:
+    async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
         async for part in parts:
             yield part
 

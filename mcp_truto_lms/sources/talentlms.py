@@ -227,7 +227,13 @@ class TalentLmsSource:
             return await self._by_learner(scope.user_id, courses)
         return await self._by_pair(scope.user_id, scope.course_id, courses, learners)
 
-    async def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
+    async def roster_parts(
+        self,
+        course_id: str,
+        *,
+        courses: Mapping[str, Course],  # noqa: ARG002  a roster brings the course
+        learners: Mapping[str, User],
+    ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, mapped a few hundred at a time; others have their turn between.
 
         Raises:
@@ -236,13 +242,16 @@ class TalentLmsSource:
         raw = await self._api.read("courses", {"id": course_id})
         rows = listed(record(raw).get("users"))
         seen: set[str] = set()
+        skipped = 0
         for start in range(0, max(1, len(rows)), PART_SIZE):
             part = {**record(raw), "users": rows[start : start + PART_SIZE]}
             reading = self._roster(course_id, part, learners)
             known = tuple(one for one in reading.records if one.enrollment.id not in seen)
             seen.update(one.enrollment.id for one in known if one.is_learner)
+            skipped += reading.skipped
             yield Reading(known, skipped=reading.skipped)
             await anyio.lowlevel.checkpoint()
+        _note_skipped("courses", skipped)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -250,13 +259,14 @@ class TalentLmsSource:
 
     async def _by_course(self, course_id: str, learners: Mapping[str, User]) -> Reading:
         raw = await self._api.read("courses", {"id": course_id})
-        return self._roster(course_id, raw, learners)
+        found = self._roster(course_id, raw, learners)
+        _note_skipped("courses", found.skipped)
+        return found
 
     def _roster(self, course_id: str, raw: object, learners: Mapping[str, User]) -> Reading:
         found = enrollments.roster(raw, learners=learners, dates=self._known_dates(), remote_data=self._remote_data)
         if found is None:
             raise UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")
-        _note_skipped("courses", found.skipped)
         return Reading(found.records, skipped=found.skipped)
 
     async def _by_learner(self, user_id: str, courses: Mapping[str, Course]) -> Reading:

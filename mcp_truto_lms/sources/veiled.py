@@ -37,12 +37,12 @@ from mcp_truto_lms.sources.protocol import (
     EnrollmentRecord,
     Portal,
     Reading,
-    RosterInParts,
     Route,
     Scope,
     Source,
     TeamDirectory,
     directory_pages,
+    scope_parts,
 )
 from mcp_truto_lms.talentlms.courses import EXPIRES_AT, TIME_LIMIT_DAYS
 
@@ -246,12 +246,12 @@ class VeiledSource:
         with self._veil.telling(scope.user_id):
             return self._veil.reading(await self._source.enrollments(scope, courses=courses, learners=learners))
 
-    async def roster_parts(self, course_id: str, *, learners: Mapping[str, User]) -> AsyncGenerator[Reading]:
+    async def roster_parts(
+        self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, in as many parts as the source can give them."""
-        if not isinstance(self._source, RosterInParts):
-            yield await self.enrollments(Scope(course_id=course_id), courses={}, learners=learners)
-            return
-        async with aclosing(self._source.roster_parts(course_id, learners=learners)) as parts:
+        scope = Scope(course_id=course_id)
+        async with aclosing(scope_parts(self._source, scope, courses=courses, learners=learners)) as parts:
             async for part in parts:
                 yield self._veil.reading(part)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from operator import add
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Se
 from mcp_truto_lms import progress
 from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.store.schema import ARCHIVED, COUNTED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
-from mcp_truto_lms.store.selection import SHAPES, Selection
+from mcp_truto_lms.store.selection import Selection, by_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +131,13 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
 
 def extent(connection: Connection, selection: Selection) -> Survey:
     """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
-    found = _by_reason(connection.execute(_extent(selection.shape()), selection.given()))
+    found = _by_reason(connection.execute(_extent(selection), selection.given()))
     counted = found[COUNTED]
     totals = Totals(enrollments=counted.enrollments, no_due_date=counted.no_due_date, maybe_failed=counted.maybe_failed)
     return Survey(totals, {}, _left_out(connection, selection, found), {})
 
 
-@lru_cache(maxsize=SHAPES)
+@by_shape
 def _extent(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
     row, now = enrollments, selection.now
     nobody = literal(0)
@@ -161,8 +160,8 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     """
     by_status: Counter[str] = Counter()
     numbers: dict[str | None, list[Any]] = {}
-    shape, given = selection.shape(), selection.given()
-    for one in connection.execute(_survey(shape), given):
+    given = selection.given()
+    for one in connection.execute(_survey(selection), given):
         found: list[Any] = [*one[3:]]
         by_status[one.status] += one.enrollments - one.ended
         by_status[EnrollmentStatus.EXPIRED] += one.ended  # which may be the same status
@@ -171,13 +170,13 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     by_course = {key: as_counts(dict(zip(MEASURES, each, strict=True))) for key, each in numbers.items()}
     sums = {name: sum(getattr(one, name) for one in by_course.values()) for name in MEASURES}
     told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
-    people = connection.execute(_learners(shape), given).scalar_one()
+    people = connection.execute(_learners(selection), given).scalar_one()
     totals = Totals(**sums, learners=people, courses=len(by_course.keys() - {None}))
-    left_out = _left_out(connection, selection, _by_reason(connection.execute(_others(shape), given)))
+    left_out = _left_out(connection, selection, _by_reason(connection.execute(_others(selection), given)))
     return Survey(totals, dict(told), left_out, by_course)
 
 
-@lru_cache(maxsize=SHAPES)
+@by_shape
 def _survey(selection: Selection) -> Select[Any]:
     row = enrollments
     ended = number_of(progress.ended(row, selection.now)).label("ended")
@@ -185,14 +184,14 @@ def _survey(selection: Selection) -> Select[Any]:
     return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
 
 
-@lru_cache(maxsize=SHAPES)
+@by_shape
 def _learners(selection: Selection) -> Select[int]:
     row = enrollments
     people = select(row.c.user_id).distinct().where(selection.counted(), row.c.user_id.is_not(None)).subquery()
     return select(func.count()).select_from(people)
 
 
-@lru_cache(maxsize=SHAPES)
+@by_shape
 def _others(selection: Selection) -> Select[Any, int, int, int]:
     """Compose how much of the match is left out, and how many people and courses that are, by reason."""
     row = enrollments

@@ -122,7 +122,7 @@ class Postgres:
 
     def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:
         """Do work in one transaction: on one state of the data, or as a writer; or what it writes in one trip each."""
-        engine = self._outside if apart else self.writer if write else self.engine
+        engine = (self._outside if apart else self.writer) if write else self.engine
         with _explained(StoreError), engine.begin() as connection:
             return work(connection)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -34,7 +34,7 @@ from mcp_truto_lms.model import enrollment_columns
 from mcp_truto_lms.sources.protocol import Route, Scope
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes
-from mcp_truto_lms.store.selection import SHAPES, Selection, among, among_given, pack
+from mcp_truto_lms.store.selection import Selection, among, among_given, by_shape, pack
 from mcp_truto_lms.store.standing import ScopeState
 
 
@@ -127,7 +127,7 @@ def rows(
         offset: how many come before
         signals: whether the signs of trouble are told as well, as a column of words
     """
-    query = _rows(selection.shape(), sort, paged=limit is not None, signals=signals)
+    query = _rows(selection, sort, paged=limit is not None, signals=signals)
     options = STREAMED if limit is None else {}
     given = selection.given() | {"limit": limit, "offset": offset}
     with connection.execute(query, given, execution_options=options) as result:
@@ -140,7 +140,7 @@ def rows(
             yield row
 
 
-@lru_cache(maxsize=SHAPES)
+@by_shape
 def _rows(selection: Selection, sort: str | None, *, paged: bool, signals: bool) -> Select[Any]:
     """Compose the rows of a match in order, every column of the model by its dotted path; or `limit` from `offset`."""
     order, match = _order(selection, sort), selection.counted()

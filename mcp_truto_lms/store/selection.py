@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -40,6 +41,8 @@ FEW = 20
 """Up to so many values are listed in a condition; more of them travel as one parameter."""
 SHAPES = 256
 """So many composed statements of a kind are kept."""
+_Given = ParamSpec("_Given")
+_Statement = TypeVar("_Statement")
 _ACCOUNT: Any = bindparam("account", type_=Text())
 _NOW: Any = bindparam("now", type_=BigInteger())
 _USERS: Any = tuple(bindparam(f"user_{index}", type_=Text()) for index in range(FEW))
@@ -82,14 +85,11 @@ class Selection:
     in_period: bool = False
     included: frozenset[str] = field(default_factory=lambda: frozenset[str]())
 
-    def shape(self) -> Selection:
-        """Put parameters in the place of the account, the moment and a few ids.
-
-        Composing a statement takes longer than executing it on few rows; so questions of one shape share it.
-        """
+    def shape(self) -> Selection | None:
+        """Put parameters in the place of the account, the moment and the ids; None where these are many."""
         users, courses = self.user_ids, self.course_ids
         if len(users or ()) > FEW or len(courses or ()) > FEW:
-            return self
+            return None
         return replace(
             self,
             account=_ACCOUNT,
@@ -195,6 +195,23 @@ class Selection:
     def counted(self) -> ColumnElement[bool]:
         """Compose the filters and the population."""
         return and_(self.matching(), self.is_included())
+
+
+def by_shape(
+    compose: Callable[Concatenate[Selection, _Given], _Statement],
+) -> Callable[Concatenate[Selection, _Given], _Statement]:
+    """Have a statement composed once for all selections of a shape; it is executed with what the selection gives.
+
+    Composing it takes longer than executing it on few rows. What names many people or courses is composed for itself.
+    """
+    kept = lru_cache(maxsize=SHAPES)(compose)
+
+    @wraps(kept)
+    def composed(selection: Selection, *args: _Given.args, **kwargs: _Given.kwargs) -> _Statement:
+        shape = selection.shape()
+        return compose(selection, *args, **kwargs) if shape is None else kept(shape, *args, **kwargs)
+
+    return composed
 
 
 def of_dimensions(

@@ -20,6 +20,7 @@ from mcp_truto_lms.store.turns import take_account
 COURSES = "courses"
 LEARNERS = "learners"
 TEAMS = "teams"
+LISTS = (COURSES, LEARNERS, TEAMS)
 EVERYTHING = Scope().key
 
 
@@ -50,7 +51,7 @@ class Standing:
 
 
 _asked = select(bindparam("account", type_=Text()).label("account")).subquery()
-_listed = scopes.c.scope.in_([COURSES, LEARNERS, TEAMS, EVERYTHING])
+_listed = scopes.c.scope.in_([*LISTS, EVERYTHING])
 _STANDING = select(
     accounts.c.zone,
     accounts.c.unreported,

@@ -140,7 +140,7 @@ def replace_scope(connection: Connection, account: str, scope: Scope, found: Sco
     """Replace the enrollments of one scope by what was read, whole; answer how many changed in what answers show."""
     put_learners(connection, account, found.learners)
     before = _where(connection, enrollments, _within(account, scope))
-    rows, teachers = found.rows, found.teachers
+    rows, teachers = found.rows, {*found.teachers}
     if before:
         rows = {key: _keep_finer(row, before[key]) if key in before else row for key, row in rows.items()}
     if not found.complete:

@@ -168,7 +168,7 @@ async def test_parts_come_veiled_whether_the_source_has_parts_or_not():
     assert isinstance(source, RosterInParts)
     (page,) = [page async for page in source.learner_pages()]
     assert page == await source.learners()
-    (part,) = [part async for part in source.roster_parts("c", learners={})]
+    (part,) = [part async for part in source.roster_parts("c", courses={}, learners={})]
     assert part.records[0].enrollment.user == ALIASES.record(ENROLLED).enrollment.user
     found = await source.find_learner(user_id="7")
     assert found is not None

@@ -318,6 +318,13 @@ def test_instructors_are_left_out_and_are_nobodys_earlier_attempt(store: Store):
     assert {key: row["left_out"] for key, row in store.rows().items()} == {"e1": "inactive", "e9": "instructor"}
 
 
+@pytest.mark.parametrize("learner_first", [True, False])
+def test_who_teaches_a_course_and_learns_in_it_is_its_learner(store: Store, learner_first: bool):
+    twice = [record("u", "c", "enrolled"), record("u", "c", "enrolled", learner=False)]
+    store.read_scope(COURSE, *(twice if learner_first else twice[::-1]))
+    assert [row["left_out"] for row in store.rows().values()] == [""]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mcp_truto_lms.model import EnrollmentStatus
 from mcp_truto_lms.progress import State, Thresholds
 from mcp_truto_lms.store import counts, read
 from mcp_truto_lms.store.counts import extent, survey
+from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import FEW, Selection
 from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
@@ -23,8 +25,8 @@ STATUSES = [EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentS
 
 
 @pytest.fixture(scope="module")
-def database():
-    return filled(
+def database() -> Iterator[Database]:
+    database = filled(
         [person(one, f"P{one}", status="inactive" if one == "3" else "active") for one in PEOPLE],
         [course(one, f"C{one}", status="archived" if one == "c2" else "published") for one in COURSES],
         [
@@ -34,6 +36,8 @@ def database():
             if (a + 2 * b) % 7
         ],
     )
+    yield database
+    database.close()
 
 
 def some(keys: list[str]) -> st.SearchStrategy[tuple[str, ...] | None]:
@@ -47,6 +51,14 @@ SELECTIONS = st.builds(
     user_ids=some(PEOPLE),
     course_ids=some(COURSES),
     states=st.sampled_from([(), (State.OVERDUE,), (State.AT_RISK,), (State.DUE_SOON, State.NOT_STARTED)]),
+    statuses=st.sampled_from([(), (EnrollmentStatus.OVERDUE, EnrollmentStatus.COMPLETED)]),
+    due_from=st.sampled_from([None, NOON - 9 * DAY]),
+    completed_before=st.sampled_from([None, NOON]),
+    in_period=st.booleans(),
+    inactive_since=st.sampled_from([None, NOON - 20 * DAY]),
+    progress_below=st.sampled_from([None, 50]),
+    mandatory=st.sampled_from([None, True, False]),
+    mandatory_ids=st.sampled_from([(), ("c1", "c4")]),
     thresholds=st.sampled_from([Thresholds(), Thresholds(due_days=3, not_started_days=60)]),
     included=st.sampled_from([frozenset(), frozenset({INACTIVE}), frozenset({INACTIVE, ARCHIVED})]),
 )
@@ -55,7 +67,7 @@ SELECTIONS = st.builds(
 @settings(max_examples=40)
 @given(SELECTIONS, st.sampled_from([None, "-due_at", "user.name"]), st.sampled_from([None, 3]))
 def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
-    database: Any, selection: Selection, sort: str | None, limit: int | None
+    database: Database, selection: Selection, sort: str | None, limit: int | None
 ):
     def answers(connection: Any) -> list[Any]:
         rows = page_of(connection, selection, sort=sort, limit=limit, offset=limit or 0, signals=True)
@@ -63,24 +75,30 @@ def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
 
     shaped = database._transact(answers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Selection, "shape", lambda self: self)
-        for module, name in COMPOSED:
-            patch.setattr(module, name, getattr(module, name).__wrapped__)
+        patch.setattr(Selection, "shape", lambda self: None)
         assert database._transact(answers) == shaped
 
 
-@pytest.mark.engines("memory")
-def test_questions_about_one_person_each_share_a_statement(database: Any):
-    composed = [getattr(module, name) for module, name in COMPOSED]
+@pytest.fixture
+def ask(database: Database) -> Callable[..., int]:
+    """Ask about some people, and tell how many statements are kept that were not before."""
+    kept = [getattr(module, name).__wrapped__ for module, name in COMPOSED]
 
-    def ask(account: str, now: int, person: str) -> None:
-        asked = Selection(account, now, user_ids=(person,), included=frozenset({"only here"}))
+    def ask(*people: str, account: str = ACCOUNT, now: int = NOON) -> int:
+        before = [one.cache_info().misses for one in kept]
+        asked = Selection(account, now, user_ids=people, included=frozenset({"only here"}))
         database._transact(
             lambda c: (extent(c, asked), survey(c, asked), page_of(c, asked, sort=None, limit=25, offset=0))
         )
+        return sum(one.cache_info().misses for one in kept) - sum(before)
 
-    ask(ACCOUNT, NOON, "1")
-    before = [one.cache_info().misses for one in composed]
-    for user in PEOPLE:
-        ask("another", NOON + DAY, user)
-    assert [one.cache_info().misses for one in composed] == before
+    return ask
+
+
+def test_questions_about_one_person_each_share_a_statement(ask: Callable[..., int]):
+    ask("1")
+    assert {ask(one, account="another", now=NOON + DAY) for one in PEOPLE} == {0}
+
+
+def test_a_question_about_many_people_leaves_nothing_behind(ask: Callable[..., int]):
+    assert ask(*PEOPLE[: FEW + 1]) == 0

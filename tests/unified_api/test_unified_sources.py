@@ -78,7 +78,7 @@ async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch
     monkeypatch.setattr("mcp_truto_lms.sources.talentlms.PART_SIZE", 2)
     source = source_over(portal_of(small))
     for course in small.courses:
-        parts = [part async for part in source.roster_parts(course.id, learners={})]
+        parts = [part async for part in source.roster_parts(course.id, courses={}, learners={})]
         found = [(one.enrollment.user.id, one.is_learner) for part in parts for one in part.records]
         people = [(one.user_id, one.role is Role.LEARNER) for one in small.enrollments if one.course_id == course.id]
         assert sorted(found) == sorted(people)
