@@ -74,7 +74,7 @@ bench-store: $(READY) ## rows written in a second, and what a million enrollment
 	@$(PY) -m bench.store
 	@$(PY) -m bench.asking
 
-bench-sync: $(READY) ## a first load against the provider's limits, and a question with a short deadline
+bench-sync: $(READY) ## a first load against the provider's limits, a question with a short deadline, and others meanwhile
 	@$(PY) bench/sync.py
 
 constraints: ## write constraints.txt anew: the newest versions that fit together

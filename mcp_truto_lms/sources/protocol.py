@@ -6,14 +6,20 @@ from then on: a record carries that moment, and whoever answers applies it to th
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
+
+import anyio.lowlevel
 
 from mcp_truto_lms.model import Course, CourseEnrollment, User
+
+PART_SIZE = 500
+"""So many records are worked on before others have their turn: some 15 milliseconds."""
+_Item = TypeVar("_Item")
 
 
 class Route(StrEnum):
@@ -191,13 +197,24 @@ class RosterInParts(Protocol):
 async def scope_parts(
     source: Source, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> AsyncGenerator[Reading]:
-    """Read one scope as `Source.enrollments` does, in as many parts as the source can give it."""
-    if scope.route is not Route.COURSE or not isinstance(source, RosterInParts):
-        yield await source.enrollments(scope, courses=courses, learners=learners)
+    """Read one scope as `Source.enrollments` does, a few hundred records at a time; others have their turn between."""
+    if scope.route is Route.COURSE and isinstance(source, RosterInParts):
+        async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
+            async for part in parts:
+                yield part
+                await anyio.lowlevel.checkpoint()
         return
-    async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
-        async for part in parts:
-            yield part
+    whole = await source.enrollments(scope, courses=courses, learners=learners)
+    first, *others = in_parts(whole.records)
+    yield replace(whole, records=tuple(first))
+    for part in others:
+        await anyio.lowlevel.checkpoint()
+        yield Reading(tuple(part), complete=whole.complete)
+
+
+def in_parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """Cut what takes long to work on into parts of `PART_SIZE`, one at least."""
+    return [items[start : start + PART_SIZE] for start in range(0, max(1, len(items)), PART_SIZE)]
 
 
 async def directory_pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:

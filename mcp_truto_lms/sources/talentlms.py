@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 
 from mcp_truto_lms.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
@@ -31,7 +30,7 @@ from mcp_truto_lms.talentlms.courses import course as map_course
 from mcp_truto_lms.talentlms.courses import courses as map_courses
 from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
 from mcp_truto_lms.talentlms.status import Vocabulary
-from mcp_truto_lms.talentlms.values import MAX_DURATION_SECONDS, listed, record, text, whole
+from mcp_truto_lms.talentlms.values import MAX_DURATION_SECONDS, record, text, whole
 
 NEVER_FILLED = frozenset(
     {
@@ -47,7 +46,6 @@ NEVER_FILLED = frozenset(
         "updated_at",
     }
 )
-PART_SIZE = 500
 PLACES = ("branches", "groups")
 FILLED_BY_PAIR = frozenset({"score"})
 
@@ -234,23 +232,22 @@ class TalentLmsSource:
         courses: Mapping[str, Course],  # noqa: ARG002  a roster brings the course
         learners: Mapping[str, User],
     ) -> AsyncGenerator[Reading]:
-        """Read a course's enrollments, mapped a few hundred at a time; others have their turn between.
+        """Read a course's enrollments, mapped a few hundred at a time.
 
         Raises:
             NotFound: the course does not exist.
         """
         raw = await self._api.read("courses", {"id": course_id})
-        rows = listed(record(raw).get("users"))
         seen: set[str] = set()
-        skipped = 0
-        for start in range(0, max(1, len(rows)), PART_SIZE):
-            part = {**record(raw), "users": rows[start : start + PART_SIZE]}
-            reading = self._roster(course_id, part, learners)
-            known = tuple(one for one in reading.records if one.enrollment.id not in seen)
+        skipped, part = 0, None
+        dates, remote_data = self._known_dates(), self._remote_data
+        for part in enrollments.roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
+            known = tuple(one for one in part.records if one.enrollment.id not in seen)
             seen.update(one.enrollment.id for one in known if one.is_learner)
-            skipped += reading.skipped
-            yield Reading(known, skipped=reading.skipped)
-            await anyio.lowlevel.checkpoint()
+            skipped += part.skipped
+            yield Reading(known, skipped=part.skipped)
+        if part is None:
+            raise _no_course(course_id)
         _note_skipped("courses", skipped)
 
     async def aclose(self) -> None:
@@ -259,14 +256,11 @@ class TalentLmsSource:
 
     async def _by_course(self, course_id: str, learners: Mapping[str, User]) -> Reading:
         raw = await self._api.read("courses", {"id": course_id})
-        found = self._roster(course_id, raw, learners)
-        _note_skipped("courses", found.skipped)
-        return found
-
-    def _roster(self, course_id: str, raw: object, learners: Mapping[str, User]) -> Reading:
-        found = enrollments.roster(raw, learners=learners, dates=self._known_dates(), remote_data=self._remote_data)
+        dates, remote_data = self._known_dates(), self._remote_data
+        found = enrollments.roster(raw, learners=learners, dates=dates, remote_data=remote_data)
         if found is None:
-            raise UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")
+            raise _no_course(course_id)
+        _note_skipped("courses", found.skipped)
         return Reading(found.records, skipped=found.skipped)
 
     async def _by_learner(self, user_id: str, courses: Mapping[str, Course]) -> Reading:
@@ -373,6 +367,10 @@ class TalentLmsSource:
                     except SourceError:
                         self._labels = people.NO_LABELS
         return self._labels or people.NO_LABELS
+
+
+def _no_course(course_id: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")
 
 
 def _note_skipped(endpoint: str, skipped: int) -> None:

@@ -21,6 +21,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from mcp_truto_lms.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed, SourceError
@@ -28,6 +29,7 @@ from mcp_truto_lms.model import Course, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.sources.pacing import Clock, Sleep
 from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.sources.talentlms import FILLED_BY_PAIR, NEVER_FILLED
+from mcp_truto_lms.talentlms.enrollments import keep
 from mcp_truto_lms.talentlms.values import record
 from mcp_truto_lms.truto import records, remote
 from mcp_truto_lms.truto.client import DEFAULT_BASE_URL, TrutoClient
@@ -331,10 +333,16 @@ class TrutoSource:
         if way in _ROSTERS:
             key = scope.course_id or ""
             _, payload = await self._record(way, "courses", key)
-            roster = remote.roster(payload, learners=learners, remote_data=self._remote_data)
-            if roster is None or roster.course.id != key:
-                return None
-            return Reading(roster.records, skipped=roster.skipped)
+            found: dict[str, EnrollmentRecord] = {}
+            skipped, part = 0, None
+            for part in remote.roster_parts(payload, learners=learners, remote_data=self._remote_data):
+                if part.course.id != key:
+                    return None
+                for one in part.records:
+                    keep(found, one)
+                skipped += part.skipped
+                await anyio.lowlevel.checkpoint()
+            return None if part is None else Reading(tuple(found.values()), skipped=skipped)
         key = scope.user_id or ""
         raw, payload = await self._record(way, "users", key)
         person = learners.get(key) if raw is None else remote.user(raw, remote_data=self._remote_data)

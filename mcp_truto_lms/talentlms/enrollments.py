@@ -9,13 +9,13 @@ its id is made of both, and a second row for the same pair is dropped, a learner
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from mcp_truto_lms.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route
+from mcp_truto_lms.sources.protocol import EnrollmentRecord, Route, in_parts
 from mcp_truto_lms.talentlms.courses import CourseTerms, course, course_terms
 from mcp_truto_lms.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.talentlms.people import NO_LABELS, OF_THE_ACCOUNT, user
@@ -97,7 +97,7 @@ def transcript(
             code=text(item.get("completion_status")) or english.code(word),
             word=word,
         )
-        _keep(found, one)
+        keep(found, one)
     return Transcript(person, tuple(found.values()), skipped)
 
 
@@ -109,22 +109,40 @@ def roster(
     remote_data: bool = False,
 ) -> Roster | None:
     """Map `courses/id`, joined with the people directory; None where the course has no usable id."""
+    whole: Roster | None = None
+    found: dict[str, EnrollmentRecord] = {}
+    for part in roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
+        for one in part.records:
+            keep(found, one)
+        whole = Roster(part.course, (), part.skipped + (whole.skipped if whole else 0))
+    return whole and replace(whole, records=tuple(found.values()))
+
+
+def roster_parts(
+    raw: object,
+    *,
+    learners: Mapping[str, User],
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Iterator[Roster]:
+    """Map `courses/id` a few hundred people at a time; whoever comes twice may do so in two parts."""
     subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
     if subject is None:
-        return None
+        return
     title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
     road = _Road(Route.COURSE, dates, remote_data)
-    skipped = 0
-    found: dict[str, EnrollmentRecord] = {}
-    for item in map(record, listed(record(raw).get("users"))):
-        user_id = identifier(item.get("id"))
-        if user_id is None:
-            skipped += 1
-            continue
-        person = learners.get(user_id)
-        enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
-        _keep(found, _record(road, item, user=enrolled, course=title, terms=terms, fields=_of_person(person)))
-    return Roster(subject, tuple(found.values()), skipped)
+    for items in in_parts(listed(record(raw).get("users"))):
+        skipped = 0
+        found: dict[str, EnrollmentRecord] = {}
+        for item in map(record, items):
+            user_id = identifier(item.get("id"))
+            if user_id is None:
+                skipped += 1
+                continue
+            person = learners.get(user_id)
+            enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
+            keep(found, _record(road, item, user=enrolled, course=title, terms=terms, fields=_of_person(person)))
+        yield Roster(subject, tuple(found.values()), skipped)
 
 
 def pair(
@@ -246,7 +264,8 @@ def _of_person(person: User | None) -> dict[str, Any]:
     return {name: value for name, value in person.custom_fields.items() if name not in OF_THE_ACCOUNT}
 
 
-def _keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:
+def keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:
+    """Keep the first of several with one id, a learner's before an instructor's."""
     before = found.get(one.enrollment.id)
     if before is None or (one.is_learner and not before.is_learner):
         found[one.enrollment.id] = one

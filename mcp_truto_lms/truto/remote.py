@@ -9,7 +9,7 @@ silent the payload fills in, since a list may leave out who is inactive, what is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -27,11 +27,12 @@ _OF_A_PAIR = ("completion_status", "enrolled_on")
 Filled = TypeVar("Filled", User, Course)
 
 
-def roster(raw: object, *, learners: Mapping[str, User], remote_data: bool = False) -> enrollments.Roster | None:
-    """Read the roster in a course's payload; None where it has none."""
-    if not isinstance(record(raw).get("users"), list | dict):
-        return None
-    return enrollments.roster(raw, learners=learners, remote_data=remote_data)
+def roster_parts(
+    raw: object, *, learners: Mapping[str, User], remote_data: bool = False
+) -> Iterator[enrollments.Roster]:
+    """Read the roster in a course's payload, a few hundred people at a time; nothing where it has none."""
+    if isinstance(record(raw).get("users"), list | dict):
+        yield from enrollments.roster_parts(raw, learners=learners, remote_data=remote_data)
 
 
 def transcript(

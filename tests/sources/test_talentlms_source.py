@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.errors import Unavailable, UnexpectedAnswer
 from mcp_truto_lms.model import Course, EnrollmentStatus, User
-from mcp_truto_lms.sources import talentlms
+from mcp_truto_lms.sources import protocol
 from mcp_truto_lms.sources.protocol import Scope, Source, scope_parts
 from mcp_truto_lms.sources.talentlms import NEVER_FILLED
 from mcp_truto_lms.store.rows import ScopeRows
@@ -247,7 +247,7 @@ async def test_a_roster_in_parts_leaves_the_same_rows_as_in_one(source_over, peo
     whole, parts = ScopeRows("a"), ScopeRows("a")
     whole.add(await source.enrollments(Scope(course_id="9"), courses={}, learners={}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(talentlms, "PART_SIZE", size)
+        patch.setattr(protocol, "PART_SIZE", size)
         async for part in scope_parts(source, Scope(course_id="9"), courses={}, learners={}):
             parts.add(part)
     told = [(one.rows, one.teachers, {*one.users}, {*one.courses}, one.complete) for one in (whole, parts)]
@@ -255,7 +255,7 @@ async def test_a_roster_in_parts_leaves_the_same_rows_as_in_one(source_over, peo
 
 
 async def test_others_have_their_turn_while_a_long_roster_is_mapped(source_over):
-    rows = [{"id": str(number), "role": "learner"} for number in range(5 * talentlms.PART_SIZE)]
+    rows = [{"id": str(number), "role": "learner"} for number in range(5 * protocol.PART_SIZE)]
     source, _ = source_over({"courses/id:9": {"id": "9", "name": "Nine", "users": rows}})
     turns, seen = 0, list[int]()
 

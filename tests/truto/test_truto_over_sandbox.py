@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from mcp import Client
@@ -316,3 +318,27 @@ async def test_no_secret_of_the_provider_reaches_a_record_a_log_line_or_an_answe
         said += [repr(source), *caplog.messages]
     for text in said:
         assert not re.search(f"{LOGIN_KEY_MARK}|{SIGNATURE_MARK}|{SAMPLE_TRUTO_TOKEN}|login_key|autologin", text)
+
+
+async def test_others_have_their_turn_while_a_roster_is_mapped(open_truto, organisation, monkeypatch):
+    async def turns_meanwhile():
+        turns = 0
+
+        async def others():
+            nonlocal turns
+            while True:
+                turns += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with open_truto(WITH_PAYLOADS) as desk, anyio.create_task_group() as group:
+            await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
+            group.start_soon(others)
+            before = turns
+            reading = await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
+            group.cancel_scope.cancel()
+        return turns - before, len(reading.records)
+
+    fewer, number = await turns_meanwhile()
+    monkeypatch.setattr("mcp_truto_lms.sources.protocol.PART_SIZE", 1)
+    more, _ = await turns_meanwhile()
+    assert more - fewer >= number - 1 >= 5

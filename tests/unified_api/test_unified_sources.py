@@ -75,7 +75,7 @@ async def test_talentlms_reads_one_course_people_in_pages_and_a_roster_in_parts(
 
 
 async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch):
-    monkeypatch.setattr("mcp_truto_lms.sources.talentlms.PART_SIZE", 2)
+    monkeypatch.setattr("mcp_truto_lms.sources.protocol.PART_SIZE", 2)
     source = source_over(portal_of(small))
     for course in small.courses:
         parts = [part async for part in source.roster_parts(course.id, courses={}, learners={})]
