@@ -74,12 +74,10 @@ class Intake:
         stamp = self._stamp(started)
         await self._database.run(lambda c: write.replace_learners(c, self._account, rows, stamp), write=True)
 
-    async def teams(self) -> None:
-        """Read people's teams, where the LMS has such a thing."""
-        if not isinstance(self._source, TeamDirectory):
-            return
+    async def teams(self, source: TeamDirectory) -> None:
+        """Read people's teams from the source, which has such a thing."""
         started = anyio.current_time()
-        found = await self._source.teams()
+        found = await source.teams()
         stamp = self._stamp(started)
         await self._database.run(lambda c: write.replace_teams(c, self._account, found, stamp), write=True)
 

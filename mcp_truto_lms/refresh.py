@@ -50,7 +50,7 @@ from mcp_truto_lms.intake import Intake
 from mcp_truto_lms.model import Course, User
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.sources.protocol import Portal, Route, Scope, Source, TeamDirectory
-from mcp_truto_lms.store import read
+from mcp_truto_lms.store import read, standing
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.packed import PackedPeople
 from mcp_truto_lms.store.standing import COURSES, LEARNERS, TEAMS, ScopeState
@@ -138,8 +138,9 @@ class Refresher:
 
     def teams(self, view: View, call: Call) -> Steps[None]:
         """Bring people's teams into the store, unless they are younger than a day, where the LMS has such a thing."""
-        if isinstance(self._source, TeamDirectory):
-            yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, self.intake.teams)
+        source = self._source
+        if isinstance(source, TeamDirectory):
+            yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, lambda: self.intake.teams(source))
 
     def find_learner(self, view: View, call: Call, term: str) -> Steps[None]:
         """Bring one person into the store, where there is one; by an id, the transcript comes in the same call."""
@@ -164,7 +165,7 @@ class Refresher:
                 way, max_age, states = yield from self._cheapest(view, call, user_ids, course_ids)
                 coverage = yield from self.read(view, call, way, max_age=max_age, states=states)
             except StillBeingRead:  # who there is; what they do is not begun
-                courses = course_ids or read.rosters(view.connection, self._account)
+                courses = course_ids or standing.rosters(view.connection, self._account)
                 begun = way or [Scope(course_id=one) for one in courses]
                 return self._coverage(call, begun, self._states_of(view, begun), alone=False)
             except RouteClosed:
@@ -196,7 +197,7 @@ class Refresher:
         if self._cost(learners, self._stale(call, learners, states, max_age), 0) == 0:
             return learners, max_age, states
         if course_ids is None:
-            known = read.rosters(view.connection, self._account)
+            known = standing.rosters(view.connection, self._account)
             courses = [Scope(course_id=one) for one in known]
             states |= {one.key: state for one in courses if (state := known[one.course_id]) is not None}
         if not courses:
@@ -392,7 +393,7 @@ class Refresher:
         alone: bool = False,
     ) -> None:
         async def is_stale() -> bool:
-            states = await self._database.run(lambda c: read.scope_states(c, self._account, around(key)))
+            states = await self._database.run(lambda c: standing.scope_states(c, self._account, around(key)))
             return bool(self._stale_of(call, [key], states, max_age, alone=alone))
 
         await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
@@ -431,7 +432,7 @@ class Refresher:
     def _states_of(self, view: View, scopes: Sequence[Scope]) -> dict[str, ScopeState]:
         """Read what is known of some scopes, by key where they are few, else of all; and of the lists."""
         keys = {one.key for one in scopes} if len(scopes) < FEW else None
-        found = read.scope_states(view.connection, self._account, keys) if scopes else {}
+        found = standing.scope_states(view.connection, self._account, keys) if scopes else {}
         return {**view.standing(self._account).lists, **found}
 
     def _names(self, connection: Connection, scopes: Sequence[Scope]) -> tuple[Mapping[str, User], dict[str, Course]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from mcp import Client
 
+from mcp_truto_lms.background import Background
 from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.refresh import Refresher
@@ -26,6 +27,35 @@ from tests.truth import NOON
 
 STAMP = Stamp(fetched_at=NOON, took_seconds=0.1)
 ACCOUNT = Settings(source="talentlms").accounts()[0].key
+
+
+class MovableClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+@asynccontextmanager
+async def refreshing(
+    source: Shelf, database: Database | None = None, clock: Clock | None = None
+) -> AsyncGenerator[Refresher]:
+    """Open the refreshing of an account without the rest of the server."""
+    async with Background() as background:
+        yield Refresher(
+            ACCOUNT,
+            source,
+            database or Database(),
+            background=background,
+            clock=clock or MovableClock(),
+            settings=Settings(deadline_seconds=9),
+        )
 
 
 async def follow(refresher: Refresher, begin: Callable[..., steps.Steps[Any]], *given: Any, **named: Any) -> Any:

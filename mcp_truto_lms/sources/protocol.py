@@ -18,7 +18,7 @@ import anyio.lowlevel
 from mcp_truto_lms.model import Course, CourseEnrollment, User
 
 PART_SIZE = 500
-"""So many records are worked on before others have their turn: some 15 milliseconds."""
+"""So many records are worked on before others have their turn."""
 _Item = TypeVar("_Item")
 
 
@@ -186,7 +186,7 @@ class RosterInParts(Protocol):
     ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, as parts that together are one reading of the course.
 
-        Each person comes once, an instructor who is a learner as well perhaps as both.
+        A learner comes once, and before that perhaps as an instructor.
 
         Raises:
             NotFound: the course does not exist.

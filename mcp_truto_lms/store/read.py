@@ -31,11 +31,10 @@ from sqlalchemy import (
 from mcp_truto_lms import progress
 from mcp_truto_lms.choices import SIGNALS, GroupBy
 from mcp_truto_lms.model import enrollment_columns
-from mcp_truto_lms.sources.protocol import Route, Scope
+from mcp_truto_lms.sources.protocol import Route
 from mcp_truto_lms.store.counts import number_of
-from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners, scopes
+from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, among, among_given, by_shape, pack
-from mcp_truto_lms.store.standing import ScopeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,21 +356,6 @@ def sizes(connection: Connection, account: str) -> Sizes:
     return Sizes(number(courses), number(learners), number(enrollments))
 
 
-_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
-    scopes.c.account == bindparam("account")
-)
-_SOME_STATES = _STATES.where(among_given(scopes.c.scope, "keys"))
-
-
-def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
-    """Read what is known of some scopes, by key; without keys, of every scope."""
-    if keys is None:
-        found = connection.execute(_STATES, {"account": account})
-    else:
-        found = connection.execute(_SOME_STATES, {"account": account, "keys": pack(keys)})
-    return {key: ScopeState(*state) for key, *state in found}
-
-
 def course_records(connection: Connection, account: str) -> dict[str, str]:
     """Read every course as its unified JSON, by id."""
     query = select(courses.c.id, courses.c.record).where(courses.c.account == account)
@@ -392,21 +376,3 @@ def learner_ids(connection: Connection, account: str, *, most: int | None = None
 
 
 _LEARNER_IDS = select(learners.c.id).where(learners.c.account == bindparam("account"))
-
-
-def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
-    """Read what is known of the roster of every course that is not archived, by the course's id."""
-    found = connection.execute(_ROSTERS, {"account": account})
-    return {key: None if state[0] is None else ScopeState(*state) for key, *state in found}
-
-
-_ROSTERS = (
-    select(courses.c.id, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete)
-    .select_from(
-        courses.outerjoin(
-            scopes,
-            and_(scopes.c.account == courses.c.account, scopes.c.scope == Scope(course_id="").key + courses.c.id),
-        )
-    )
-    .where(courses.c.account == bindparam("account"), not_(courses.c.archived))
-)

@@ -55,7 +55,7 @@ class ScopeRows:
         known: ids of people who are in the store; whoever of them is taken out meanwhile comes back by id alone
 
     Attributes:
-        rows: by id; of several with one id, the last, a learner's before an instructor's
+        rows: by id; of several with one id, the last
         teachers: ids of those that are no learner's
         users: who may have to be added to the people, by id
         courses: what may have to be added to the courses, by id
@@ -77,13 +77,8 @@ class ScopeRows:
         """Add a part of it."""
         for row, one in zip(enrollment_rows(self._account, reading.records), reading.records, strict=True):
             key = row[_ID]
-            if not one.is_learner:
-                if key in self.rows and key not in self.teachers:
-                    continue
-                self.teachers.add(key)
-            else:
-                self.teachers.discard(key)
             self.rows[key] = row
+            (self.teachers.discard if one.is_learner else self.teachers.add)(key)
             user, course = one.enrollment.user, one.enrollment.course
             if user is not None and user.id and user.id not in self._known and (user.name or user.id not in self.users):
                 self.users[user.id] = user

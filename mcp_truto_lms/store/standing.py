@@ -1,20 +1,21 @@
-"""What is known of an account as a whole: what its LMS says of itself, the state of its rows, when its lists were read.
+"""What is known of an account: what its LMS says of itself, the state of its rows, and when its scopes were read.
 
-It is one statement, since every question begins with it. The data version moves only when what answers show changes.
+What every question begins with is one statement. The data version moves only when what answers show changes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, not_, select, update
 
 from mcp_truto_lms.sources.protocol import Portal, Scope
-from mcp_truto_lms.store.schema import Text, accounts, scopes
+from mcp_truto_lms.store.schema import Text, accounts, courses, scopes
+from mcp_truto_lms.store.selection import among_given, pack
 from mcp_truto_lms.store.turns import take_account
 
 COURSES = "courses"
@@ -75,6 +76,39 @@ def load(connection: Connection, account: str) -> Standing:
     portal = None if asked_at is None else Portal(_read(zone), frozenset(json.loads(unreported)))
     lists = {row.scope: ScopeState(*row[-3:]) for row in found if row.scope is not None}
     return Standing(portal, asked_at or 0, version or 0, lists)
+
+
+_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
+    scopes.c.account == bindparam("account")
+)
+_SOME_STATES = _STATES.where(among_given(scopes.c.scope, "keys"))
+
+
+def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
+    """Read what is known of some scopes, by key; without keys, of every scope."""
+    if keys is None:
+        found = connection.execute(_STATES, {"account": account})
+    else:
+        found = connection.execute(_SOME_STATES, {"account": account, "keys": pack(keys)})
+    return {key: ScopeState(*state) for key, *state in found}
+
+
+def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
+    """Read what is known of the roster of every course that is not archived, by the course's id."""
+    found = connection.execute(_ROSTERS, {"account": account})
+    return {key: None if state[0] is None else ScopeState(*state) for key, *state in found}
+
+
+_ROSTERS = (
+    select(courses.c.id, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete)
+    .select_from(
+        courses.outerjoin(
+            scopes,
+            and_(scopes.c.account == courses.c.account, scopes.c.scope == Scope(course_id="").key + courses.c.id),
+        )
+    )
+    .where(courses.c.account == bindparam("account"), not_(courses.c.archived))
+)
 
 
 def save_portal(connection: Connection, account: str, portal: Portal, *, now: int) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from mcp_truto_lms.sources.pacing import Window
-from mcp_truto_lms.store import limits, read
+from mcp_truto_lms.store import limits, read, standing
 from mcp_truto_lms.store.schema import calls, enrollments
 from tests.store.endless_writer import COURSES, size
 from tests.stored import ACCOUNT, Opened, Where, new_store
@@ -69,7 +69,7 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_each_scope_whole(address: 
             # a moment later, anywhere in the next replacement
             for _ in range(chance.randint(0, 200_000)):
                 pass
-        states = database._transact(lambda c: read.scope_states(c, ACCOUNT))
+        states = database._transact(lambda c: standing.scope_states(c, ACCOUNT))
         found = database._transact(lambda c: c.execute(BY_COURSE).all())
         assert {one[0] for one in found} == {key.removeprefix("course:") for key in states} <= {*COURSES}
         for key, low, high, number in found:
