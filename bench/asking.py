@@ -29,7 +29,7 @@ import anyio
 
 from bench.store import postgres_address
 from bench.sync import ROOT, sandbox
-from mcp_truto_lms.tools import list_course_enrollments, summarize_learner_progress
+from mcp_truto_lms.server.tools import list_course_enrollments, summarize_learner_progress
 
 COURSES, PER_LEARNER = 200, 9.41
 """The sample portal's own numbers of enrollments for each learner, where there are many courses."""
@@ -90,7 +90,7 @@ def peak_mib(command: Sequence[str], env: Mapping[str, str]) -> tuple[str, float
 
 async def ask(rounds: int) -> dict[str, Any]:
     """Ask every question of the store that the environment names; give milliseconds and plans."""
-    from mcp_truto_lms.connection import Connection
+    from mcp_truto_lms.server.app_context import Connection
     from mcp_truto_lms.settings import Settings
 
     tools: Mapping[str, Callable[..., Awaitable[object]]] = {

@@ -27,19 +27,19 @@ from typing import Any
 import anyio
 from sqlalchemy import Connection, Engine, create_engine, delete, insert, select
 
-from mcp_truto_lms.model import User
-from mcp_truto_lms.sources.protocol import Reading, Scope
-from mcp_truto_lms.store import write
+from mcp_truto_lms.domain.model import User
+from mcp_truto_lms.domain.source import Reading, Scope
+from mcp_truto_lms.providers.talentlms import enrollments as mapping
+from mcp_truto_lms.providers.talentlms.people import user
+from mcp_truto_lms.store import scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.schema import enrollments, metadata
-from mcp_truto_lms.talentlms import enrollments as mapping
-from mcp_truto_lms.talentlms.people import user
 
 RATIO_BAR = 0.5
 ROWS_BAR = 15_000
 ACCOUNT, SCOPE = "bench", Scope(course_id="7")
-STAMP = write.Stamp(fetched_at=1_795_000_000, took_seconds=1.0)
+STAMP = scope_writer.Stamp(fetched_at=1_795_000_000, took_seconds=1.0)
 Work = Callable[[Connection], Any]
 
 
@@ -157,7 +157,7 @@ def measure(store: Store, material: Material) -> dict[str, float]:
     def put(reading: Reading, connection: Connection) -> None:
         rows = ScopeRows(ACCOUNT)
         rows.add(reading)
-        write.replace_scope(connection, ACCOUNT, SCOPE, rows, STAMP)
+        scope_writer.replace_scope(connection, ACCOUNT, SCOPE, rows, STAMP)
 
     def read_and_put(connection: Connection) -> None:
         put(read_roster(material.raw, material.directory), connection)
@@ -223,7 +223,7 @@ def main() -> int:
     directory = learner_rows(ACCOUNT, material.directory.values())
     with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as found:
         for store in found:
-            store.run(lambda c: write.replace_learners(c, ACCOUNT, directory, STAMP))
+            store.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, directory, STAMP))
             measure(store, material)  # fills caches
         for turn in range(options.rounds):
             for store in found[:: 1 if turn % 2 else -1]:

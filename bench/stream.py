@@ -40,8 +40,8 @@ async def serve_portal(learners: int, courses: int, enrollments: int) -> None:
 
 async def serve_endpoint(portal_port: int) -> None:
     """Serve the endpoint over the portal, and print its port."""
+    from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
-    from mcp_truto_lms.sources.talentlms import TalentLmsSource
     from mcp_truto_lms.unified_api.app import unified_app
 
     address = f"http://127.0.0.1:{portal_port}/api/v1"

@@ -26,7 +26,7 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from mcp_truto_lms.sources.pacing import Pacer, Window
+from mcp_truto_lms.providers.rate_limiter import Pacer, Window
 
 ROOT = Path(__file__).parent.parent
 TODAY = date(2026, 11, 23)
@@ -152,9 +152,9 @@ def slow(learners: int, courses: int) -> list[tuple[float, str]]:
 
 async def read_beside(env: dict[str, str]) -> list[float]:
     """Read everything into a file, while something else wants its turn all the time; give how late it came, in ms."""
-    from mcp_truto_lms.connection import Connection
+    from mcp_truto_lms.server.app_context import Connection
+    from mcp_truto_lms.server.tools import summarize_learner_progress
     from mcp_truto_lms.settings import Settings
-    from mcp_truto_lms.tools import summarize_learner_progress
 
     late: list[float] = []
 
@@ -185,8 +185,8 @@ def main() -> int:
     if options.serve_slowly is not None:
         anyio.run(serve_slowly, options.serve_slowly, options.learners, options.courses)
         return 0
-    from mcp_truto_lms.sources.talentlms_api import TALENTLMS
-    from mcp_truto_lms.truto.client import ACCOUNT_LIMIT, TRUTO
+    from mcp_truto_lms.providers.talentlms.api import TALENTLMS
+    from mcp_truto_lms.providers.truto.client import ACCOUNT_LIMIT, TRUTO
 
     missed = 0
     print(f"cold, {options.learners} learners, and so many courses; the larger number is what reaches the limits")

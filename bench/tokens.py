@@ -33,8 +33,8 @@ from mcp_types import TextContent
 from bench.office import settings_of, write_people_file
 from bench.questions import EVERYTHING, LIST, SUMMARIZE, Question, questions
 from bench.reading import wrong
+from mcp_truto_lms.render.cells import estimate_tokens
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.table import estimate_tokens
 
 ROOT = Path(__file__).parent.parent
 TODAY = "2026-11-23"

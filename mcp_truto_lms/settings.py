@@ -16,10 +16,10 @@ from datetime import UTC, date, datetime, time, tzinfo
 from hashlib import blake2b
 from typing import Literal, cast, get_args
 
-from mcp_truto_lms.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
-from mcp_truto_lms.errors import ConfigurationError
-from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, Thresholds
-from mcp_truto_lms.pseudonyms import Seal
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
+from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
+from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.domain.pseudonyms import Seal
 
 SourceName = Literal["truto", "talentlms", "sample"]
 PREFIX = "MCP_TRUTO_LMS_"
@@ -333,8 +333,8 @@ class _Reader:
 
     def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
         """Read columns, however they are written, that answers can do without."""
-        from mcp_truto_lms.arguments import column_paths
-        from mcp_truto_lms.choices import SIGNALS
+        from mcp_truto_lms.query.parsing import column_paths
+        from mcp_truto_lms.query.vocabulary import SIGNALS
 
         found: list[str] = []
         for word in self.texts(name):

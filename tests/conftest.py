@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, settings
 from mcp import Client
 from mcp_types import TextContent
 
-from mcp_truto_lms.account import Account
-from mcp_truto_lms.connection import Connection
+from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.talentlms import TalentLms
-from mcp_truto_lms.server import create_server
+from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.server.account import Account
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.talentlms import TalentLmsSource
 from tests.postgres import NewAddress, running
 
 # how long an example takes, or the first use of its tables of characters, is no behaviour

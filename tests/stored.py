@@ -10,18 +10,18 @@ from typing import Any
 
 from mcp import Client
 
-from mcp_truto_lms.background import Background
-from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
-from mcp_truto_lms.refresh import Refresher
-from mcp_truto_lms.server import create_server
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
+from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.ingest.background import Background
+from mcp_truto_lms.ingest.refresher import Refresher
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
-from mcp_truto_lms.store import read, steps, write
+from mcp_truto_lms.store import row_queries, scope_writer, steps
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
+from mcp_truto_lms.store.scope_writer import Stamp
 from mcp_truto_lms.store.selection import Selection
-from mcp_truto_lms.store.write import Stamp
 from tests.conftest import TODAY, Desk
 from tests.truth import NOON
 
@@ -189,14 +189,14 @@ def filled(
     database = new_store()
 
     def fill(connection: Any) -> None:
-        write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
-        write.replace_courses(connection, ACCOUNT, titles, STAMP)
+        scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
+        scope_writer.replace_courses(connection, ACCOUNT, titles, STAMP)
         by_course: dict[str, list[EnrollmentRecord]] = {}
         for one in records:
             assert one.enrollment.course is not None
             by_course.setdefault(str(one.enrollment.course.id), []).append(one)
         for key, found in by_course.items():
-            write.replace_scope(
+            scope_writer.replace_scope(
                 connection, ACCOUNT, Scope(course_id=key), scope_rows(ACCOUNT, Reading(tuple(found))), STAMP
             )
 
@@ -206,4 +206,4 @@ def filled(
 
 def page_of(connection: Connection, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
     """Read rows of a match at once."""
-    return [*read.rows(connection, selection, **asked)]
+    return [*row_queries.rows(connection, selection, **asked)]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mcp_truto_lms.errors import ConfigurationError
+from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.settings import Settings, check_loopback, configure_logging
 
 KEY = "s3cr3t-k3y"

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.records import Outcome, Portal
+from mcp_truto_lms.sandbox.variations import Quirks
 
 STATUS_WORDS: dict[str, dict[Outcome, str]] = {
     "English": {

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.variations import Quirks
 
 HOUR_SECONDS = 3600.0
 

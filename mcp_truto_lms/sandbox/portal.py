@@ -20,9 +20,9 @@ import anyio
 from anyio.abc import TaskStatus
 
 from mcp_truto_lms.sandbox.faults import Faults
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLms
+from mcp_truto_lms.sandbox.variations import Quirks
 
 if TYPE_CHECKING:
     import uvicorn

@@ -18,9 +18,9 @@ from mcp_truto_lms.sandbox.faults import Fault, Faults
 from mcp_truto_lms.sandbox.index import OrganisationIndex
 from mcp_truto_lms.sandbox.limits import CallLimits, Verdict
 from mcp_truto_lms.sandbox.payloads import Payloads
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.records import Course, Organisation, Person
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog, basic_key, parse_path
+from mcp_truto_lms.sandbox.variations import Quirks
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

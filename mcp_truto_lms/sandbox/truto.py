@@ -31,9 +31,11 @@ import httpx
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mcp_truto_lms.providers.http_client import HttpClient
+from mcp_truto_lms.providers.talentlms.api import TALENTLMS, TalentLmsApi, basic_authorization
+from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.faults import Fault, Faults
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLms
@@ -44,13 +46,11 @@ from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_limits import TrutoLimits
 from mcp_truto_lms.sandbox.truto_options import STRICT, TrutoOptions
 from mcp_truto_lms.sandbox.truto_proxy import Proxy
-from mcp_truto_lms.sources.http import HttpClient
-from mcp_truto_lms.sources.talentlms import TalentLmsSource
-from mcp_truto_lms.sources.talentlms_api import TALENTLMS, TalentLmsApi, basic_authorization
-from mcp_truto_lms.unified_api.answers import answer, refusal
+from mcp_truto_lms.sandbox.variations import Quirks
 from mcp_truto_lms.unified_api.app import ROOT, unified_app
 from mcp_truto_lms.unified_api.errors import ApiError, missing_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
+from mcp_truto_lms.unified_api.responses import answer, refusal
 
 SAMPLE_TRUTO_TOKEN = "sample-truto-token"  # noqa: S105 - opens nothing
 SAMPLE_ACCOUNT_ID = "sample-account"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_truto_lms.model import EnrollmentStatus
+from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.sandbox.truto_options import TrutoOptions
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import ResponseFormat

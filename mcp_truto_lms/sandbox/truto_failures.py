@@ -16,8 +16,8 @@ from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK
 from mcp_truto_lms.sandbox.talentlms import HTML_PAGE, PLAIN_TEXT
 from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_options import TrutoOptions
-from mcp_truto_lms.unified_api.answers import answer
 from mcp_truto_lms.unified_api.errors import ApiError, insight
+from mcp_truto_lms.unified_api.responses import answer
 
 _BODIES = {
     "html": (HTML_PAGE, "text/html"),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from mcp_truto_lms.providers.http_client import HttpClient
+from mcp_truto_lms.providers.payload_values import record, text
+from mcp_truto_lms.providers.talentlms.api import READABLE, path_of
 from mcp_truto_lms.sandbox.requests import ApiRequest
 from mcp_truto_lms.sandbox.truto_failures import remote_error
-from mcp_truto_lms.sources.http import HttpClient
-from mcp_truto_lms.sources.talentlms_api import READABLE, path_of
-from mcp_truto_lms.talentlms.values import record, text
 from mcp_truto_lms.unified_api.errors import ApiError
 
 

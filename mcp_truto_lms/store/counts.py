@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Select, func, literal, select, union_all
 
-from mcp_truto_lms import progress
-from mcp_truto_lms.model import EnrollmentStatus
+from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.store.schema import ARCHIVED, COUNTED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
 from mcp_truto_lms.store.selection import Selection, by_shape
 
@@ -103,13 +103,13 @@ def measures(selection: Selection) -> list[ColumnElement[Any]]:
     composed: Mapping[str, ColumnElement[Any]] = {
         "enrollments": func.count(),
         "finished": number_of(selection.finished()),
-        "overdue": number_of(progress.overdue(row, now)),
-        "due_soon": number_of(progress.due_soon(row, now)),
-        "not_started": number_of(progress.not_started(row, now)),
-        "at_risk": number_of(progress.at_risk(row, now, selection.thresholds)),
-        "withdrawn": number_of(progress.withdrawn(row, now)),
-        "no_due_date": number_of(progress.no_due_date(row, now)),
-        "maybe_failed": number_of(progress.maybe_failed(row, now)),
+        "overdue": number_of(definitions.overdue(row, now)),
+        "due_soon": number_of(definitions.due_soon(row, now)),
+        "not_started": number_of(definitions.not_started(row, now)),
+        "at_risk": number_of(definitions.at_risk(row, now, selection.thresholds)),
+        "withdrawn": number_of(definitions.withdrawn(row, now)),
+        "no_due_date": number_of(definitions.no_due_date(row, now)),
+        "maybe_failed": number_of(definitions.maybe_failed(row, now)),
         "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
         "progress_known": func.count(row.c.progress_percent),
         "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
@@ -146,8 +146,8 @@ def _extent(selection: Selection) -> CompoundSelect[str, int, int, int, int, int
         func.count().label("enrollments"),
         nobody.label("people"),
         nobody.label("courses"),
-        number_of(progress.no_due_date(row, now)).label("no_due_date"),
-        number_of(progress.maybe_failed(row, now)).label("maybe_failed"),
+        number_of(definitions.no_due_date(row, now)).label("no_due_date"),
+        number_of(definitions.maybe_failed(row, now)).label("maybe_failed"),
     )
     return union_all(query.where(selection.counted()), _others(selection).add_columns(nobody, nobody))
 
@@ -179,7 +179,7 @@ def survey(connection: Connection, selection: Selection) -> Survey:
 @by_shape
 def _survey(selection: Selection) -> Select[Any]:
     row = enrollments
-    ended = number_of(progress.ended(row, selection.now)).label("ended")
+    ended = number_of(definitions.ended(row, selection.now)).label("ended")
     query: Select[Any] = select(row.c.course_id, row.c.status, ended, *measures(selection))
     return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
 

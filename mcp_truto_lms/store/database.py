@@ -16,10 +16,10 @@ from typing import Protocol, TypeVar
 import anyio.to_thread
 from sqlalchemy import Connection
 
-from mcp_truto_lms.errors import ConfigurationError
-from mcp_truto_lms.sources.pacing import Window
-from mcp_truto_lms.store import limits
-from mcp_truto_lms.store.opening import SETTING
+from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.store import shared_rate_limits
+from mcp_truto_lms.store.schema_rebuild import SETTING
 from mcp_truto_lms.store.sqlite import File, Memory
 
 _Result = TypeVar("_Result")
@@ -124,7 +124,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await self.run(lambda c: limits.admit(c, key, windows), write=True)
+        return await self.run(lambda c: shared_rate_limits.admit(c, key, windows), write=True)
 
     async def tidy(self) -> None:
         """Make reading fast again after much was written, where the engine does not see to it at once by itself.

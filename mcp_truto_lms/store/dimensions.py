@@ -21,18 +21,18 @@ from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, not_, select, update
 
-from mcp_truto_lms.model import CUSTOM_FIELDS, User
-from mcp_truto_lms.people_file import People, key
-from mcp_truto_lms.store.bulk import insert_rows
-from mcp_truto_lms.store.fold import fold
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS, User
+from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.redaction import storable
+from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.people.people_file import People, key
+from mcp_truto_lms.people.redacted_people_file import Known
+from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
+from mcp_truto_lms.store.account_state import bump
+from mcp_truto_lms.store.advisory_locks import take_account
+from mcp_truto_lms.store.bulk_insert import insert_rows
 from mcp_truto_lms.store.schema import dimensions, learners, overruled, people_file_rows, people_files
 from mcp_truto_lms.store.selection import among
-from mcp_truto_lms.store.standing import bump
-from mcp_truto_lms.store.turns import take_account
-from mcp_truto_lms.table import clean
-from mcp_truto_lms.talentlms.people import OF_THE_ACCOUNT
-from mcp_truto_lms.talentlms.redaction import storable
-from mcp_truto_lms.veiled_people import Known
 
 TEAM, MANAGER = "team", "manager"
 VALUE_CHARACTERS = 200

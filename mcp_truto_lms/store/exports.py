@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from mcp_truto_lms.errors import QueryError
+from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.store.advisory_locks import take_turn
 from mcp_truto_lms.store.schema import exports
-from mcp_truto_lms.store.turns import take_turn
 
 MAX_AGE_SECONDS = 3600
 GRACE_SECONDS = 600

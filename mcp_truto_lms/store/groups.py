@@ -31,9 +31,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from mcp_truto_lms import progress
-from mcp_truto_lms.choices import GroupBy, is_usual_group
-from mcp_truto_lms.days import first_of_month
+from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain.days import first_of_month
+from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
 from mcp_truto_lms.store.counts import MEASURES, Counts, added, as_counts, measures
 from mcp_truto_lms.store.schema import courses, dimensions, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, among
@@ -127,7 +127,7 @@ def _counted(selection: Selection, by: Sequence[str], months: _Months) -> Select
     plain: dict[str, ColumnElement[Any]] = {
         GroupBy.COURSE: row.c.course_id,
         GroupBy.LEARNER: row.c.user_id,
-        GroupBy.STATUS: progress.status_at(row, selection.now),
+        GroupBy.STATUS: definitions.status_at(row, selection.now),
     }
 
     def keys(moment: ColumnElement[Any]) -> list[ColumnElement[Any]]:

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar
 
-from mcp_truto_lms.errors import StoreError
+from mcp_truto_lms.domain.errors import StoreError
 
 _OPENING = 0
 """The byte that is held while the store is built; keys take the bytes after it."""

@@ -32,10 +32,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import CreateSchema
 
-from mcp_truto_lms.errors import ConfigurationError, StoreError
-from mcp_truto_lms.store.opening import SETTING, build, needs_building
+from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
+from mcp_truto_lms.store.advisory_locks import lock_id, take_turn
 from mcp_truto_lms.store.schema import SCHEMA_VERSION, metadata
-from mcp_truto_lms.store.turns import lock_id, take_turn
+from mcp_truto_lms.store.schema_rebuild import SETTING, build, needs_building
 
 _Result = TypeVar("_Result")
 

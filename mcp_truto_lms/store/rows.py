@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
-from mcp_truto_lms.model import (
+from mcp_truto_lms.domain.model import (
     CellKind,
     Course,
     CourseStatus,
@@ -28,10 +28,10 @@ from mcp_truto_lms.model import (
     enrollment_columns,
     primary_email,
 )
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route
-from mcp_truto_lms.store.fold import MAX_CHARACTERS, fold
+from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, fold
+from mcp_truto_lms.domain.redaction import MAX_INTEGER, storable
+from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route
 from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
-from mcp_truto_lms.talentlms.redaction import MAX_INTEGER, storable
 
 Row = tuple[Any, ...]
 

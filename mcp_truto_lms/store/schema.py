@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy import Text as PlainText
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from mcp_truto_lms.model import CellKind, enrollment_columns
-from mcp_truto_lms.talentlms.redaction import storable
+from mcp_truto_lms.domain.model import CellKind, enrollment_columns
+from mcp_truto_lms.domain.redaction import storable
 
 SCHEMA_VERSION = 5
 """Raised with every change of the tables: a store of an older version is built anew."""

@@ -28,12 +28,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from mcp_truto_lms import progress
-from mcp_truto_lms.errors import QueryError
-from mcp_truto_lms.model import EnrollmentStatus
-from mcp_truto_lms.progress import DEFAULT_THRESHOLDS, STATES, State, Thresholds
+from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, STATES, State, Thresholds
+from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.store.schema import COUNTED, Text, dimensions, enrollments
-from mcp_truto_lms.talentlms.redaction import storable
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
@@ -149,15 +149,15 @@ class Selection:
         row, now = enrollments, self.now
         parts: list[ColumnElement[bool]] = []
         if self.statuses:
-            named = progress.status_at(row, now).in_([str(one) for one in self.statuses])
+            named = definitions.status_at(row, now).in_([str(one) for one in self.statuses])
             late = EnrollmentStatus.OVERDUE in self.statuses
-            parts.append(or_(named, progress.overdue(row, now)) if late else named)
+            parts.append(or_(named, definitions.overdue(row, now)) if late else named)
         if self.states:
             parts.append(or_(*(self.is_in(one) for one in self.states)))
         if self.inactive_since is not None:
-            parts.append(progress.inactive_since(row, now, self.inactive_since))
+            parts.append(definitions.inactive_since(row, now, self.inactive_since))
         if self.progress_below is not None:
-            parts.append(progress.below(row, now, self.progress_below))
+            parts.append(definitions.below(row, now, self.progress_below))
         return parts
 
     def _of_days(self) -> list[ColumnElement[bool]]:
@@ -166,7 +166,7 @@ class Selection:
         for name, column in _PERIODS:
             first, end = getattr(self, f"{name}_from"), getattr(self, f"{name}_before")
             if name == "completed" and (first is not None or end is not None):
-                within = progress.open_within if self.in_period else progress.finished_within
+                within = definitions.open_within if self.in_period else definitions.finished_within
                 parts.append(within(row, now, first, end))
                 continue
             if first is not None:
@@ -178,14 +178,14 @@ class Selection:
     def is_in(self, state: State) -> ColumnElement[bool]:
         """Compose the condition of a state."""
         if state is State.AT_RISK:
-            return progress.at_risk(enrollments, self.now, self.thresholds)
+            return definitions.at_risk(enrollments, self.now, self.thresholds)
         return STATES[state](enrollments, self.now)
 
     def finished(self) -> ColumnElement[bool]:
         """Compose what counts as finished: in a period, what was finished in it."""
         if self.in_period:
-            return progress.finished_within(enrollments, self.now, self.completed_from, self.completed_before)
-        return progress.finished(enrollments, self.now)
+            return definitions.finished_within(enrollments, self.now, self.completed_from, self.completed_before)
+        return definitions.finished(enrollments, self.now)
 
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""

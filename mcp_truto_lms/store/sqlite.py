@@ -21,10 +21,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from mcp_truto_lms.errors import ConfigurationError, StoreError
+from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
 from mcp_truto_lms.store.lock_file import LockFile
-from mcp_truto_lms.store.opening import SETTING, build, create, needs_building
 from mcp_truto_lms.store.schema import SCHEMA_VERSION
+from mcp_truto_lms.store.schema_rebuild import SETTING, build, create, needs_building
 
 _Result = TypeVar("_Result")
 

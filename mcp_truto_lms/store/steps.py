@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.store import standing
+from mcp_truto_lms.store import account_state
+from mcp_truto_lms.store.account_state import Standing
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.standing import Standing
 
 _Result = TypeVar("_Result")
 
@@ -47,7 +47,7 @@ class View:
     def standing(self, account: str) -> Standing:
         """Tell what is known of an account; in one transaction that stays the same, and is looked up once."""
         if account not in self._standings:
-            self._standings[account] = standing.load(self.connection, account)
+            self._standings[account] = account_state.load(self.connection, account)
         return self._standings[account]
 
 

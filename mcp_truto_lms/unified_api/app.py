@@ -24,13 +24,13 @@ from starlette.responses import Response
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp
 
-from mcp_truto_lms.columns import ALL_COLUMNS, Columns
-from mcp_truto_lms.errors import SourceError
-from mcp_truto_lms.sources.protocol import Scope, Source
-from mcp_truto_lms.unified_api.access import BearerToken
-from mcp_truto_lms.unified_api.answers import answer, one_record, page, refusal, stream
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
+from mcp_truto_lms.domain.errors import SourceError
+from mcp_truto_lms.domain.source import Scope, Source
+from mcp_truto_lms.unified_api.bearer_auth import BearerToken
 from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error, timed_out
+from mcp_truto_lms.unified_api.listing import Reader, Walk
 from mcp_truto_lms.unified_api.parameters import (
     GetParameters,
     ListParameters,
@@ -39,7 +39,7 @@ from mcp_truto_lms.unified_api.parameters import (
     list_parameters,
 )
 from mcp_truto_lms.unified_api.query_string import QueryString
-from mcp_truto_lms.unified_api.reading import Reader, Walk
+from mcp_truto_lms.unified_api.responses import answer, one_record, page, refusal, stream
 
 ROOT = "/unified/lms"
 DEFAULT_PAGE_SIZE = 100

@@ -13,7 +13,7 @@ from math import ceil
 from types import MappingProxyType
 from typing import Any
 
-from mcp_truto_lms.errors import AccessDenied, NotFound, RateLimited, RouteClosed, SourceError
+from mcp_truto_lms.domain.errors import AccessDenied, NotFound, RateLimited, RouteClosed, SourceError
 
 DEFAULT_RETRY_AFTER_SECONDS = 10
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mcp_truto_lms.errors import ConfigurationError
+from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.variations import Quirks
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, OpenDesk
 from tests.contract.snapshots import check

@@ -11,10 +11,10 @@ import pytest
 from mcp import Client
 
 from bench.office import MANDATORY, write_people_file
-from mcp_truto_lms.connection import Connection
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation
-from mcp_truto_lms.server import create_server
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, OpenDesk
 from tests.contract.snapshots import HERE, check

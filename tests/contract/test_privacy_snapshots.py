@@ -7,9 +7,9 @@ import json
 import pytest
 from mcp import Client
 
-from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.errors import ConfigurationError
-from mcp_truto_lms.server import create_server
+from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, OpenDesk
 from tests.contract.snapshots import check

@@ -11,12 +11,12 @@ from mcp import Client
 from pydantic import TypeAdapter
 
 from bench.tokens import count
-from mcp_truto_lms.choices import Format, GroupBy
-from mcp_truto_lms.connection import Connection
-from mcp_truto_lms.model import EnrollmentStatus, enrollment_columns
-from mcp_truto_lms.progress import State
-from mcp_truto_lms.query import EnrollmentQuery, ProgressQuery
-from mcp_truto_lms.server import create_server
+from mcp_truto_lms.domain.definitions import State
+from mcp_truto_lms.domain.model import EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
+from mcp_truto_lms.query.vocabulary import Format, GroupBy
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE
 from tests.contract.snapshots import check

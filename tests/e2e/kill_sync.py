@@ -20,10 +20,10 @@ from pathlib import Path
 
 import anyio
 
-import mcp_truto_lms.sources.talentlms  # noqa: F401  imported before the fork, not after each
-from mcp_truto_lms.connection import Connection
+import mcp_truto_lms.providers.talentlms.source  # noqa: F401  imported before the fork, not after each
+from mcp_truto_lms.ingest.full_sync import synchronise
+from mcp_truto_lms.server.app_context import Connection
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.sync import synchronise
 
 
 async def sync(settings: Settings) -> bool:

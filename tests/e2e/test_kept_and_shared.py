@@ -21,8 +21,8 @@ from mcp import Client
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.talentlms import TalentLms
+from mcp_truto_lms.sandbox.variations import Quirks
 from tests.conftest import TODAY
 from tests.e2e.processes import ROOT, SUMMARIZE, by_stdio, environment, in_terminal, running
 from tests.unified_api.unified_endpoint import on_a_port

@@ -12,15 +12,15 @@ LATER = (
     "httpx",
     "mcp_truto_lms.store",
     "mcp_truto_lms.sandbox",
-    "mcp_truto_lms.sources",
-    "mcp_truto_lms.http",
+    "mcp_truto_lms.providers",
+    "mcp_truto_lms.server.asgi",
 )
 """Packages that the first question needs, and the list of tools does not."""
 
 WATCHED = """
 import json, sys
-from mcp_truto_lms.tools import QueryTool
-from mcp_truto_lms.cli import main
+from mcp_truto_lms.server.tools import QueryTool
+from mcp_truto_lms.cli.main import main
 run = QueryTool.run
 shown = sys.stderr
 
@@ -72,7 +72,7 @@ def test_the_tools_are_listed_before_the_store_the_http_client_and_the_sample_po
 
 
 def test_the_first_question_loads_them(loaded):
-    assert of_later(loaded[1]) == {*LATER} - {"mcp_truto_lms.http"}
+    assert of_later(loaded[1]) == {*LATER} - {"mcp_truto_lms.server.asgi"}
 
 
 def test_help_loads_none_of_them():

@@ -11,7 +11,7 @@ import pytest
 from processes import COMMAND, LIST, ROOT, SUMMARIZE, StdioServer, environment, in_terminal, sample
 
 from mcp_truto_lms import __version__
-from mcp_truto_lms.cli import main
+from mcp_truto_lms.cli.main import main
 
 AT = re.compile(r"As of [\d-]+ [\d:]+ \S+?,")
 CURSOR = re.compile(r'(?<=cursor=)\S+|(?<="next_cursor":")[^"]+')

@@ -2,7 +2,7 @@ import pytest
 
 from mcp_truto_lms.sandbox.display import Printer, escape, total_time
 from mcp_truto_lms.sandbox.organisation import Portal
-from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.variations import Quirks
 
 VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
 

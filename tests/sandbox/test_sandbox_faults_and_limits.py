@@ -9,7 +9,7 @@ import pytest
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, HTML_BODY, MALFORMED_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.variations import Quirks
 
 pytestmark = pytest.mark.anyio
 ClientOf = Callable[..., httpx.AsyncClient]

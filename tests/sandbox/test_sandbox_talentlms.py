@@ -10,7 +10,7 @@ import pytest
 
 from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, Role
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
+from mcp_truto_lms.sandbox.variations import Quirks
 
 pytestmark = pytest.mark.anyio
 ClientOf = Callable[..., httpx.AsyncClient]

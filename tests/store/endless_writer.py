@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from itertools import count
 
-from mcp_truto_lms.sources.protocol import Reading, Scope
-from mcp_truto_lms.store import write
+from mcp_truto_lms.domain.source import Reading, Scope
+from mcp_truto_lms.store import scope_writer
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.write import Stamp
+from mcp_truto_lms.store.scope_writer import Stamp
 from tests.stored import ACCOUNT, record, scope_rows
 
 COURSES = ("c", "d", "e")
@@ -30,7 +30,7 @@ def main(address: str, first: int) -> None:
             records = tuple(record(str(n), key, "in_progress", score=float(turn)) for n in range(size(turn)))
             stamp, scope = Stamp(turn, 0.0), Scope(course_id=key)
             database._transact(
-                lambda c, s=scope, r=records, t=stamp: write.replace_scope(
+                lambda c, s=scope, r=records, t=stamp: scope_writer.replace_scope(
                     c, ACCOUNT, s, scope_rows(ACCOUNT, Reading(r)), t
                 ),
                 write=True,

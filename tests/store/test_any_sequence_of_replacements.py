@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from mcp_truto_lms.sources.protocol import Reading, Route, Scope
-from mcp_truto_lms.store import standing, write
+from mcp_truto_lms.domain.source import Reading, Route, Scope
+from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -128,10 +128,10 @@ def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
 def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUNT) -> None:
     if kind == "people":
         found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
-        write.replace_learners(connection, account, learner_rows(account, found), STAMP)
+        scope_writer.replace_learners(connection, account, learner_rows(account, found), STAMP)
     elif kind == "courses":
         titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
-        write.replace_courses(connection, account, titles, STAMP)
+        scope_writer.replace_courses(connection, account, titles, STAMP)
     else:
         scope, rows, complete = what
         records = tuple(
@@ -150,14 +150,16 @@ def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUN
             )
             for one in rows
         )
-        write.replace_scope(connection, account, scope, scope_rows(account, Reading(records, complete=complete)), STAMP)
+        scope_writer.replace_scope(
+            connection, account, scope, scope_rows(account, Reading(records, complete=complete)), STAMP
+        )
 
 
 def check(steps: list[tuple[str, Any]]) -> None:
     database, model = new_store(), Model()
     try:
         for kind, what in steps:
-            before, version = model.seen(), database._transact(lambda c: standing.load(c, ACCOUNT).data_version)
+            before, version = model.seen(), database._transact(lambda c: account_state.load(c, ACCOUNT).data_version)
             database._transact(lambda c, kind=kind, what=what: apply(c, kind, what))
             if kind == "people":
                 model.replace_people(what)
@@ -167,7 +169,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
                 model.replace_scope(*what)
             assert database._transact(seen) == model.seen()
             if model.seen() != before:
-                assert database._transact(lambda c: standing.load(c, ACCOUNT).data_version) > version
+                assert database._transact(lambda c: account_state.load(c, ACCOUNT).data_version) > version
         counted = database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON)))
         assert counted.totals.enrollments == sum(model.left_out(one) == "" for one in model.rows.values())
     finally:

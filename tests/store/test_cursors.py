@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, func, select
 
-from mcp_truto_lms.errors import QueryError, UnknownCursor
-from mcp_truto_lms.store import cursor, standing, write
-from mcp_truto_lms.store.cursor import MAX_AGE_SECONDS
+from mcp_truto_lms.domain.errors import QueryError, UnknownCursor
+from mcp_truto_lms.store import account_state, cursors, scope_writer
+from mcp_truto_lms.store.cursors import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
-from mcp_truto_lms.store.schema import cursors
+from mcp_truto_lms.store.schema import cursors as cursors_table
 from tests.stored import ACCOUNT, STAMP, Opened, Where, course, new_store, person
 from tests.truth import NOON
 
@@ -20,21 +20,23 @@ UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
 @pytest.fixture
 def database() -> Database:
     database = new_store()
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+    )
     return database
 
 
 def save(database: Database, token: str = "tkn", *, version: int = 1, now: int = NOON, principal: str = "ann") -> None:
     kept = {"question": "{}", "version": version, "now": now, "principal": principal}
-    database._transact(lambda c: cursor.save(c, ACCOUNT, token, **kept))
+    database._transact(lambda c: cursors.save(c, ACCOUNT, token, **kept))
 
 
 def load(
     database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON, principal: str = "ann"
 ) -> str:
     def found(connection: Connection) -> str:
-        version = standing.load(connection, account).data_version
-        return cursor.load(connection, account, token, now=now, principal=principal, version=version)
+        version = account_state.load(connection, account).data_version
+        return cursors.load(connection, account, token, now=now, principal=principal, version=version)
 
     return database._transact(found)
 
@@ -68,11 +70,17 @@ def test_a_cursor_of_another_caller_is_as_unknown_as_any(database: Database, own
 
 def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
     save(database)
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+    )
     assert load(database) == "{}"
-    database._transact(lambda c: write.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP))
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP)
+    )
     assert load(database) == "{}"
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP))
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
+    )
     with pytest.raises(QueryError, match=CHANGED):
         load(database)
 
@@ -80,7 +88,7 @@ def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
 def test_a_cursor_ends_when_a_course_changes_its_category_by_which_it_may_be_mandatory(database: Database):
     def read_courses(category: str) -> None:
         found = course("c", "C").model_copy(update={"categories": [{"name": category}]})
-        database._transact(lambda c: write.replace_courses(c, ACCOUNT, [found], STAMP))
+        database._transact(lambda c: scope_writer.replace_courses(c, ACCOUNT, [found], STAMP))
 
     read_courses("Safety")
     save(database, version=2)
@@ -101,28 +109,32 @@ def test_expired_cursors_are_thrown_away_and_others_kept(database: Database):
     late = NOON + MAX_AGE_SECONDS + 1
     save(database, "old")
     save(database, "new", now=late)
-    database._transact(lambda c: cursor.drop_expired(c, late))
-    kept = database._transact(lambda c: list(c.execute(select(cursors.c.token)).scalars()))
+    database._transact(lambda c: cursors.drop_expired(c, late))
+    kept = database._transact(lambda c: list(c.execute(select(cursors_table.c.token)).scalars()))
     assert kept == ["new"]
 
 
 def test_tokens_are_short_and_differ(database: Database):
-    tokens = {cursor.new_token() for _ in range(200)}
+    tokens = {cursors.new_token() for _ in range(200)}
     assert len(tokens) == 200
     assert {len(one) for one in tokens} == {8}
     for one in tokens:
         save(database, one)
-    assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors)).scalar_one()) == 200
+    assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors_table)).scalar_one()) == 200
 
 
 @pytest.mark.engines("file", "postgres")
 def test_another_process_of_the_store_goes_on_with_a_cursor():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
-    first._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP))
+    first._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+    )
     save(first)
     assert load(second) == "{}"
-    second._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP))
+    second._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
+    )
     with pytest.raises(QueryError, match=CHANGED):
         load(first)
 
@@ -135,8 +147,8 @@ def test_expired_cursors_that_another_writer_is_deleting_are_left_to_it():
     late = NOON + MAX_AGE_SECONDS + 1
 
     def delete_both(connection: Connection) -> None:
-        cursor.drop_expired(connection, late)
-        second._transact(lambda c: cursor.drop_expired(c, late))
+        cursors.drop_expired(connection, late)
+        second._transact(lambda c: cursors.drop_expired(c, late))
 
     first._transact(delete_both)
-    assert not first._transact(lambda c: [*c.execute(select(cursors.c.token)).scalars()])
+    assert not first._transact(lambda c: [*c.execute(select(cursors_table.c.token)).scalars()])

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from mcp_truto_lms.model import User
-from mcp_truto_lms.people_file import People, parse
-from mcp_truto_lms.sources.protocol import Reading, Scope
-from mcp_truto_lms.store import dimensions, standing, write
+from mcp_truto_lms.domain.model import User
+from mcp_truto_lms.domain.source import Reading, Scope
+from mcp_truto_lms.people.people_file import People, parse
+from mcp_truto_lms.store import account_state, dimensions, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
@@ -45,10 +45,10 @@ class Store:
         return self.database._transact(work, write=True)
 
     def directory(self, *people: User) -> None:
-        self.run(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
+        self.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def put(self, *people: User) -> None:
-        self.run(lambda c: write.put_learners(c, ACCOUNT, people))
+        self.run(lambda c: scope_writer.put_learners(c, ACCOUNT, people))
 
     def teams(self, **teams: tuple[str, ...]) -> None:
         self.run(lambda c: dimensions.replace_teams(c, ACCOUNT, {key.strip("_"): teams[key] for key in teams}))
@@ -65,7 +65,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        return self.run(lambda c: standing.load(c, ACCOUNT).data_version)
+        return self.run(lambda c: account_state.load(c, ACCOUNT).data_version)
 
 
 @pytest.fixture
@@ -235,7 +235,9 @@ def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatche
     user = stranger.enrollment.user.model_copy(update={"emails": person("3", "three@acme.example").emails})
     met = type(stranger)(stranger.enrollment.model_copy(update={"user": user}), stranger.route)
     store.run(
-        lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="101"), scope_rows(ACCOUNT, Reading((met,))), STAMP)
+        lambda c: scope_writer.replace_scope(
+            c, ACCOUNT, Scope(course_id="101"), scope_rows(ACCOUNT, Reading((met,))), STAMP
+        )
     )
     assert unmatched() == 1
     assert ("3", "team", "Sales") in store.said()
@@ -264,7 +266,7 @@ def test_accounts_share_nothing(store: Store):
 
     def elsewhere(connection: Connection) -> None:
         other = person("1", "one@acme.example", Site="Hull")
-        write.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
+        scope_writer.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
         dimensions.replace_teams(connection, "other", {"1": ("North",)})
         assert dimensions.replace_people(connection, "other", None) == 0
         assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]

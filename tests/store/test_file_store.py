@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from mcp_truto_lms.errors import ConfigurationError, LmsError, StoreError
-from mcp_truto_lms.store import write
+from mcp_truto_lms.domain.errors import ConfigurationError, LmsError, StoreError
+from mcp_truto_lms.store import scope_writer
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.opening import SETTING
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import SCHEMA_VERSION, calls, learners, metadata
+from mcp_truto_lms.store.schema_rebuild import SETTING
 from mcp_truto_lms.store.sqlite import APPLICATION_ID, File
 from tests.stored import ACCOUNT, STAMP, person
 
@@ -41,7 +41,7 @@ def database(path: Path) -> Iterator[Database]:
 
 
 def fill(connection: Connection) -> None:
-    write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
+    scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
 
 
 def names(connection: Connection) -> list[str]:
@@ -148,7 +148,9 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(path: Path):
 def test_damage_that_shows_later_is_told_when_it_shows(path: Path):
     database = Database(str(path))
     many = [person(str(n), f"Somebody {n}") for n in range(500)]
-    database._transact(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, many), STAMP), write=True)
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, many), STAMP), write=True
+    )
     database.close()
     content = bytearray(path.read_bytes())
     content[8192:] = b"\xff" * (len(content) - 8192)
@@ -219,7 +221,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(database: Database):
     def too_much(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
         people = [person(str(n), "x" * 1000) for n in range(500)]
-        write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
+        scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
 
     with pytest.raises(StoreError, match="its disk is full"):
         database._transact(too_much, write=True)

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert
 
-from mcp_truto_lms.choices import GroupBy
-from mcp_truto_lms.model import UserRole
-from mcp_truto_lms.store import missing, read
+from mcp_truto_lms.domain.model import UserRole
+from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.query.vocabulary import GroupBy
+from mcp_truto_lms.store import not_enrolled, row_queries
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import TIME, Group, groups
 from mcp_truto_lms.store.schema import dimensions
 from mcp_truto_lms.store.selection import NONE, Selection
@@ -76,8 +76,8 @@ def test_a_learner_in_two_teams_counts_in_both_and_one_in_none_is_not_lost(datab
         ("(none)", 1, 0),
     ]
     assert database._transact(lambda c: survey(c, EVERYTHING)).totals.enrollments == 7
-    assert database._transact(lambda c: read.has_several(c, ACCOUNT, "team"))
-    assert not database._transact(lambda c: read.has_several(c, ACCOUNT, "manager"))
+    assert database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "team"))
+    assert not database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "manager"))
 
 
 def test_the_rate_of_learners_is_of_those_who_finished_all_of_theirs(database: Database):
@@ -245,7 +245,7 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
     one, two = (Selection(ACCOUNT, NOON, course_ids=ids) for ids in (("c",), ("c", "d")))
 
     def pairs(selection: Selection, sort: str | None = None, limit: int = 9, offset: int = 0) -> list[str]:
-        rows = database._transact(lambda c: [*missing.rows(c, selection, sort=sort, limit=limit, offset=offset)])
+        rows = database._transact(lambda c: [*not_enrolled.rows(c, selection, sort=sort, limit=limit, offset=offset)])
         return [f"{row['user.name']} {row['course.title']}" for row in rows]
 
     assert pairs(one) == ["Abe C", "Zoe C"]
@@ -254,12 +254,12 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
     assert pairs(two, "-course.title", 2, 1) == ["Zoe D", "Abe C"]
     assert pairs(Selection(ACCOUNT, NOON, course_ids=("c",), user_ids=("3",))) == ["Ivy C"]
     assert pairs(Selection(ACCOUNT, NOON, course_ids=("c",), user_ids=("2",), included=frozenset({"inactive"})))
-    totals = database._transact(lambda c: missing.totals(c, two))
+    totals = database._transact(lambda c: not_enrolled.totals(c, two))
     assert (totals.enrollments, totals.learners, totals.courses) == (4, 3, 2)
-    by_team, number = database._transact(lambda c: missing.groups(c, two, ("team",), sort="-enrollments", limit=1))
+    by_team, number = database._transact(lambda c: not_enrolled.groups(c, two, ("team",), sort="-enrollments", limit=1))
     assert [(each.keys[0].name, each.counts.enrollments, each.possible) for each in by_team] == [("Sales", 3, 4)]
     assert number == 2
-    by_course, _ = database._transact(lambda c: missing.groups(c, two, ("course",), sort="name", limit=9))
+    by_course, _ = database._transact(lambda c: not_enrolled.groups(c, two, ("course",), sort="name", limit=9))
     assert [(each.keys[0].name, each.counts.enrollments, each.possible) for each in by_course] == [
         ("C", 2, 3),
         ("D", 2, 3),
@@ -268,16 +268,16 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
 
 
 def test_courses_without_anybody_are_named(database: Database):
-    assert database._transact(lambda c: read.empty_courses(c, EVERYTHING)) == ["Nobody's"]
+    assert database._transact(lambda c: row_queries.empty_courses(c, EVERYTHING)) == ["Nobody's"]
     some = Selection(ACCOUNT, NOON, course_ids=("c",))
-    assert database._transact(lambda c: read.empty_courses(c, some)) == []
+    assert database._transact(lambda c: row_queries.empty_courses(c, some)) == []
 
 
 def test_namesakes_are_known_wherever_they_are():
     people = [person("1", "Jo Li"), person("2", "jó  li"), person("3", "Bo"), person("4", "Bo", status="inactive")]
     database = filled(people, [course("c", "X"), course("d", "x", status="archived")])
     for by, ids, found in ((GroupBy.LEARNER, ["1", "3"], {"1"}), (GroupBy.LEARNER, [], set()), (COURSE, ["c"], set())):
-        assert database._transact(lambda c, b=by, i=ids: read.namesakes(c, ACCOUNT, b, i)) == found
+        assert database._transact(lambda c, b=by, i=ids: row_queries.namesakes(c, ACCOUNT, b, i)) == found
     database.close()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mcp_truto_lms.choices import GroupBy
-from mcp_truto_lms.model import User
-from mcp_truto_lms.sources.protocol import Reading, Scope
-from mcp_truto_lms.store import find, read, write
+from mcp_truto_lms.domain.model import User
+from mcp_truto_lms.domain.source import Reading, Scope
+from mcp_truto_lms.query.vocabulary import GroupBy
+from mcp_truto_lms.store import name_search, row_queries, scope_writer
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record, scope_rows
 from tests.truth import NOON
@@ -22,7 +22,7 @@ def only_row(**fields: Any) -> dict[str, Any]:
     reading = Reading((record("u", "c", "enrolled", **fields),))
     for _ in range(2):
         database._transact(
-            lambda c: write.replace_scope(c, ACCOUNT, Scope(course_id="c"), scope_rows(ACCOUNT, reading), STAMP)
+            lambda c: scope_writer.replace_scope(c, ACCOUNT, Scope(course_id="c"), scope_rows(ACCOUNT, reading), STAMP)
         )
     (row,) = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
     return row
@@ -59,7 +59,7 @@ def test_halves_of_characters_are_cut_out_of_custom_fields_and_of_people():
     assert only_row(custom_fields=fields)["custom_fields"] == {"half ": "!", "none": None}
     odd = person("1", "Ann").model_copy(update={"custom_fields": fields, "created_at": at(NOON)})
     database = filled([odd])
-    record = database._transact(lambda c: read.learner_records(c, ACCOUNT))["1"]
+    record = database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))["1"]
     kept = User.model_validate_json(record)
     assert (kept.custom_fields, kept.created_at) == ({"half ": "!", "none": None}, at(NOON))
 
@@ -67,7 +67,7 @@ def test_halves_of_characters_are_cut_out_of_custom_fields_and_of_people():
 @pytest.mark.parametrize("term", ["an\0n", "\0ann", "ann\ud800"])
 def test_who_is_looked_for_by_an_odd_text_is_found(term: str):
     database = filled([person("1", "Ann")], [course("c", "C")])
-    found = database._transact(lambda c: find.bearers(c, ACCOUNT, GroupBy.LEARNER, term))
+    found = database._transact(lambda c: name_search.bearers(c, ACCOUNT, GroupBy.LEARNER, term))
     assert [one.id for one in found] == ["1"]
 
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_truto_lms.choices import SUMMARY_COLUMNS, GroupBy
-from mcp_truto_lms.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
-from mcp_truto_lms.progress import State
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
-from mcp_truto_lms.store import read, write
+from mcp_truto_lms.domain.definitions import State
+from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
+from mcp_truto_lms.store import row_queries, scope_writer
 from mcp_truto_lms.store.counts import survey
-from mcp_truto_lms.store.fold import fold
 from mcp_truto_lms.store.groups import course_groups, groups
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record, scope_rows
@@ -154,7 +154,7 @@ def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
         lost = record("1", "c", "completed", key="lost")
         lost = replace(lost, enrollment=lost.enrollment.model_copy(update={"course": None}))
         reading = scope_rows(ACCOUNT, Reading((lost,)))
-        database._transact(lambda c: write.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
+        database._transact(lambda c: scope_writer.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
     order = f"-{sort}" if down else sort
     by_sql = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
     counted = database._transact(lambda c: survey(c, EVERYTHING)).by_course
@@ -225,13 +225,15 @@ def test_a_selection_narrows_totals_and_rows_alike():
 
 
 def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):
-    spreads = names._transact(lambda c: read.spreads(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"]))
+    spreads = names._transact(
+        lambda c: row_queries.spreads(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
+    )
     assert {path: (one.filled, one.constant) for path, one in spreads.items()} == {
         "user.name": (True, None),
         "course.title": (True, "c"),
         "score": (False, None),
     }
-    assert names._transact(lambda c: read.spreads(c, EVERYTHING, ["custom_fields.site"])) == {}
+    assert names._transact(lambda c: row_queries.spreads(c, EVERYTHING, ["custom_fields.site"])) == {}
 
 
 def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from mcp_truto_lms.errors import ConfigurationError, StoreError
-from mcp_truto_lms.store import postgres, write
+from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
+from mcp_truto_lms.store import postgres, scope_writer
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.opening import SETTING
 from mcp_truto_lms.store.postgres import Postgres
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import SCHEMA_VERSION, learners
+from mcp_truto_lms.store.schema_rebuild import SETTING
 from tests.stored import ACCOUNT, STAMP, Opened, person
 
 
@@ -33,7 +33,7 @@ def address(new_address: Callable[..., str]) -> str:
 
 
 def fill(connection: Connection) -> None:
-    write.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
+    scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
 
 
 def names(connection: Connection) -> list[str]:
@@ -186,11 +186,12 @@ def test_writers_of_one_account_take_turns_and_those_of_others_do_not_wait(addre
 
     def put(account: str) -> None:
         impatient.transact(
-            lambda c: write.replace_learners(c, account, learner_rows(account, [person("v", "V")]), STAMP), write=True
+            lambda c: scope_writer.replace_learners(c, account, learner_rows(account, [person("v", "V")]), STAMP),
+            write=True,
         )
 
     def meanwhile(connection: Connection) -> None:
-        write.replace_courses(connection, ACCOUNT, [], STAMP)  # no row that the other writes
+        scope_writer.replace_courses(connection, ACCOUNT, [], STAMP)  # no row that the other writes
         put("other")
         with pytest.raises(StoreError, match="locked by another process for too long"):
             put(ACCOUNT)

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from mcp_truto_lms.sources.pacing import Window
-from mcp_truto_lms.store import limits, read, standing
+from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.store import account_state, row_queries, shared_rate_limits
 from mcp_truto_lms.store.schema import calls, enrollments
 from tests.store.endless_writer import COURSES, size
 from tests.stored import ACCOUNT, Opened, Where, new_store
@@ -69,7 +69,7 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_each_scope_whole(address: 
             # a moment later, anywhere in the next replacement
             for _ in range(chance.randint(0, 200_000)):
                 pass
-        states = database._transact(lambda c: standing.scope_states(c, ACCOUNT))
+        states = database._transact(lambda c: account_state.scope_states(c, ACCOUNT))
         found = database._transact(lambda c: c.execute(BY_COURSE).all())
         assert {one[0] for one in found} == {key.removeprefix("course:") for key in states} <= {*COURSES}
         for key, low, high, number in found:
@@ -152,7 +152,7 @@ TWO, THREE = Window(2, 1.0), Window(3, 10.0)
 
 
 def admitted(database: Opened, *windows: Window, key: str = "k") -> Callable[[int], float]:
-    return lambda now: database._transact(lambda c: limits.admit(c, key, windows, now=now))
+    return lambda now: database._transact(lambda c: shared_rate_limits.admit(c, key, windows, now=now))
 
 
 def test_calls_are_admitted_while_every_window_has_room():
@@ -228,7 +228,7 @@ def test_a_reader_sees_one_state_while_another_process_writes(address: str):
     reader, writer = Opened(address), Opened(address)
     admitted(writer, THREE)(1)
 
-    def twice(connection: read.Connection) -> list[int]:
+    def twice(connection: row_queries.Connection) -> list[int]:
         number = select(func.count()).select_from(calls)
         before = connection.execute(number).scalar_one()
         thread = threading.Thread(target=admitted(writer, THREE), args=(2,))

@@ -13,10 +13,10 @@ import anyio
 import pytest
 from sqlalchemy import Connection, event, select
 
-from mcp_truto_lms.choices import GroupBy
-from mcp_truto_lms.model import Email, EnrolledUser
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Reading, Route, Scope
-from mcp_truto_lms.store import find, missing, read, standing, write
+from mcp_truto_lms.domain.model import Email, EnrolledUser
+from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.query.vocabulary import GroupBy
+from mcp_truto_lms.store import account_state, name_search, not_enrolled, row_queries, scope_writer
 from mcp_truto_lms.store.counts import survey
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
@@ -41,13 +41,13 @@ class Store:
     ) -> None:
         routed = tuple(replace(one, route=scope.route) for one in records)
         reading = Reading(routed, tuple(people), complete=complete)
-        self.do(lambda c: write.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, reading), STAMP))
+        self.do(lambda c: scope_writer.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, reading), STAMP))
 
     def people(self, *people: Any) -> None:
-        self.do(lambda c: write.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
+        self.do(lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def courses(self, *found: Any) -> None:
-        self.do(lambda c: write.replace_courses(c, ACCOUNT, found, STAMP))
+        self.do(lambda c: scope_writer.replace_courses(c, ACCOUNT, found, STAMP))
 
     def rows(self) -> dict[str, dict[str, Any]]:
         def work(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -62,10 +62,10 @@ class Store:
         return self.row(key)["status"]
 
     def version(self) -> int:
-        return self.do(lambda c: standing.load(c, ACCOUNT).data_version)
+        return self.do(lambda c: account_state.load(c, ACCOUNT).data_version)
 
     def scopes(self) -> set[str]:
-        return {*self.do(lambda c: standing.scope_states(c, ACCOUNT))}
+        return {*self.do(lambda c: account_state.scope_states(c, ACCOUNT))}
 
     def dump(self) -> dict[str, list[Any]]:
         """Everything that is in the tables."""
@@ -107,7 +107,7 @@ def test_an_incomplete_reading_deletes_nothing_and_is_remembered_as_such(store: 
     store.read_scope(COURSE, record("u", "c", "enrolled"), record("v", "c", "enrolled", progress_percent=0))
     store.read_scope(COURSE, record("v", "c", "in_progress", progress_percent=50), complete=False)
     assert {key: row["status"] for key, row in store.rows().items()} == {"u_c": "enrolled", "v_c": "in_progress"}
-    (state,) = store.do(lambda c: standing.scope_states(c, ACCOUNT)).values()
+    (state,) = store.do(lambda c: account_state.scope_states(c, ACCOUNT)).values()
     assert not state.complete
 
 
@@ -119,8 +119,8 @@ def test_an_enrollment_that_moved_to_another_learner_is_still_one_row(store: Sto
 
 def test_accounts_do_not_see_each_others_rows(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
-    store.do(lambda c: write.replace_scope(c, "other", COURSE, scope_rows("other", Reading(())), STAMP))
-    store.do(lambda c: write.replace_learners(c, "other", learner_rows("other", []), STAMP))
+    store.do(lambda c: scope_writer.replace_scope(c, "other", COURSE, scope_rows("other", Reading(())), STAMP))
+    store.do(lambda c: scope_writer.replace_learners(c, "other", learner_rows("other", []), STAMP))
     assert {*store.rows()} == {"u_c"}
     assert store.do(lambda c: survey(c, Selection("other", NOON))).totals.enrollments == 0
 
@@ -225,7 +225,7 @@ def test_people_that_come_with_a_transcript_renew_what_is_known_of_them(store: S
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.read_scope(LEARNER, record("u", "c", "enrolled"), people=[person("u", "Ann Berg", status="suspended")])
     assert (store.row()["learner_folded"], store.row()["left_out"]) == ("ann berg", "inactive")
-    assert store.do(lambda c: find.folded_names(c, ACCOUNT, GroupBy.LEARNER)) in (
+    assert store.do(lambda c: name_search.folded_names(c, ACCOUNT, GroupBy.LEARNER)) in (
         ["ann berg", "bo"],
         ["bo", "ann berg"],
     )
@@ -282,7 +282,7 @@ def test_who_is_not_enrolled_is_counted_even_where_an_enrollment_has_no_learner(
     lost = record("u", "c", "enrolled", key="e1")
     nobody = lost.enrollment.model_copy(update={"user": None})
     store.read_scope(COURSE, replace(lost, enrollment=nobody), record("u", "c", "enrolled"))
-    assert store.do(lambda c: missing.totals(c, Selection(ACCOUNT, NOON, course_ids=("c",)))).enrollments == 1
+    assert store.do(lambda c: not_enrolled.totals(c, Selection(ACCOUNT, NOON, course_ids=("c",)))).enrollments == 1
 
 
 def test_a_large_directory_and_a_large_roster_are_as_small_ones_are(store: Store):
@@ -386,7 +386,7 @@ def test_what_only_a_look_at_one_person_tells_is_kept_and_moves_no_data_version(
     more = person("u", "U").model_copy(update={"job_title": "Analyst"})
     store.read_scope(LEARNER, people=[more])
     assert store.version() == version
-    assert "Analyst" in store.do(lambda c: read.learner_records(c, ACCOUNT, ["u"]))["u"]
+    assert "Analyst" in store.do(lambda c: row_queries.learner_records(c, ACCOUNT, ["u"]))["u"]
 
 
 # Whole, whatever happens
@@ -399,7 +399,7 @@ def before_and_after(store: Store) -> Callable[[Connection], None]:
     store.read_scope(COURSE, *(record(str(n), "c", "enrolled", progress_percent=0) for n in range(30)))
     changed = tuple(record(str(n), "c", "in_progress", progress_percent=5) for n in range(10, 60))
     reading = Reading(changed, (person("20", "Twenty"), person("v", "Vera")))
-    return lambda c: write.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, reading), STAMP)
+    return lambda c: scope_writer.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, reading), STAMP)
 
 
 class Interrupted(Exception):
@@ -482,7 +482,7 @@ async def test_readers_in_other_tasks_see_each_replacement_whole(store: Store):
         nonlocal done
         for n in sizes * 5:
             await database.run(
-                lambda c, n=n: write.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, readings[n]), STAMP),
+                lambda c, n=n: scope_writer.replace_scope(c, ACCOUNT, COURSE, scope_rows(ACCOUNT, readings[n]), STAMP),
                 write=True,
             )
         done = True
@@ -508,7 +508,7 @@ async def test_a_call_that_is_cancelled_while_it_writes_leaves_the_store_usable(
     reached, go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
-        write.replace_scope(
+        scope_writer.replace_scope(
             connection, ACCOUNT, COURSE, scope_rows(ACCOUNT, Reading((record("u", "c", "enrolled"),))), STAMP
         )
         reached.set()

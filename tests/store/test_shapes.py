@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_truto_lms.model import EnrollmentStatus
-from mcp_truto_lms.progress import State, Thresholds
-from mcp_truto_lms.store import counts, read
+from mcp_truto_lms.domain.definitions import State, Thresholds
+from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.store import counts, row_queries
 from mcp_truto_lms.store.counts import extent, survey
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
@@ -19,7 +19,13 @@ from mcp_truto_lms.store.selection import FEW, Selection
 from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
-COMPOSED = [(counts, "_extent"), (counts, "_survey"), (counts, "_learners"), (counts, "_others"), (read, "_rows")]
+COMPOSED = [
+    (counts, "_extent"),
+    (counts, "_survey"),
+    (counts, "_learners"),
+    (counts, "_others"),
+    (row_queries, "_rows"),
+]
 PEOPLE, COURSES = [str(n) for n in range(FEW + 5)], [f"c{n}" for n in range(FEW + 2)]
 STATUSES = [EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED]
 

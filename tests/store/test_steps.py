@@ -11,10 +11,10 @@ import anyio.to_thread
 import pytest
 from sqlalchemy import select
 
-from mcp_truto_lms.store import standing
+from mcp_truto_lms.store import account_state
+from mcp_truto_lms.store.account_state import bump
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import accounts
-from mcp_truto_lms.store.standing import bump
 from mcp_truto_lms.store.steps import Steps, View, follow
 from tests import stored
 
@@ -25,7 +25,7 @@ async def test_looks_share_a_transaction_and_see_what_was_written_between_two():
     database, seen = Database(stored.Where.new_address()), list[int]()
 
     def look(view: View) -> None:
-        seen.append(standing.load(view.connection, "a").data_version)
+        seen.append(account_state.load(view.connection, "a").data_version)
 
     def steps(view: View) -> Steps[str]:
         look(view)
@@ -84,7 +84,7 @@ async def test_steps_that_are_cancelled_are_closed():
     with anyio.move_on_after(0.1):
         await follow(database, begin)
     assert closed == [True]
-    assert await database.run(lambda c: standing.load(c, "a").data_version) == 0
+    assert await database.run(lambda c: account_state.load(c, "a").data_version) == 0
 
 
 @pytest.mark.engines("memory")
@@ -104,4 +104,4 @@ async def test_a_task_that_is_cancelled_while_a_thread_looks_ends_as_cancelled()
             await task
     finally:
         goes_on.set()
-    assert await database.run(lambda c: standing.load(c, "a").data_version) == 0
+    assert await database.run(lambda c: account_state.load(c, "a").data_version) == 0

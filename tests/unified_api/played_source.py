@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mcp_truto_lms.errors import NotFound, RouteClosed
-from mcp_truto_lms.model import Course, CourseEnrollment, User
-from mcp_truto_lms.sources.protocol import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.errors import NotFound, RouteClosed
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
+from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
 
 
 def enrolled(user_id: str, course_id: str, **fields: Any) -> EnrollmentRecord:

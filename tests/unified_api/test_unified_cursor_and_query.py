@@ -11,7 +11,7 @@ from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import list_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
-from mcp_truto_lms.unified_api.wire import key_of, without
+from mcp_truto_lms.unified_api.serialization import key_of, without
 
 CURSORS = Cursors(b"key")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

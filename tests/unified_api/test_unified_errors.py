@@ -8,7 +8,14 @@ import pytest
 from played_source import PlayedSource, enrolled
 from unified_endpoint import ACCOUNT_ID, on_a_port
 
-from mcp_truto_lms.errors import AccessDenied, NotFound, RateLimited, SourceError, Unavailable, UnexpectedAnswer
+from mcp_truto_lms.domain.errors import (
+    AccessDenied,
+    NotFound,
+    RateLimited,
+    SourceError,
+    Unavailable,
+    UnexpectedAnswer,
+)
 from mcp_truto_lms.unified_api.app import unified_app
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from played_source import ENDS, PlayedSource, enrolled
 
-from mcp_truto_lms.model import EnrollmentStatus
-from mcp_truto_lms.sources.protocol import Route
+from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.domain.source import Route
 from mcp_truto_lms.unified_api.app import unified_app
 
 pytestmark = pytest.mark.anyio

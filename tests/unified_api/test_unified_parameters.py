@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from mcp_truto_lms.model import CourseEnrollment, EnrollmentStatus
+from mcp_truto_lms.domain.model import CourseEnrollment, EnrollmentStatus
 from mcp_truto_lms.sandbox.organisation import Role
 
 ENROLLMENTS = "/unified/lms/course-enrollments"

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert, select
 from unified_endpoint import NOW, portal_of, source_over
 
-from mcp_truto_lms.model import EnrollmentStatus, User
-from mcp_truto_lms.progress import status_at, status_of
+from mcp_truto_lms.domain.definitions import status_at, status_of
+from mcp_truto_lms.domain.model import EnrollmentStatus, User
+from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory, RosterInParts
 from mcp_truto_lms.sandbox.organisation import Role
 from mcp_truto_lms.sandbox.portal import sample_app
-from mcp_truto_lms.sandbox.quirks import Quirks
-from mcp_truto_lms.sources.protocol import CourseFinder, PagedDirectory, RosterInParts
-from mcp_truto_lms.unified_api.catalogue import PackedPeople
+from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.unified_api.name_cache import PackedPeople
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,7 @@ async def test_talentlms_reads_one_course_people_in_pages_and_a_roster_in_parts(
 
 
 async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch):
-    monkeypatch.setattr("mcp_truto_lms.sources.protocol.PART_SIZE", 2)
+    monkeypatch.setattr("mcp_truto_lms.domain.source.PART_SIZE", 2)
     source = source_over(portal_of(small))
     for course in small.courses:
         parts = [part async for part in source.roster_parts(course.id, courses={}, learners={})]

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 from anyio.from_thread import start_blocking_portal
 
+from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app, serve
-from mcp_truto_lms.sandbox.quirks import Quirks
 from mcp_truto_lms.sandbox.talentlms import TalentLms
-from mcp_truto_lms.sources.talentlms import TalentLmsSource
+from mcp_truto_lms.sandbox.variations import Quirks
 
 ACCOUNT_ID, TOKEN = "acme", "a-token-of-ours"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -1,0 +1,227 @@
+"""What a source is: it reads scopes of unified records from a provider, and tells what each way costs.
+
+A source judges nothing by the clock. TalentLMS closes a course at a known moment and calls the enrollment expired
+from then on: a record carries that moment, and whoever answers applies it to the answer's own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from enum import StrEnum
+from typing import Protocol, TypeVar, runtime_checkable
+
+import anyio.lowlevel
+
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
+
+PART_SIZE = 500
+"""So many records are worked on before others have their turn."""
+_Item = TypeVar("_Item")
+
+
+class Route(StrEnum):
+    """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest.
+
+    `list` is a provider's own list of enrollments, which has the status as the provider knows it.
+    """
+
+    LIST = "list"
+    COURSE = "course"
+    LEARNER = "learner"
+    PAIR = "pair"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A set of enrollments that is read and replaced as a whole: a course's, a learner's, one pair, or everything."""
+
+    user_id: str | None = None
+    course_id: str | None = None
+
+    @property
+    def route(self) -> Route:
+        """The way that reads this scope."""
+        if self.user_id is None:
+            return Route.LIST if self.course_id is None else Route.COURSE
+        return Route.LEARNER if self.course_id is None else Route.PAIR
+
+    @property
+    def key(self) -> str:
+        """The scope as one text, such as `course:12`, `learner:7`, `pair:7:12` or `list`."""
+        if self.user_id is None:
+            return "list" if self.course_id is None else f"course:{self.course_id}"
+        return f"learner:{self.user_id}" if self.course_id is None else f"pair:{self.user_id}:{self.course_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentRecord:
+    """An enrollment as it was read.
+
+    Args:
+        enrollment: the unified record; its status is the one before the clock is asked
+        route: the way it came
+        access_ends_at: when the learner's access ends; past it, an unfinished enrollment is `expired`
+        is_learner: False for an instructor of the course
+    """
+
+    enrollment: CourseEnrollment
+    route: Route
+    access_ends_at: datetime | None = None
+    is_learner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one scope holds: its enrollments, the people that came along in full, and whether that is all of it.
+
+    Args:
+        records: the enrollments
+        learners: the people that came along in full
+        complete: whether that is all of it
+        skipped: how many items could not be used, for want of an id
+    """
+
+    records: tuple[EnrollmentRecord, ...]
+    learners: tuple[User, ...] = ()
+    complete: bool = True
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """What the LMS says of itself: its time zone, and the enrollment columns that it never fills."""
+
+    zone: tzinfo | None = None
+    unreported: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+
+class Source(Protocol):
+    """A provider of courses, people and their enrollments. Errors are those of `SourceError`."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far, further tries included."""
+        ...
+
+    async def portal(self) -> Portal:
+        """Read what the LMS says of itself; kept after the first call."""
+        ...
+
+    async def courses(self) -> tuple[Course, ...]:
+        """Read the whole course list, archived courses included."""
+        ...
+
+    async def learners(self) -> tuple[User, ...]:
+        """Read the whole people directory, inactive people included."""
+        ...
+
+    async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
+        """Read one person by id or e-mail, None where there is nobody."""
+        ...
+
+    async def enrollments(
+        self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> Reading:
+        """Read one scope. What courses and people are called comes from the given maps, by id.
+
+        Raises:
+            NotFound: the learner or course of the scope does not exist.
+            RouteClosed: the provider does not allow this way; `cost` says so from now on.
+        """
+        ...
+
+    def cost(self, route: Route) -> int | None:
+        """How many calls one scope of this route takes, as far as is known; None where the provider has no such way."""
+        ...
+
+    def with_remote_data(self) -> Source:
+        """Give the same source with records that keep the provider's payload; both share connections and limits."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and end what runs."""
+        ...
+
+
+@runtime_checkable
+class CourseFinder(Protocol):
+    """A source that can read one course in full, without the list of all."""
+
+    async def find_course(self, course_id: str) -> Course | None:
+        """Read one course by id, None where there is none."""
+        ...
+
+
+@runtime_checkable
+class PagedDirectory(Protocol):
+    """A source that can hand out its people directory as it comes, so that nobody has to hold all of it."""
+
+    def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
+        """Read the people directory page by page, each person once."""
+        ...
+
+
+@runtime_checkable
+class TeamDirectory(Protocol):
+    """A source that can tell everybody's team, which people's own records do not."""
+
+    async def teams(self) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of everybody's teams, by learner id; whoever has none is left out."""
+        ...
+
+    def teams_cost(self) -> int | None:
+        """How many calls that takes; None where it is not known yet."""
+        ...
+
+
+@runtime_checkable
+class RosterInParts(Protocol):
+    """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
+
+    def roster_parts(
+        self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+    ) -> AsyncGenerator[Reading]:
+        """Read a course's enrollments, as parts that together are one reading of the course.
+
+        A learner comes once, and before that perhaps as an instructor.
+
+        Raises:
+            NotFound: the course does not exist.
+        """
+        ...
+
+
+async def scope_parts(
+    source: Source, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+) -> AsyncGenerator[Reading]:
+    """Read one scope as `Source.enrollments` does, a few hundred records at a time; others have their turn between."""
+    if scope.route is Route.COURSE and isinstance(source, RosterInParts):
+        async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
+            async for part in parts:
+                yield part
+                await anyio.lowlevel.checkpoint()
+        return
+    whole = await source.enrollments(scope, courses=courses, learners=learners)
+    first, *others = in_parts(whole.records)
+    yield replace(whole, records=tuple(first))
+    for part in others:
+        await anyio.lowlevel.checkpoint()
+        yield Reading(tuple(part), complete=whole.complete)
+
+
+def in_parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """Cut what takes long to work on into parts of `PART_SIZE`, one at least."""
+    return [items[start : start + PART_SIZE] for start in range(0, max(1, len(items)), PART_SIZE)]
+
+
+async def directory_pages(source: Source) -> AsyncGenerator[tuple[User, ...]]:
+    """Read the people directory, in as many parts as the source can give it."""
+    if not isinstance(source, PagedDirectory):
+        yield await source.learners()
+        return
+    async with aclosing(source.learner_pages()) as pages:
+        async for page in pages:
+            yield page

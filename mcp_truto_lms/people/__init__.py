@@ -1,0 +1,1 @@
+"""The people file: HR's own dimensions of people."""

@@ -1,0 +1,220 @@
+"""Calls to the TalentLMS API v1: which may be made, how they are written, and what their errors mean.
+
+Several of this API's GETs change data (`removeuserfromcourse`, `usersetstatus`) and some mint logins, so reading is not
+a matter of the verb: endpoints and the names of their arguments are allow-listed, and nothing else leaves this process.
+
+Arguments go in the path, encoded whole, since e-mail addresses may hold `+`, commas and slashes. Errors come as an
+object with the key `error`, at times with HTTP 200, or as plain text or HTML; limits come as 429, or as a 400 or 403
+whose message speaks of one. Their texts are read for what they mean and never passed on.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from mcp_truto_lms.domain.errors import (
+    AccessDenied,
+    ConfigurationError,
+    NotFound,
+    RateLimited,
+    SourceError,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from mcp_truto_lms.providers.hourly_quota import Allowance, HourlyBudget, allowance
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, Answer, HttpClient, Service
+from mcp_truto_lms.providers.payload_values import record, text
+from mcp_truto_lms.providers.rate_limiter import Window
+
+TALENTLMS = Service(
+    name="TalentLMS",
+    key_setting="TALENTLMS_API_KEY",
+    address_setting="TALENTLMS_DOMAIN",
+    windows=(Window(calls=200, seconds=5),),
+)
+READABLE: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
+    {
+        "users": (
+            frozenset({"page_size", "page_number"}),
+            frozenset({"id"}),
+            frozenset({"email"}),
+            frozenset({"username"}),
+        ),
+        "courses": (frozenset(), frozenset({"page_size", "page_number"}), frozenset({"id"})),
+        "getuserstatusincourse": (frozenset({"course_id", "user_id"}),),
+        "branches": (frozenset(), frozenset({"id"})),
+        "groups": (frozenset(), frozenset({"id"})),
+        "categories": (frozenset(), frozenset({"id"})),
+        "getcustomregistrationfields": (frozenset(),),
+        "siteinfo": (frozenset(),),
+        "ratelimit": (frozenset(),),
+    }
+)
+
+_LOOKUPS = frozenset({"id", "email", "username", "course_id", "user_id"})
+_MAY_SPEAK_OF_A_LIMIT = frozenset({200, 400, 403})
+_BURST_SECONDS = 5.0
+_MAX_MESSAGE_LENGTH = 2_000
+_OF_THE_KEY = re.compile(
+    r"api.?key|authenticat|unauthori[sz]ed|not authori[sz]ed|access denied|api (?:access )?is (?:not enabled|disabled)",
+    re.IGNORECASE,
+)
+
+
+class NotEnrolled(NotFound):
+    """The learner is not in the course."""
+
+
+def path_of(endpoint: str, arguments: Mapping[str, str]) -> str:
+    """Write an allow-listed call as a path.
+
+    Raises:
+        ValueError: this is no call that reads.
+    """
+    if frozenset(arguments) not in READABLE.get(endpoint, ()):
+        raise ValueError(f"{endpoint!r} with {sorted(arguments)} is not on the list of calls that only read")
+    if not arguments:
+        return endpoint
+    return f"{endpoint}/" + ",".join(f"{name}:{quote(value, safe='')}" for name, value in arguments.items())
+
+
+class TalentLmsApi:
+    """One portal's API: an allowed call in, its JSON or an error of the tree out."""
+
+    def __init__(self, http: HttpClient, *, now: Callable[[], float] = time.time) -> None:
+        self._http = http
+        self._uncharged = 0
+        self._budget = HourlyBudget(
+            self._allowance, calls=lambda: http.calls - self._uncharged, queued=lambda: http.queued, now=now
+        )
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made so far, uncharged ones and further tries included."""
+        return self._http.calls
+
+    async def read(self, endpoint: str, arguments: Mapping[str, str] | None = None) -> Any:
+        """Make one call within the limits.
+
+        Raises:
+            ValueError: the call is not allow-listed.
+            NotFound: the person or course does not exist; `NotEnrolled` where both do.
+            AccessDenied: the key was refused.
+            RateLimited: a limit is used up.
+            Unavailable: no answer, or a failure on the portal's side.
+            UnexpectedAnswer: the answer is not what the API documents.
+        """
+        arguments = arguments or {}
+        path = path_of(endpoint, arguments)
+        await self._budget.admit()
+        answer = await self._http.get(path, endpoint=endpoint)
+        payload, message = _opened(answer)
+        if message is None and answer.status == 200:
+            if payload is None:
+                raise UnexpectedAnswer(
+                    f"TalentLMS answered `{endpoint}` with something that is not JSON: check that TALENTLMS_DOMAIN is "
+                    "the portal's own address."
+                )
+            return payload
+        raise await self._error(answer, endpoint, arguments, message or "")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def _allowance(self) -> Allowance | None:
+        before = self._http.calls
+        try:
+            answer = await self._http.get(path_of("ratelimit", {}), endpoint="ratelimit", max_tries=1)
+        except SourceError:
+            return None  # whether the portal can be reached is for the call itself to find out
+        finally:
+            self._uncharged += self._http.calls - before
+        payload, message = _opened(answer)
+        if answer.status == 401 or (message is not None and _OF_THE_KEY.search(message)):
+            raise _key_refused()
+        return allowance(payload)
+
+    async def _error(self, answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+        if answer.status == 401:
+            return _key_refused()
+        if answer.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
+            return await self._budget.refused() or self._http.rate_limited(_BURST_SECONDS)
+        refusal = self._http.refusal(answer)
+        if isinstance(refusal, RateLimited):
+            return await self._budget.refused() or refusal
+        return refusal or _meaning(answer, endpoint, arguments, message)
+
+
+def basic_authorization(api_key: str) -> str:
+    """Write the header: the key as the user name, an empty password.
+
+    Raises:
+        ConfigurationError: there is no key.
+    """
+    key = api_key.strip()
+    if not key:
+        raise ConfigurationError("TALENTLMS_API_KEY is empty: set it to the portal's API key.")
+    return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+
+
+def _opened(answer: Answer) -> tuple[Any, str | None]:
+    """Split an answer into its payload and its error message; a body that is not JSON is a message of its own."""
+    try:
+        payload = answer.json()
+    except ValueError:
+        raw = answer.content[:_MAX_MESSAGE_LENGTH].decode("utf-8", errors="replace")
+        return None, None if answer.status == 200 and not SPEAKS_OF_A_LIMIT.search(raw) else raw
+    error = record(payload).get("error")
+    if not error:
+        return payload, None
+    message = text(error) or text(record(error).get("message")) or "error"
+    return None, message[:_MAX_MESSAGE_LENGTH]
+
+
+def _meaning(answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+    status = answer.status
+    folded = message.lower() if _is_object(answer) else ""  # a page of a proxy says nothing of people or courses
+    lookup = bool(_LOOKUPS & frozenset(arguments))
+    if "not enrolled" in folded:
+        return NotEnrolled("This person is not enrolled in this course.")
+    if "action does not exist" in folded:
+        return UnexpectedAnswer(f"This portal's API does not offer `{endpoint}`.")
+    if "does not exist" in folded:
+        return _nobody(endpoint, arguments, folded)
+    if _OF_THE_KEY.search(message) or status == 403:
+        return _key_refused()
+    if lookup and ("invalid arguments" in folded or "not found" in folded):
+        return _nobody(endpoint, arguments, folded)
+    if 300 <= status < 400 or status == 404:
+        return Unavailable(f"No TalentLMS API answers there (HTTP {status}): check TALENTLMS_DOMAIN.")
+    return UnexpectedAnswer(f"TalentLMS refused to answer `{endpoint}` (HTTP {status}).")
+
+
+def _is_object(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.json(), dict)
+    except ValueError:
+        return False
+
+
+def _nobody(endpoint: str, arguments: Mapping[str, str], folded: str) -> NotFound:
+    course_id, user_id = arguments.get("course_id"), arguments.get("user_id")
+    if endpoint == "courses" or "course" in folded:
+        return NotFound(f"TalentLMS has no course with the id {arguments.get('id', course_id)}.")
+    if "id" in arguments or user_id is not None:
+        return NotFound(f"TalentLMS has no person with the id {arguments.get('id', user_id)}.")
+    return NotFound(f"TalentLMS has no person with this {' or '.join(arguments)}.")
+
+
+def _key_refused() -> AccessDenied:
+    return AccessDenied(
+        "TalentLMS refused the API key: check TALENTLMS_API_KEY (30 letters and digits), that TALENTLMS_DOMAIN is the "
+        "portal it belongs to, and that the portal's API is switched on."
+    )

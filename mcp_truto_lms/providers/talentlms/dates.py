@@ -1,0 +1,82 @@
+"""Dates as a portal prints them: in its own zone, in one of three orders, some with AM or PM.
+
+A timestamp is always better. Only where a field has none is its text read, and only where both the portal's zone and
+its order are known: "06/09/2013" is either of two days, and a guess would be a wrong date that looks right.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+
+from mcp_truto_lms.providers.payload_values import Raw, epoch, record, text
+from mcp_truto_lms.providers.talentlms.zones import resolve_zone
+
+_FORMATTED = re.compile(
+    r"(\d{1,4})[/.\-](\d{1,2})[/.\-](\d{1,4})(?:,?\s*(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?|[πμ]\.?μ\.?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+class DateOrder(StrEnum):
+    """The order of day, month and year in a portal's dates."""
+
+    DMY = "dmy"
+    MDY = "mdy"
+    YMD = "ymd"
+
+
+@dataclass(frozen=True, slots=True)
+class PortalDates:
+    """How a portal prints dates. Where either is unknown, no printed date is read."""
+
+    zone: tzinfo | None = None
+    order: DateOrder | None = None
+
+    def parse(self, printed: object) -> datetime | None:
+        """Read a printed date as UTC."""
+        if self.zone is None or self.order is None:
+            return None
+        match = _FORMATTED.fullmatch(text(printed) or "")
+        if match is None:
+            return None
+        first, second, third = (int(match[index]) for index in (1, 2, 3))
+        year, month, day = {
+            DateOrder.DMY: (third, second, first),
+            DateOrder.MDY: (third, first, second),
+            DateOrder.YMD: (first, second, third),
+        }[self.order]
+        hour, minute, seconds = (int(match[index] or 0) for index in (4, 5, 6))
+        half = (match[7] or "").lower()[:1]
+        if half and not 1 <= hour <= 12:
+            return None
+        if half:
+            hour = hour % 12 + (12 if half in "pμ" else 0)
+        if not 1900 <= year <= 9000:
+            return None
+        try:
+            return datetime(year, month, day, hour, minute, seconds, tzinfo=self.zone).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    def moment(self, raw: Raw, name: str) -> datetime | None:
+        """Read the date field `name` of an item: its timestamp, else its text."""
+        stamp = raw.get(f"{name}_timestamp")
+        found = epoch(stamp) if stamp else None
+        if found is not None:
+            return found
+        printed = raw.get(name)
+        return self.parse(printed) if printed else None
+
+
+UNKNOWN_DATES = PortalDates()
+
+
+def portal_dates(siteinfo: object) -> PortalDates:
+    """Read a portal's zone and date order from its description of itself."""
+    raw = record(siteinfo)
+    letters = re.sub(r"(.)\1+", r"\1", re.sub(r"[^dmy]", "", (text(raw.get("date_format")) or "").lower()))
+    order = DateOrder(letters) if letters in frozenset(DateOrder) else None
+    return PortalDates(zone=resolve_zone(text(raw.get("timezone"))), order=order)

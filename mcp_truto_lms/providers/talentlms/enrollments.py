@@ -1,0 +1,271 @@
+"""Enrollments, by three roads: a learner's transcript, a course's roster, a pair.
+
+The same enrollment comes out whichever way it came, as far as that way can see: only a transcript and a pair tell a
+failure, only a pair has scores, only a transcript an address. `enrollment.status` is the status before the clock is
+asked: a reader at a time `now` turns an enrollment that is neither finished nor failed, and whose `access_ends_at` is
+past, into `expired`. Instructors come along with `is_learner=False`. An enrollment is unique per person and course, so
+its id is made of both, and a second row for the same pair is dropped, a learner's row winning over an instructor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
+from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
+from mcp_truto_lms.domain.source import EnrollmentRecord, Route, in_parts
+from mcp_truto_lms.providers.payload_values import (
+    Raw,
+    duration_seconds,
+    identifier,
+    listed,
+    number,
+    percent,
+    record,
+    says_a_date,
+    text,
+)
+from mcp_truto_lms.providers.talentlms.courses import CourseTerms, course, course_terms
+from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
+from mcp_truto_lms.providers.talentlms.people import NO_LABELS, OF_THE_ACCOUNT, user
+from mcp_truto_lms.providers.talentlms.status import FINISHED_OR_FAILED, Vocabulary, status_of
+
+INSTRUCTORS = frozenset({"instructor", "trainer"})
+"""Roles in a course that are no learner's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A learner and all their enrollments."""
+
+    user: User
+    records: tuple[EnrollmentRecord, ...]
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """A course and all its enrollments."""
+
+    course: Course
+    records: tuple[EnrollmentRecord, ...]
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """How items are read, whatever they are."""
+
+    route: Route
+    dates: PortalDates
+    remote_data: bool
+
+
+def transcript(
+    raw: object,
+    *,
+    courses: Mapping[str, Course],
+    labels: Mapping[str, str] = NO_LABELS,
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Transcript | None:
+    """Map `users/id`; None where the person has no usable id."""
+    person = user(raw, labels=labels, dates=dates, remote_data=remote_data)
+    if person is None:
+        return None
+    enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
+    road = _Road(Route.LEARNER, dates, remote_data)
+    skipped = 0
+    found: dict[str, EnrollmentRecord] = {}
+    for item in map(record, listed(record(raw).get("courses"))):
+        course_id = identifier(item.get("id"))
+        if course_id is None:
+            skipped += 1
+            continue
+        known = courses.get(course_id)
+        word = text(item.get("completion_status_formatted"))
+        one = _record(
+            road,
+            item,
+            user=enrolled,
+            course=EnrolledCourse.trusted(id=course_id, title=text(item.get("name")) or (known and known.title)),
+            terms=course_terms(known),
+            fields=fields,
+            code=text(item.get("completion_status")) or english.code(word),
+            word=word,
+        )
+        keep(found, one)
+    return Transcript(person, tuple(found.values()), skipped)
+
+
+def roster(
+    raw: object,
+    *,
+    learners: Mapping[str, User],
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Roster | None:
+    """Map `courses/id`, joined with the people directory; None where the course has no usable id."""
+    whole: Roster | None = None
+    found: dict[str, EnrollmentRecord] = {}
+    for part in roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
+        for one in part.records:
+            keep(found, one)
+        whole = Roster(part.course, (), part.skipped + (whole.skipped if whole else 0))
+    return whole and replace(whole, records=tuple(found.values()))
+
+
+def roster_parts(
+    raw: object,
+    *,
+    learners: Mapping[str, User],
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> Iterator[Roster]:
+    """Map `courses/id` a few hundred people at a time; whoever comes twice may do so in two parts."""
+    subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
+    if subject is None:
+        return
+    title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
+    road = _Road(Route.COURSE, dates, remote_data)
+    for items in in_parts(listed(record(raw).get("users"))):
+        skipped = 0
+        found: dict[str, EnrollmentRecord] = {}
+        for item in map(record, items):
+            user_id = identifier(item.get("id"))
+            if user_id is None:
+                skipped += 1
+                continue
+            person = learners.get(user_id)
+            enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
+            keep(found, _record(road, item, user=enrolled, course=title, terms=terms, fields=_of_person(person)))
+        yield Roster(subject, tuple(found.values()), skipped)
+
+
+def pair(
+    raw: object,
+    *,
+    user_id: str,
+    course_id: str,
+    learner: User | None,
+    course: Course | None,
+    code: str | None,
+    dates: PortalDates = UNKNOWN_DATES,
+    remote_data: bool = False,
+) -> EnrollmentRecord | None:
+    """Map `getuserstatusincourse`; None where it is empty, which means not enrolled.
+
+    Args:
+        raw: the answer, which names neither the person nor the course
+        user_id: the person that was asked for
+        course_id: the course that was asked for
+        learner: the person, where known
+        course: the course, where known
+        code: the machine code of the answer's display word, None where unknown
+        dates: how the portal prints dates
+        remote_data: whether to keep the raw answer, secrets removed
+    """
+    item = record(raw)
+    if not item:
+        return None
+    scores = [
+        score
+        for score in (number(record(unit).get("score")) for unit in listed(item.get("units")))
+        if score is not None
+    ]
+    return _record(
+        _Road(Route.PAIR, dates, remote_data),
+        item,
+        user=_enrolled(user_id, learner, None),
+        course=EnrolledCourse.trusted(id=course_id, title=course and course.title),
+        terms=course_terms(course),
+        fields=_of_person(learner),
+        code=code,
+        word=text(item.get("completion_status")),
+        score=fmean(scores) if scores else None,
+    )
+
+
+def code_in(raw: object, course_id: str) -> str | None:
+    """Tell the machine code that a learner's transcript has for one course."""
+    for item in map(record, listed(record(raw).get("courses"))):
+        if identifier(item.get("id")) == course_id:
+            return text(item.get("completion_status"))
+    return None
+
+
+def _record(
+    road: _Road,
+    item: Raw,
+    *,
+    user: EnrolledUser,
+    course: EnrolledCourse,
+    terms: CourseTerms,
+    fields: Mapping[str, Any],
+    code: str | None = None,
+    word: str | None = None,
+    score: float | None = None,
+) -> EnrollmentRecord:
+    """Map an item, with what the road knows besides."""
+    moment = road.dates.moment
+    progress = percent(item.get("completion_percentage"))
+    enrolled_at, completed_at, expired_on = (
+        moment(item, "enrolled_on"),
+        moment(item, "completed_on"),
+        moment(item, "expired_on"),
+    )
+    completed = completed_at is not None or says_a_date(item.get("completed_on"))
+    status = status_of(code, completed=completed, percent=progress)
+    role = text(item.get("role"))
+    kept = (("role", role), ("completion_status", code), ("completion_status_formatted", word))
+    shown = {**fields, **{name: value for name, value in kept if value is not None}}
+    enrollment = CourseEnrollment.trusted(
+        id=f"{user.id}_{course.id}",
+        user=user,
+        course=course,
+        status=status,
+        due_at=terms.due_at(expired_on=expired_on, enrolled_at=enrolled_at),
+        enrolled_at=enrolled_at,
+        completed_at=completed_at if status in FINISHED_OR_FAILED else None,
+        progress_percent=progress,
+        time_spent_seconds=duration_seconds(item.get("total_time_seconds"), item.get("total_time")),
+        score=score,
+        urls=_addresses(item),
+        custom_fields=shown or None,
+        remote_data=without_secrets(item) if road.remote_data else None,
+    )
+    return EnrollmentRecord(
+        enrollment,
+        road.route,
+        access_ends_at=terms.access_ends_at(expired_on),
+        is_learner=role is None or role.lower() not in INSTRUCTORS,
+    )
+
+
+def _addresses(item: Raw) -> list[Url] | None:
+    address = text(item.get("last_accessed_unit_url"))
+    if address is None or not address.startswith(("https://", "http://")) or REMOVED in address:
+        return None
+    return [Url(url=address, type="last_accessed_unit")]
+
+
+def _enrolled(user_id: str, person: User | None, short_name: str | None) -> EnrolledUser:
+    if person is None:
+        return EnrolledUser.trusted(id=user_id, name=short_name)
+    return EnrolledUser.trusted(id=user_id, name=person.name, emails=person.emails)
+
+
+def _of_person(person: User | None) -> dict[str, Any]:
+    if person is None or not person.custom_fields:
+        return {}
+    return {name: value for name, value in person.custom_fields.items() if name not in OF_THE_ACCOUNT}
+
+
+def keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:
+    """Keep the first of several with one id, a learner's before an instructor's."""
+    before = found.get(one.enrollment.id)
+    if before is None or (one.is_learner and not before.is_learner):
+        found[one.enrollment.id] = one

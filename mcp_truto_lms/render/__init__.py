@@ -1,0 +1,15 @@
+"""Answers to text: what the model reads.
+
+The first line has the totals of the whole match, what it was filtered by, its age and whether it is complete. Then come
+rows, and at the end the definitions of the numbers and what to do next. What is the same in the whole match moves to
+the first line; a column that is empty everywhere is left out and named once. No text is over its budget of tokens.
+"""
+
+from __future__ import annotations
+
+from mcp_truto_lms.render.export_text import export_text
+from mcp_truto_lms.render.list_json import list_json
+from mcp_truto_lms.render.list_text import list_text
+from mcp_truto_lms.render.summary_text import summary_text
+
+__all__ = ["export_text", "list_json", "list_text", "summary_text"]

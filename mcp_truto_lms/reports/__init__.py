@@ -1,0 +1,1 @@
+"""Reports: resolved queries answered from the store, as values."""

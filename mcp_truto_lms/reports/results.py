@@ -1,0 +1,217 @@
+"""Answers as values: what was asked, what it rests on, and what was found; not yet text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
+from mcp_truto_lms.domain.days import resolve_day
+from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
+from mcp_truto_lms.domain.model import Column
+from mcp_truto_lms.ingest.question_budget import Coverage
+from mcp_truto_lms.query.queries import EnrollmentFilter
+from mcp_truto_lms.reports.dimension_resolution import Chosen, Mandatory
+from mcp_truto_lms.reports.name_resolution import Named
+from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
+from mcp_truto_lms.store.groups import Group
+from mcp_truto_lms.store.row_queries import Spread, Trouble
+from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
+from mcp_truto_lms.store.selection import Selection
+
+FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
+"""Days beyond these mean always and never; any zone can still say when they begin and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query with everything in it resolved: names, days, and the moment at which it is judged.
+
+    Args:
+        now: epoch seconds
+        where: HR's dimensions that learners are chosen by
+        groups: what a summary is grouped by
+        mandatory: what the settings call mandatory, where that is asked for
+        thresholds: of what is at risk
+        notes: what a reader must know of how people were chosen
+        columns: which columns there are
+    """
+
+    query: EnrollmentFilter
+    account: str
+    now: int
+    zone: tzinfo
+    users: tuple[Named, ...] | None
+    courses: tuple[Named, ...] | None
+    where: tuple[Chosen, ...] = ()
+    groups: tuple[str, ...] = ()
+    mandatory: Mandatory = field(default_factory=Mandatory)
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    notes: tuple[str, ...] = ()
+    columns: Columns = ALL_COLUMNS
+
+    @property
+    def user_ids(self) -> tuple[str, ...] | None:
+        """The learners meant; None is everybody."""
+        return _ids(self.users)
+
+    @property
+    def course_ids(self) -> tuple[str, ...] | None:
+        """The courses meant; None is everything."""
+        return _ids(self.courses)
+
+    def day(self, text: str, *, last: bool = False) -> date:
+        """Resolve a day of the query, at the question's own moment; of a period the first, or the last."""
+        today = datetime.fromtimestamp(self.now, self.zone).date()
+        return min(max(resolve_day(text, today, last=last), FIRST_DAY), LAST_DAY)
+
+    def selection(self) -> Selection:
+        """Say the question in the store's terms."""
+        query = self.query
+
+        def begin(text: str | None) -> int | None:
+            return None if text is None else midnight(self.day(text))
+
+        def end(text: str | None) -> int | None:
+            return None if text is None else midnight(self.day(text, last=True) + timedelta(days=1))
+
+        def midnight(day: date) -> int:
+            return int(datetime.combine(day, time(), self.zone).timestamp())
+
+        included = {INACTIVE} if _all_left_out(self.users) else set[str]()
+        included |= {ARCHIVED} if _all_left_out(self.courses) else set()
+        return Selection(
+            account=self.account,
+            now=self.now,
+            user_ids=self.user_ids,
+            course_ids=self.course_ids,
+            statuses=query.status,
+            states=query.state,
+            due_from=begin(query.due_from),
+            due_before=end(query.due_to),
+            completed_from=begin(query.completed_from),
+            completed_before=end(query.completed_to),
+            enrolled_from=begin(query.enrolled_from),
+            enrolled_before=end(query.enrolled_to),
+            inactive_since=begin(query.inactive_since),
+            progress_below=query.progress_below,
+            mandatory=query.is_mandatory,
+            mandatory_ids=self.mandatory.ids,
+            where=tuple((one.name, one.values) for one in self.where),
+            thresholds=self.thresholds,
+            included=frozenset(included),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is.
+
+    Where people without an enrollment are asked for, the totals count the enrollments that are missing. Those of a list
+    are its enrollments, those without a due date, and those that may have failed; a list says no others.
+    """
+
+    question: Question
+    counts: Totals
+    by_status: Mapping[str, int]
+    left_out: LeftOut
+    coverage: Coverage
+    sample: bool
+    data_version: int = 0
+    by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswer:
+    """Rows of enrollments, or of people without one.
+
+    Args:
+        rows: each by the dotted paths of the model
+        offset: how many rows of the match come before them
+        unreported: columns asked for that this LMS never fills
+        namesakes: the ids of learners and courses whose name another one bears
+    """
+
+    ground: Ground
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    offset: int
+    spreads: Mapping[str, Spread]
+    unreported: tuple[str, ...] = ()
+    namesakes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A CSV of a whole match.
+
+    Args:
+        answer: the match, without its rows
+        rows: how many were written
+        place: a file's path, or an address
+        expires_at: when the address ends, in epoch seconds; None for a file
+    """
+
+    answer: ListAnswer
+    rows: int
+    place: str
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTable:
+    """Lines of a summary: the first ones of `number`, in the order of `sort`.
+
+    Args:
+        by: one or two keys
+        namesakes: for each key, the ids whose name another one bears
+        in_several: dimensions of which somebody has several values, and is counted in each
+    """
+
+    by: tuple[str, ...]
+    groups: tuple[Group, ...]
+    number: int
+    sort: str
+    namesakes: tuple[frozenset[str], ...] = ()
+    in_several: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleTable:
+    """The learners most at risk: the first ones of `number`."""
+
+    lines: tuple[Trouble, ...]
+    number: int
+    namesakes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryAnswer:
+    """Counts of a match, by groups or as the overall picture.
+
+    Args:
+        tables: by what was asked for, or by course
+        trouble: who is most at risk, in the overall picture
+        period: what was open or enrolled in the time that completions are asked for; its finished ones are the match
+        details: one learner's courses, or who is late in the one course asked for
+        not_enrolled: active people without an enrollment in the one course asked for
+        empty_courses: the titles of those in which nobody is enrolled
+    """
+
+    ground: Ground
+    tables: tuple[GroupTable, ...]
+    trouble: TroubleTable | None = None
+    period: Totals | None = None
+    details: ListAnswer | None = None
+    not_enrolled: int | None = None
+    empty_courses: tuple[str, ...] = ()
+
+
+def _ids(named: tuple[Named, ...] | None) -> tuple[str, ...] | None:
+    return None if named is None else tuple(dict.fromkeys(match.id for one in named for match in one.matches))
+
+
+def _all_left_out(named: tuple[Named, ...] | None) -> bool:
+    return any(match.left_out for one in named or () for match in one.matches)

@@ -1,0 +1,1 @@
+"""The MCP server: tools, prompts, transports and what belongs to the process."""

@@ -1,0 +1,68 @@
+"""The check of the set-up: in plain words, step by step, without a secret or a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from mcp_truto_lms.cli.doctor import Finding, examine
+from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
+from mcp_truto_lms.sandbox.faults import WRONG_KEY, Fault, Faults
+from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.settings import Settings
+from tests.conftest import TODAY, no_sleep
+
+pytestmark = pytest.mark.anyio
+
+
+async def findings(organisation: Organisation, *, key: str = SAMPLE_API_KEY, faults: Faults | None = None):
+    portal = sample_app(organisation, faults=faults)
+    settings = Settings(source="talentlms", talentlms_base_url=SAMPLE_BASE_URL, talentlms_api_key=key, today=TODAY)
+
+    def source(_: Any) -> TalentLmsSource:
+        return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=httpx.ASGITransport(app=portal), sleep=no_sleep)
+
+    async with Connection(settings, source=source) as connection:
+        return [one async for one in examine(connection)]
+
+
+async def test_a_portal_that_answers_is_described_in_counts(organisation: Organisation):
+    assert await findings(organisation) == [
+        Finding(True, f"Reading TalentLMS at {SAMPLE_BASE_URL}; the API key is set."),
+        Finding(True, f"It answers and lists {len(organisation.courses)} courses. Days are in Europe/Athens."),
+        Finding(True, f"It lists {len(organisation.people)} people. 6 calls were made."),
+    ]
+
+
+async def test_without_credentials_the_sample_is_named_as_such():
+    async with Connection(Settings(today=TODAY)) as connection:
+        found = [one async for one in examine(connection)]
+    assert all(one.good for one in found)
+    assert "sample portal" in found[0].text
+    assert "TALENTLMS_API_KEY" in found[0].text
+
+
+async def test_a_wrong_key_is_told_without_showing_it(organisation: Organisation):
+    found = await findings(organisation, key="wrong-s3cr3t")
+    assert [one.good for one in found] == [True, False]
+    assert "TALENTLMS_API_KEY" in found[1].text
+    assert "s3cr3t" not in str(found)
+
+
+@pytest.mark.parametrize(("endpoint", "steps"), [("siteinfo", 1), ("courses", 1), ("users", 2)])
+async def test_it_stops_at_the_step_that_fails(organisation: Organisation, endpoint: str, steps: int):
+    faults = Faults()
+    faults.add(Fault(status=503), times=None, endpoint=endpoint)
+    found = await findings(organisation, faults=faults)
+    assert [one.good for one in found] == [True] * steps + [False]
+
+
+async def test_a_key_that_lost_its_rights_halfway_is_told(organisation: Organisation):
+    faults = Faults()
+    faults.add(WRONG_KEY, times=None, endpoint="users")
+    found = await findings(organisation, faults=faults)
+    assert [one.good for one in found] == [True, True, False]

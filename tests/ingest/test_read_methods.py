@@ -1,0 +1,194 @@
+"""Which way is taken to what is asked, and what becomes of it where one is closed, limited, broken off or full."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import func, select
+
+from mcp_truto_lms.domain.errors import RateLimited, RouteClosed, StoreError, Unavailable
+from mcp_truto_lms.domain.source import Portal, Reading, Route, Scope
+from mcp_truto_lms.ingest.freshness import READERS
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.schema import enrollments
+from tests.stored import MovableClock, Shelf, course, follow, open_shelf, person, record, refreshing
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600
+
+
+class Closing(Shelf):
+    """A source whose ways turn out to be closed, one by one, as they are tried."""
+
+    def __init__(self, *open_routes: Route, tells: bool = True) -> None:
+        super().__init__(
+            people=[person("u", "U"), person("v", "V")],
+            titles=[course("c", "C")],
+            records=[record("u", "c", "enrolled"), record("v", "c", "completed")],
+        )
+        self.closed: set[Route] = set()
+        self.open_routes, self.tells = open_routes, tells
+        self.tried: list[str] = []
+
+    def cost(self, route: Route) -> int | None:
+        return None if route in self.closed else 1
+
+    async def enrollments(self, scope: Scope, **given: Any) -> Any:
+        self.tried.append(scope.key)
+        if scope.route not in self.open_routes:
+            if self.tells:
+                self.closed.add(scope.route)
+            raise RouteClosed("This way is closed.")
+        return await super().enrollments(scope, **given)
+
+
+async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
+    async with refreshing(source) as refresher:
+        call = refresher.begin()
+        await follow(refresher, refresher.catalogue, call)
+        found = await follow(refresher, refresher.enrollments, call, user_ids, course_ids)
+    return found.read, found.wanted, found.unit
+
+
+@pytest.mark.parametrize(
+    ("open_routes", "expected"),
+    [
+        ([Route.COURSE], (1, 1, "courses")),
+        ([Route.LIST], (1, 1, "lists")),
+        ([Route.LEARNER], (2, 2, "people")),
+        ([Route.PAIR], (2, 2, "pairs")),
+    ],
+)
+async def test_where_a_way_is_closed_the_next_best_is_taken(open_routes: list[Route], expected: tuple[int, int, str]):
+    assert await coverage(Closing(*open_routes)) == expected
+
+
+async def test_people_of_one_course_are_read_pair_by_pair_where_nothing_else_is_open():
+    assert await coverage(source := Closing(Route.PAIR), None, ["c"]) == (2, 2, "pairs")
+    assert sorted(source.tried[-2:]) == ["pair:u:c", "pair:v:c"]
+    assert await coverage(Closing(Route.PAIR), ["u"]) == (1, 1, "pairs")
+
+
+async def test_a_provider_without_any_way_is_an_error():
+    with pytest.raises(RouteClosed):
+        await coverage(Closing())
+    with pytest.raises(RouteClosed):
+        await coverage(Closing(tells=False))
+
+
+async def test_what_came_with_the_whole_list_is_not_read_again_alone():
+    source = Closing(Route.LIST, Route.COURSE, Route.LEARNER)
+    source.closed = {Route.COURSE, Route.LEARNER}
+    async with refreshing(source) as refresher:
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        await follow(refresher, refresher.enrollments, call, None, None)
+        source.closed = set()
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), ["u"], None)).complete
+        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).complete
+    assert source.tried == ["list"]
+
+
+async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and_often():
+    class Listed(Shelf):
+        def cost(self, route: Route) -> int | None:
+            return 1 if route is Route.LIST else None
+
+    shelf, clock = Listed([person("u", "Ann")], [course("c", "C")], [record("u", "c", "enrolled")]), MovableClock()
+    async with open_shelf(shelf, clock=clock) as desk:
+        assert "0 of 0" not in await desk.list()
+        shelf.people, shelf.titles = [person("u", "Ann", status="inactive")], [course("c", "C"), course("d", "Dance")]
+        found: list[tuple[str, str]] = []
+        for _ in range(3):
+            clock.pass_by(11 * HOUR)
+            found.append((await desk.list(), await desk.list(course="Dance")))
+    assert all(dance.startswith("0 of 0") for _, dance in found), "a course list is good for an hour"
+    assert ["1 inactive" in everything for everything, _ in found] == [False, False, True], "a directory for a day"
+
+
+class Torn(Shelf):
+    """A source whose rosters come in parts, and break off where that is wanted."""
+
+    torn = False
+
+    async def roster_parts(self, course_id: str, **given: Any) -> AsyncGenerator[Reading]:
+        whole = await self.enrollments(Scope(course_id=course_id), **given)
+        for one in whole.records:
+            yield replace(whole, records=(one,))
+            if self.torn:
+                raise Unavailable("The LMS broke off.")
+
+
+async def test_a_roster_that_breaks_off_leaves_what_was_there():
+    people = [person("u", "U"), person("v", "V")]
+    shelf = Torn(people, [course("c", "C")], [record(one, "c", "enrolled") for one in "uv"])
+    async with open_shelf(shelf) as desk:
+        assert "2 of 2 enrollments" in await desk.list(course="c")
+        shelf.torn = True
+        told = await desk.list(course="c", fresh=True)
+        assert "2 of 2 enrollments" in told
+        assert "The LMS broke off." in told
+
+
+class Limited(Shelf):
+    """A source whose limit is used up after a few scopes."""
+
+    tried = 0
+
+    async def enrollments(self, scope: Scope, **given: Any) -> Any:
+        self.tried += 1
+        if self.tried > 3:
+            raise RateLimited("The limit is used up.")
+        return await super().enrollments(scope, **given)
+
+
+async def test_once_a_limit_is_used_up_no_more_is_asked_for():
+    people = [person(str(n), "P") for n in range(60)]
+    source = Limited(people=people, titles=[course(str(n), "C") for n in range(50)])
+    read, wanted, _ = await coverage(source)
+    assert (read, wanted) == (3, 50)
+    assert source.tried <= 3 + READERS
+
+
+async def test_what_an_lms_says_of_itself_is_asked_again_after_a_day_and_then_not_before_another():
+    class Asked(Shelf):
+        async def portal(self) -> Portal:
+            self.calls += 1
+            return await super().portal()
+
+    shelf, clock = Asked(zone=ZoneInfo("Asia/Tokyo")), MovableClock()
+    async with refreshing(shelf, clock=clock) as refresher:
+        for hours, number in ((0, 1), (23, 1), (2, 2), (2, 2), (23, 3), (1, 3)):
+            clock.pass_by(hours * HOUR)
+            found = await follow(refresher, refresher.portal, refresher.begin())
+            assert (found.zone, shelf.calls) == (shelf.zone, number)
+
+
+async def test_a_portal_without_courses_is_an_answer_of_nothing():
+    assert await coverage(Shelf()) == (0, 0, "courses")
+
+
+class Full(Database):
+    """A store that has no room for enrollments."""
+
+    async def run(self, work: Any, *, write: bool = False, apart: bool = False) -> Any:
+        def checked(connection: Any) -> Any:
+            found = work(connection)
+            if write and connection.execute(select(func.count()).select_from(enrollments)).scalar():
+                raise StoreError("The disk is full.")
+            return found
+
+        return await super().run(checked, write=write, apart=apart)
+
+
+async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_is_wrong():
+    titles = [course(str(n), "C") for n in range(20)]
+    source = Shelf([person("u", "U")], titles, [record("u", one.id, "enrolled") for one in titles])
+    async with refreshing(source, Full()) as refresher:
+        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        with pytest.raises(StoreError, match="The disk is full"):
+            await follow(refresher, refresher.enrollments, call, None, [one.id for one in titles])

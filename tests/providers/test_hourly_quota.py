@@ -1,0 +1,91 @@
+import pytest
+from scripted_portal import NOW
+
+from mcp_truto_lms.domain.errors import RateLimited
+from mcp_truto_lms.providers.hourly_quota import HourlyBudget, allowance
+
+pytestmark = pytest.mark.anyio
+
+
+class Account:
+    def __init__(self, limit, remaining, reset=NOW + 600):
+        self.raw = {"limit": str(limit), "remaining": remaining, "reset": str(int(reset)) if reset else None}
+        self.calls = self.asked = 0
+
+    async def ask(self):
+        self.asked += 1
+        return allowance(self.raw)
+
+    def budget(self, fake_time):
+        return HourlyBudget(self.ask, calls=lambda: self.calls, queued=lambda: 0, now=fake_time.now)
+
+
+async def spend(account, budget, calls):
+    for _ in range(calls):
+        await budget.admit()
+        account.calls += 1
+        account.raw["remaining"] = int(account.raw["remaining"]) - 1
+
+
+async def test_the_portal_is_asked_at_the_start_and_now_and_then(fake_time):
+    account = Account(2000, "1999")
+    await spend(account, account.budget(fake_time), 101)
+    assert account.asked == 3
+
+
+async def test_the_last_tenth_is_left_and_the_refusal_says_until_when(fake_time):
+    account = Account(100, 100)
+    budget = account.budget(fake_time)
+    await spend(account, budget, 90)
+    with pytest.raises(RateLimited, match=r"limit of 100 calls is nearly used up.*UTC, in 10 min") as caught:
+        await budget.admit()
+    assert caught.value.retry_after_seconds == 600
+    asked = account.asked
+    with pytest.raises(RateLimited):
+        await budget.admit()
+    assert account.asked == asked
+
+
+async def test_after_the_hour_it_goes_on(fake_time):
+    account = Account(100, 5)
+    budget = account.budget(fake_time)
+    with pytest.raises(RateLimited):
+        await budget.admit()
+    fake_time.seconds = 601
+    account.raw["remaining"] = 100
+    await budget.admit()
+
+
+async def test_a_budget_that_others_did_not_use_up_is_looked_at_before_it_is_refused(fake_time):
+    account = Account(40, 20)
+    budget = account.budget(fake_time)
+    await spend(account, budget, 10)
+    account.raw["remaining"] = 40
+    await spend(account, budget, 10)
+
+
+async def test_a_reset_that_is_unknown_is_within_the_hour(fake_time):
+    account = Account(100, 5, reset=None)
+    budget = account.budget(fake_time)
+    for _ in range(2):
+        with pytest.raises(RateLimited, match="within the hour") as caught:
+            await budget.admit()
+    assert caught.value.retry_after_seconds is None
+    assert account.asked == 2
+
+
+async def test_a_reset_in_the_far_future_is_an_hour_at_most(fake_time):
+    budget = Account(100, 5, reset=NOW + 10**6).budget(fake_time)
+    with pytest.raises(RateLimited) as caught:
+        await budget.admit()
+    assert caught.value.retry_after_seconds == 3600
+
+
+@pytest.mark.parametrize("raw", [None, [], {"limit": "0", "remaining": 0}, {"limit": "x"}, {"limit": "100"}])
+def test_an_answer_that_does_not_tell_is_no_allowance(raw):
+    assert allowance(raw) is None
+
+
+async def test_a_refusal_of_the_portal_is_looked_into(fake_time):
+    assert await Account(100, 50).budget(fake_time).refused() is None
+    assert "nearly used up" in str(await Account(100, 0).budget(fake_time).refused())

@@ -1,0 +1,323 @@
+import logging
+from email.utils import formatdate
+
+import anyio
+import httpx
+import pytest
+from scripted_portal import NOW
+
+from mcp_truto_lms.domain.errors import ConfigurationError, RateLimited, Unavailable, UnexpectedAnswer
+from mcp_truto_lms.providers import http_client as http_module
+from mcp_truto_lms.providers.http_client import Answer, HttpClient, Service
+from mcp_truto_lms.providers.rate_limiter import Window
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "Basic c2VjcmV0LXNlY3JldA=="
+SERVICE = Service("Acme LMS", "ACME_KEY", "ACME_HOST", windows=(Window(1000, 1),))
+
+
+@pytest.fixture
+def client_over(fake_time):
+    def make(handler, service=SERVICE, random=lambda: 1.0):
+        return HttpClient(
+            "https://acme.example/api/",
+            service,
+            authorization=SECRET,
+            transport=httpx.MockTransport(handler),
+            clock=fake_time.clock,
+            sleep=fake_time.sleep,
+            random=random,
+            now=fake_time.now,
+        )
+
+    return make
+
+
+def scripted(*answers):
+    left = list(answers)
+
+    def handler(request):
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return handler
+
+
+def status(code, **headers):
+    return httpx.Response(code, headers={name.replace("_", "-"): value for name, value in headers.items()}, text="{}")
+
+
+async def test_an_answer_has_its_status_headers_and_body(client_over):
+    def handler(request):
+        assert request.method == "GET"
+        assert str(request.url) == "https://acme.example/api/users/email:a%2Bb%2C%2F%40x?a%5B%5D=1&a%5B%5D=2"
+        assert request.headers["authorization"] == SECRET
+        return httpx.Response(200, json=[1], headers={"X-One": "1"})
+
+    client = client_over(handler)
+    answer = await client.get("users/email:a%2Bb%2C%2F%40x", endpoint="users", params=[("a[]", "1"), ("a[]", "2")])
+    assert (answer.status, answer.json(), answer.headers["x-one"], client.calls) == (200, [1], "1", 1)
+    await client.aclose()
+
+
+@pytest.mark.parametrize("code", [200, 302, 400, 401, 403, 404, 501])
+async def test_a_final_status_is_not_tried_again(client_over, code):
+    client = client_over(scripted(status(code, location="https://evil.example/")))
+    assert (await client.get("x", endpoint="x")).status == code
+    assert client.calls == 1
+
+
+async def test_a_passing_failure_is_tried_again_with_growing_waits(client_over, fake_time):
+    client = client_over(scripted(status(502), status(503), status(504), status(200)))
+    assert (await client.get("x", endpoint="x")).status == 200
+    assert fake_time.slept == [0.5, 1.0, 2.0]
+    assert client.calls == 4
+
+
+async def test_jitter_halves_a_wait_at_most(client_over, fake_time):
+    client = client_over(scripted(status(502), status(200)), random=lambda: 0.0)
+    await client.get("x", endpoint="x")
+    assert fake_time.slept == [0.25]
+
+
+async def test_the_providers_table_says_what_is_tried_and_how_often(client_over):
+    service = Service("Acme", "K", "H", windows=(), tries={500: 2})
+    client = client_over(scripted(status(500)), service)
+    assert (await client.get("x", endpoint="x")).status == 500
+    assert client.calls == 2
+    client = client_over(scripted(status(503)), service)
+    assert (await client.get("x", endpoint="x")).status == 503
+    assert client.calls == 1
+    client = client_over(scripted(status(500)), service)
+    await client.get("x", endpoint="x", max_tries=1)
+    assert client.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "waited"),
+    [
+        ({"retry_after": "7"}, 7),
+        ({"retry_after": "3600"}, 60),
+        ({"retry_after": "-5"}, 0),
+        ({"retry_after": formatdate(NOW + 20, usegmt=True)}, 20),
+        ({"retry_after": formatdate(NOW - 20, usegmt=True)}, 0),
+        ({"retry_after": "soon", "ratelimit_reset": "9"}, 9),
+        ({"ratelimit_reset": "9"}, 9),
+        ({"ratelimit_reset": str(NOW + 11)}, 11),
+        ({"retry_after": "nan"}, 0.5),
+        ({}, 0.5),
+    ],
+)
+async def test_a_refusal_is_waited_out_as_the_provider_says(client_over, fake_time, headers, waited):
+    client = client_over(scripted(status(429, **headers), status(200)))
+    assert (await client.get("x", endpoint="x")).status == 200
+    assert fake_time.slept[0] == waited
+
+
+async def test_a_refusal_holds_every_other_call(client_over, fake_time):
+    sent, slept = [], []
+    over = anyio.Event()
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        await over.wait()
+        fake_time.seconds = 10.0
+
+    def handler(request):
+        sent.append(request.url.path)
+        return status(429, retry_after="10") if len(sent) == 1 else status(200)
+
+    fake_time.sleep = sleep
+    client = client_over(handler)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: client.get("first", endpoint="first"))
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(lambda: client.get("second", endpoint="second"))
+        await anyio.wait_all_tasks_blocked()
+        assert (sent, slept) == (["/api/first"], [10, 10])
+        assert client.queued == 2
+        over.set()
+    assert sorted(sent) == ["/api/first", "/api/first", "/api/second"]
+    assert client.queued == 0
+
+
+async def test_a_refusal_that_stays_says_when_to_ask_again(client_over):
+    client = client_over(scripted(status(429, retry_after="300")))
+    error = client.refusal(await client.get("x", endpoint="x"))
+    assert isinstance(error, RateLimited)
+    assert (error.retry_after_seconds, client.calls) == (300, 4)
+    assert "300 s" in str(error)
+    error = client.refusal(Answer(429, {}, b""))
+    assert "in a minute" in str(error)
+
+
+async def test_a_failure_on_the_servers_side_is_unavailable(client_over):
+    client = client_over(scripted(status(200)))
+    assert isinstance(client.refusal(Answer(500, {}, b"")), Unavailable)
+    assert client.refusal(Answer(404, {}, b"")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "calls"),
+    [
+        (httpx.ConnectError("no route"), "ACME_HOST", 4),
+        (httpx.ConnectTimeout("slow"), "in time", 4),
+        (httpx.ReadTimeout("slow"), "in time", 4),
+        (httpx.ReadError("cut"), "broke off", 4),
+        (httpx.RemoteProtocolError("odd"), "broke off", 4),
+        (httpx.DecodingError("gzip"), "broke off", 4),
+        (httpx.UnsupportedProtocol("ftp"), "ACME_HOST", 1),
+    ],
+)
+async def test_network_errors_are_tried_again_and_then_explained(client_over, error, says, calls):
+    client = client_over(scripted(error))
+    with pytest.raises(Unavailable, match=says) as caught:
+        await client.get("users/email:zoe%40x.example", endpoint="users")
+    assert client.calls == calls
+    assert "zoe" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+async def test_a_call_that_takes_too_long_ends_and_is_not_tried_again(client_over, monkeypatch):
+    monkeypatch.setattr(http_module, "TOTAL_TIMEOUT_SECONDS", 0.0)
+
+    async def handler(request):
+        await anyio.sleep_forever()
+
+    client = client_over(handler)
+    with pytest.raises(Unavailable, match="did not answer within"):
+        await client.get("x", endpoint="x")
+    assert client.calls == 1
+
+
+async def test_an_answer_without_an_end_is_cut_off(client_over, monkeypatch):
+    monkeypatch.setattr(http_module, "MAX_BODY_BYTES", 1000)
+    sent = []
+
+    async def endless():
+        while True:
+            sent.append(1)
+            yield b"x" * 400
+
+    client = client_over(scripted(httpx.Response(200, content=endless())))
+    with pytest.raises(UnexpectedAnswer, match="MiB"):
+        await client.get("x", endpoint="x")
+    assert len(sent) == 3
+
+
+async def test_no_more_calls_run_at_once_than_the_service_bears(client_over):
+    running, most = [], []
+    go = anyio.Event()
+
+    async def handler(request):
+        running.append(1)
+        most.append(len(running))
+        await go.wait()
+        running.pop()
+        return status(200)
+
+    client = client_over(handler)
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(lambda: client.get("x", endpoint="x"))
+        await anyio.wait_all_tasks_blocked()
+        assert len(running) == 8
+        go.set()
+    assert (max(most), client.calls) == (8, 20)
+
+
+async def test_a_cancelled_call_leaves_no_request_and_frees_its_slot(client_over):
+    running = []
+
+    async def handler(request):
+        if request.url.path == "/api/free":
+            return status(200)
+        running.append(1)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            running.pop()
+
+    client = client_over(handler)
+    async with anyio.create_task_group() as group:
+        for _ in range(12):
+            group.start_soon(lambda: client.get("x", endpoint="x"))
+        await anyio.wait_all_tasks_blocked()
+        assert len(running) == 8
+        group.cancel_scope.cancel()
+    assert running == []
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(lambda: client.get("free", endpoint="x"))
+    assert client.calls == 16
+
+
+async def test_cookies_are_not_kept(client_over):
+    seen = []
+
+    def handler(request):
+        seen.append(request.headers.get("cookie"))
+        return status(200, set_cookie="PHPSESSID=1; Path=/")
+
+    client = client_over(handler)
+    await client.get("x", endpoint="x")
+    await client.get("x", endpoint="x")
+    assert seen == [None, None]
+
+
+async def test_log_lines_have_names_and_numbers_only(client_over, caplog):
+    for name in ("", "httpx", "httpcore.http11", "httpcore.connection"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    client = client_over(scripted(httpx.ReadError("cut"), status(200)))
+    await client.get("users/email:zoe%40x.example", endpoint="users")
+    lines = [record.getMessage() for record in caplog.records if record.name != "asyncio"]
+    assert lines == ["users no answer 0 ms", "users 200 0 ms"]
+
+
+async def test_other_clients_of_the_process_still_log(client_over, caplog):
+    caplog.set_level(logging.INFO, logger="httpx")
+    client_over(scripted(status(200)))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(scripted(status(200)))) as other:
+        await other.get("https://other.example/")
+    assert "other.example" in caplog.text
+
+
+def test_neither_the_key_nor_a_path_shows_in_a_repr(client_over):
+    shown = repr(client_over(scripted(status(200)))) + repr(Answer(200, {}, b"private"))
+    assert "Acme LMS at acme.example" in shown
+    assert SECRET not in shown
+    assert "private" not in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "acme.example",
+        "ftp://acme.example",
+        "https://",
+        "https://key@acme.example",
+        "https://a.example/?x=1",
+        "https://[",
+        "https://a\x00b",
+    ],
+)
+def test_an_address_that_is_none_names_its_setting(address):
+    with pytest.raises(ConfigurationError, match="ACME_HOST"):
+        HttpClient(address, SERVICE, authorization=SECRET)
+
+
+def test_json_is_read_in_spite_of_marks_wrong_bytes_and_huge_numbers():
+    assert Answer(200, {}, b"\xef\xbb\xbf[1]").json() == [1]
+    assert Answer(200, {}, b'["\xff"]').json() == ["\ufffd"]
+    assert Answer(200, {}, b"[7, " + b"9" * 5000 + b"]").json() == [7, float("inf")]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'[{"id":', b"[" * 100_000])
+def test_what_is_no_json_is_a_value_error(body):
+    with pytest.raises(ValueError):
+        Answer(200, {}, body).json()

@@ -1,0 +1,157 @@
+from email.utils import formatdate
+
+import anyio
+import httpx
+import pytest
+
+from mcp_truto_lms.domain.errors import Unavailable
+from mcp_truto_lms.providers.http_client import Answer
+from mcp_truto_lms.providers.rate_limiter import Pacer, Window
+from mcp_truto_lms.providers.truto.client import TRUTO
+from mcp_truto_lms.providers.truto.errors import TooManyRequests
+from tests.providers.truto.scripted_truto import ACCOUNT, NOW, envelope, problem
+
+pytestmark = pytest.mark.anyio
+
+
+def limited(**headers):
+    return problem(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    ("response", "waited"),
+    [
+        (limited(retry_after="7"), 7),
+        (limited(retry_after="3600"), 60),
+        (limited(retry_after=formatdate(NOW + 20, usegmt=True)), 20),
+        (limited(ratelimit_reset="9"), 9),
+        (limited(ratelimit_limit="110;w=10", ratelimit_remaining="0", ratelimit_reset="4"), 4),
+        (limited(), 10),
+        (problem(500), 0.5),
+        (problem(502), 0.5),
+        (problem(504), 0.5),
+        (httpx.ReadError("cut"), 0.5),
+    ],
+)
+async def test_what_can_pass_is_waited_out_and_tried_again(client_over, fake_time, response, waited):
+    client, _ = client_over({"/users": [response, envelope()]})
+    await client.list_users(ACCOUNT)
+    assert fake_time.slept == [waited]
+    assert client.calls == 2
+
+
+async def test_backoff_doubles_with_jitter(client_over, injected, fake_time):
+    injected["random"] = iter([1.0, 0.0, 0.5]).__next__
+    client, _ = client_over({"/users": [problem(502), problem(502), problem(502), envelope()]})
+    await client.list_users(ACCOUNT)
+    assert fake_time.slept == [0.5, 0.5, 1.5]
+
+
+async def test_a_limit_that_stays_says_when_to_ask_again(client_over):
+    client, _ = client_over({"/users": limited(retry_after="300")})
+    with pytest.raises(TooManyRequests, match="in 300 s") as caught:
+        await client.list_users(ACCOUNT)
+    assert (caught.value.retry_after_seconds, client.calls) == (300, 4)
+
+
+async def started_at(fake_time, ask, accounts):
+    """Start a call for each account given, and tell when it got through."""
+    moments = []
+
+    async def one(account):
+        await ask(account)
+        moments.append((account, fake_time.seconds))
+
+    async with anyio.create_task_group() as group:
+        for account in accounts:
+            group.start_soon(one, account)
+    return moments
+
+
+async def test_an_account_gets_fifty_calls_in_ten_seconds_and_a_moment(client_over, fake_time):
+    client, _ = client_over({"/users": envelope()})
+    moments = [moment for _, moment in await started_at(fake_time, client.list_users, ["a"] * 120)]
+    assert [moments.count(at) for at in (0.0, 10.5, 21.0)] == [50, 50, 20]
+
+
+async def test_the_token_gets_five_hundred_whatever_the_account(fake_time):
+    whole = Pacer(TRUTO.windows, clock=fake_time.clock, sleep=fake_time.sleep)
+    narrow = {name: whole.narrower(TRUTO.account_windows) for name in map(str, range(12))}
+    accounts = [name for name in narrow for _ in range(50)]
+    moments = await started_at(fake_time, lambda name: narrow[name].wait(), accounts)
+    assert [[at for _, at in moments].count(second) for second in (0.0, 10.0)] == [500, 100]
+
+
+async def test_an_account_that_waits_does_not_hold_up_another(client_over, injected, fake_time):
+    waiting = anyio.Event()
+
+    async def sleep(seconds):
+        waiting.set()
+        await anyio.sleep_forever()
+
+    injected["sleep"] = sleep
+    client, _ = client_over({"/users": envelope()})
+    await started_at(fake_time, client.list_users, ["a"] * 50)
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(client.list_users, "a")
+        await waiting.wait()
+        await client.list_users("b")
+        assert client.calls == 51
+        group.cancel_scope.cancel()
+
+
+async def test_a_refusal_holds_the_account_that_it_was_for(fake_time):
+    whole = Pacer((Window(100, 1),), clock=fake_time.clock, sleep=fake_time.sleep)
+    one, other = whole.narrower(()), whole.narrower(())
+    one.hold(7)
+    await other.wait()
+    assert fake_time.seconds == 0
+    await one.wait()
+    assert fake_time.seconds == 7
+
+
+async def test_a_stream_is_tried_again_until_it_begins_and_never_after(client_over):
+    async def cut():
+        yield b'{"id":"1"}\n'
+        raise httpx.ReadError("cut")
+
+    def handler(request):
+        return httpx.Response(500) if client.calls == 1 else httpx.Response(200, content=cut())
+
+    client, _ = client_over(handler)
+    items = client.stream_course_enrollments(ACCOUNT)
+    assert await anext(items) == {"id": "1"}
+    with pytest.raises(Unavailable, match="broke off") as caught:
+        await anext(items)
+    assert caught.value.__context__ is None
+    assert client.calls == 2
+
+
+async def test_a_stream_that_stalls_is_an_error(client_over):
+    async def stalled():
+        yield b"["
+        raise httpx.ReadTimeout("slow")
+
+    client, _ = client_over(lambda request: httpx.Response(200, content=stalled()))
+    with pytest.raises(Unavailable, match="stopped answering"):
+        await anext(client.stream_course_enrollments(ACCOUNT))
+
+
+async def test_a_stream_that_is_left_frees_its_place(client_over):
+    client, _ = client_over(lambda request: httpx.Response(200, content=b'{"id":"1"}\n{"id":"2"}\n'))
+    for _ in range(TRUTO.max_concurrency + 1):
+        items = client.stream_course_enrollments(ACCOUNT)
+        await anext(items)
+        await items.aclose()
+    assert client.calls == TRUTO.max_concurrency + 1
+
+
+async def test_a_stream_of_the_http_client_says_its_status_and_headers(client_over):
+    client, _ = client_over(lambda request: httpx.Response(200, headers={"x-a": "1"}, content=b"body"))
+    async with client._http.stream("x", endpoint="x") as answer:
+        assert (answer.status, answer.headers["x-a"]) == (200, "1")
+        assert b"".join([piece async for piece in answer.pieces]) == b"body"
+    client, _ = client_over(lambda request: httpx.Response(404, content=b"no"))
+    async with client._http.stream("x", endpoint="x") as answer:
+        assert answer == Answer(404, {"content-length": "2"}, b"no")

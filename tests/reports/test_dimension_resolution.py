@@ -1,0 +1,238 @@
+"""HR's own dimensions and mandatory courses as people type them, up to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from mcp_truto_lms.domain.model import Course
+from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.tools import summarize_learner_progress
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.store.schema import dimensions
+from tests.conftest import LIST, SUMMARIZE, TODAY, Desk
+from tests.stored import ACCOUNT, Shelf, at, course, open_shelf, person, record
+from tests.truth import DAY, NOON
+
+pytestmark = pytest.mark.anyio
+
+SAID = [
+    ("1", "team", "Sales"),
+    ("2", "team", "Sales"),
+    ("2", "team", "R & D"),
+    ("1", "manager", "Ann Öst"),
+    ("3", "custom_fields.site", "Łódź"),
+    ("1", "custom_fields.site", "Oslo"),
+    ("2", "custom_fields.job title", "Driver"),
+]
+TITLES = [
+    course("c", "First Aid", code="FA-1"),
+    Course.model_validate({"id": "d", "title": "Ethics", "categories": [{"id": "7", "name": "Compliance"}]}),
+    Course.model_validate({"id": "e", "title": "Excel", "tags": ["Office"]}),
+]
+RECORDS = [record(user, title, "enrolled", due=NOON - DAY) for user in "123" for title in "cde"]
+SHELF = Shelf([person("1", "Jo"), person("2", "Bo"), person("3", "Cy")], TITLES, RECORDS)
+
+
+async def say(desk: Desk) -> Desk:
+    rows = [
+        {"account": ACCOUNT, "learner_id": key, "name": name, "folded": fold(value), "value": value}
+        for key, name, value in SAID
+    ]
+    await desk.list()
+    await desk.account._database.run(lambda c: c.execute(insert(dimensions), rows), write=True)
+    return desk
+
+
+@pytest.fixture(scope="module")
+async def desk(anyio_backend: str) -> AsyncGenerator[Desk]:
+    async with open_shelf(SHELF) as opened:
+        yield await say(opened)
+
+
+@pytest.mark.parametrize(
+    ("where", "number", "told"),
+    [
+        ({"team": "Sales"}, 6, "team Sales"),
+        ({"TEAM": "  sales "}, 6, "team Sales"),
+        ({"team": ["Sales", "r & d"]}, 6, "team Sales or R & D"),
+        ({"manager": "ann ost"}, 3, "manager Ann Öst"),
+        ({"custom_fields.Site": "lodz"}, 3, "site Łódź"),
+        ({"site": "Oslo"}, 3, "site Oslo"),
+        ({"custom_fields": {"Job_Title": "driver"}}, 3, "job title Driver"),
+        ({"team": "Sales", "site": "Oslo"}, 3, "team Sales, site Oslo"),
+        ({"team": "(none)"}, 3, "team (none)"),
+    ],
+)
+async def test_a_dimension_is_understood_as_it_is_typed_and_told_as_it_is(
+    desk: Desk, where: dict[str, Any], number: int, told: str
+):
+    listed, counted = await desk.list(where=where), await desk.summarize(where=where)
+    assert listed.startswith(f"{number} of {number} enrollments: {told}")
+    assert counted.startswith(f"{number} enrollments, ")
+    assert f": {told}. As of" in counted.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"where": {"team": "Sale"}}, "where: no team 'Sale'; nearest: Sales."),
+        ({"where": {"team": "Qqq"}}, "where: no team 'Qqq'; for example: R & D, Sales."),
+        ({"where": {"teem": "Sales"}}, "where: nobody has 'teem'; nearest: team."),
+        (
+            {"where": {"zz": "Sales"}},
+            "where: nobody has 'zz'; known: custom_fields.job title, custom_fields.site, manager, team.",
+        ),
+        ({"group_by": "manger"}, "group_by: nobody has 'manger'; nearest: manager, learner."),
+        (
+            {"group_by": "zz"},
+            (
+                "group_by: nobody has 'zz'; known: course, custom_fields.job title, custom_fields.site, learner, "
+                "manager, month, status, team."
+            ),
+        ),
+    ],
+)
+async def test_what_nobody_has_is_answered_with_the_nearest(desk: Desk, arguments: dict[str, Any], said: str):
+    assert await desk.refused(SUMMARIZE, **arguments) == said
+
+
+async def test_a_key_that_nobody_has_is_not_an_empty_answer():
+    async with open_shelf(SHELF) as desk:
+        assert await desk.refused(LIST, where={"team": "Sales"}) == "where: nobody has 'team', nor any other."
+        assert (await desk.refused(SUMMARIZE, group_by="team")).startswith(
+            "group_by: nobody has 'team'; known: course,"
+        )
+
+
+async def test_a_page_of_a_team_goes_on_with_the_same_team(desk: Desk):
+    first = await desk.list(where={"team": "Sales"}, limit=4)
+    rest = await desk.list(cursor=first.rpartition("cursor=")[2])
+    assert rest.startswith("Rows 5 to 6 of 6 enrollments: team Sales, ")
+
+
+async def test_a_summary_by_team_says_that_some_count_in_several(desk: Desk):
+    text = await desk.summarize(group_by="team")
+    assert text.splitlines()[1:5] == [
+        "team,learners,enrollments,finished,%,learners %,overdue,due 14d,not started,avg %",
+        "Sales,2,6,0,0,0,6,0,6,",
+        "R & D,1,3,0,0,0,3,0,3,",
+        "(none),1,3,0,0,0,3,0,3,",
+    ]
+    assert "Whoever has several teams counts in each." in text
+    assert "learners % = learners who finished all of theirs" in text
+    assert text.startswith("9 enrollments, 3 learners, 3 courses.")
+
+
+async def test_a_short_name_groups_as_well_and_two_keys_are_two_columns(desk: Desk):
+    text = await desk.summarize(group_by=["job title", "course"], limit=2)
+    assert text.splitlines()[1:4] == [
+        "job title,course,enrollments,finished,%,overdue,due 14d,not started,avg %",
+        "(none),Ethics,2,0,0,2,0,2,",
+        "(none),Excel,2,0,0,2,0,2,",
+    ]
+    assert "2 of 6 lines, most overdue first; and 4 more." in text
+
+
+@pytest.mark.parametrize(
+    ("named", "courses"),
+    [
+        (("c",), {"First Aid"}),
+        (("fa-1", "EXCEL"), {"First Aid", "Excel"}),
+        (("compliance",), {"Ethics"}),
+        (("7", "office"), {"Ethics", "Excel"}),
+    ],
+)
+async def test_courses_are_mandatory_by_id_code_title_or_category(named: tuple[str, ...], courses: set[str]):
+    async with open_shelf(SHELF, mandatory_courses=named) as desk:
+        mandatory = await desk.list(is_mandatory=True, user="1", fields="course,learner")
+        others = await desk.summarize(is_mandatory=False, group_by="course", sort="name")
+    assert {one for one in ("First Aid", "Ethics", "Excel") if one in mandatory} == courses
+    assert not any(f"\n{one}," in others for one in courses)
+    assert f"{9 - 3 * len(courses)} enrollments, " in others
+    assert ": not mandatory. As of" in others
+
+
+async def test_a_course_of_the_setting_that_is_not_there_is_noted():
+    async with open_shelf(SHELF, mandatory_courses=("FA-1", "Gone")) as desk:
+        text = await desk.list(is_mandatory=True)
+    assert text.startswith("3 of 3 enrollments: mandatory, ")
+    assert "MCP_TRUTO_LMS_MANDATORY_COURSES names no course with: Gone." in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        (
+            {"is_mandatory": True},
+            (
+                "is_mandatory: not reported by this LMS; "
+                "name the mandatory courses in MCP_TRUTO_LMS_MANDATORY_COURSES, or leave it out."
+            ),
+        ),
+        (
+            {"inactive_since": "-30d"},
+            "inactive_since: not reported by this LMS; ask by state not_started or by progress_below instead.",
+        ),
+    ],
+)
+async def test_what_the_lms_does_not_report_is_never_told_as_no(desk: Desk, argument: dict[str, Any], said: str):
+    for tool in (LIST, SUMMARIZE):
+        assert await desk.refused(tool, **argument) == said
+
+
+async def test_what_the_lms_reports_is_filtered_by_and_shown():
+    records = [
+        record("1", "c", "enrolled", is_mandatory=True, last_activity_at=at(NOON - 40 * DAY)),
+        record("2", "c", "enrolled", is_mandatory=False, last_activity_at=at(NOON - DAY)),
+        record("3", "c", "completed", last_activity_at=at(NOON - 50 * DAY)),
+    ]
+    async with open_shelf(Shelf(SHELF.people, TITLES, records)) as desk:
+        assert (await desk.list(is_mandatory="yes")).startswith("1 of 1 enrollments: mandatory. As of")
+        assert (await desk.list(is_mandatory="no")).startswith("1 of 1 enrollments: not mandatory. As of")
+        text = await desk.list(inactive_since="-30d")
+    assert text.splitlines()[0].startswith("1 of 1 enrollments: inactive since 2026-10-24. As of")
+    assert text.splitlines()[1:3] == ["learner,course,status,last_activity", "Jo,First Aid,enrolled,2026-10-14"]
+    assert "inactive = not finished, no activity since; without any, enrolled before" in text
+
+
+@pytest.mark.parametrize("named", ["compliance", "1"])
+async def test_a_category_of_the_portal_is_mandatory_by_its_name_and_by_its_id(named: str):
+    async with Connection(Settings(mandatory_courses=(named,), today=TODAY)) as connection:
+        reply = await summarize_learner_progress(connection, {"is_mandatory": True, "group_by": "course"})
+    told = {one.name for one in generate(today=TODAY).courses if one.name in reply.text}
+    assert told == {
+        "Security Awareness 2026",
+        "Code of Conduct",
+        "GDPR & Data Protection",
+        "Anti-Bribery & Corruption",
+        "Phishing: Spot the Bait",
+    }
+
+
+def test_thresholds_and_mandatory_courses_are_settings():
+    env = {
+        "MCP_TRUTO_LMS_MANDATORY_COURSES": " FA-1, First Aid,,FA-1 ",
+        "MCP_TRUTO_LMS_AT_RISK": "due_days=7, progress = 30",
+    }
+    chosen = Settings.from_env(env)
+    assert chosen.mandatory_courses == ("FA-1", "First Aid")
+    assert (chosen.at_risk.due_days, chosen.at_risk.progress, chosen.at_risk.inactive_days) == (7, 30, 30)
+
+
+async def test_thresholds_judge_and_are_told():
+    records = [record("1", "c", "in_progress", due=NOON + 10 * DAY, progress_percent=40)]
+    env = {"MCP_TRUTO_LMS_AT_RISK": "due_days=7"}
+    for at_risk, number, told in (
+        (Settings().at_risk, 1, "within 14 days"),
+        (Settings.from_env(env).at_risk, 0, "within 7 days"),
+    ):
+        async with open_shelf(Shelf(SHELF.people, TITLES, records), at_risk=at_risk) as desk:
+            text = await desk.list(state="at_risk")
+        assert text.startswith(f"{number} of {number} enrollments: at_risk. As of")
+        assert told in text

@@ -1,0 +1,75 @@
+"""What waits to be written, and who is looked up while rosters are read: the same, in little room."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_truto_lms.domain.model import User
+from mcp_truto_lms.domain.source import Reading, Scope
+from mcp_truto_lms.store import row_queries, scope_writer
+from mcp_truto_lms.store.compressed_rows import PackedPeople, PackedRows
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.rows import learner_rows
+from tests.stored import ACCOUNT, STAMP, new_store, person, record, scope_rows
+
+ANN = User(
+    id="1",
+    name="Ann \u00c9va",
+    emails=[{"email": "ann@acme.example"}],
+    status="inactive",
+    role="manager",
+    custom_fields={"Site": "Oslo", "Levels": [1, 2.5, None]},
+)
+
+
+@pytest.fixture
+def database() -> Database:
+    return new_store()
+
+
+def packed(*pages: list[User]) -> PackedRows:
+    found = PackedRows()
+    for page in pages:
+        found.add(learner_rows(ACCOUNT, page))
+    return found
+
+
+def test_rows_come_out_as_they_went_in_as_often_as_they_are_asked_for():
+    pages = [[ANN, person("2", "Ben")], [person("3", "Cem")]]
+    found = packed(*pages)
+    rows = [row for page in pages for row in learner_rows(ACCOUNT, page)]
+    assert [*found] == rows
+    assert [*found] == rows
+
+
+def test_packed_rows_are_written_like_others(database: Database):
+    many = [person(str(n), f"Person {n}") for n in range(2_100)]
+    database._transact(
+        lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN], many[:1_500], many[1_500:]), STAMP)
+    )
+    assert len(database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))) == 2_100
+    database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+    assert [*database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))] == ["1"]
+
+
+def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_id_alone(database: Database):
+    one = record("u", "c", "enrolled", user_name="Ann")
+    for known, name in (((), "Ann"), (("u",), None)):
+        rows = scope_rows(ACCOUNT, Reading((one,)), known=known)
+        database._transact(
+            lambda c, rows=rows: scope_writer.replace_scope(c, ACCOUNT, Scope(course_id="c"), rows, STAMP)
+        )
+        found = database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))
+        assert User.model_validate_json(found["u"]).name == name
+        database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, [], STAMP))
+
+
+def test_people_have_what_an_enrollment_carries_or_all_there_is(database: Database):
+    database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+    carried = database._transact(lambda c: PackedPeople(c, ACCOUNT, whole=False))
+    whole = database._transact(lambda c: PackedPeople(c, ACCOUNT, whole=True))
+    assert [*carried] == [*whole] == ["1"]
+    assert len(carried) == 1
+    assert whole["1"] == ANN
+    assert carried["1"] == User(id="1", name=ANN.name, custom_fields=ANN.custom_fields)
+    assert carried.get("2") is None

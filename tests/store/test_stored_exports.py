@@ -1,0 +1,73 @@
+"""Exports that wait in the store to be fetched."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Connection, func, select
+
+from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.store import exports
+from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.exports import GRACE_SECONDS, MAX_AGE_SECONDS, Kept, Part
+from tests.stored import ACCOUNT, new_store
+from tests.truth import NOON
+
+PARTS = [Part(b"\x00one\xff", 10), Part(b"two", 20)]
+
+
+def save(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> int:
+    kept = {"principal": principal, "name": "a.csv", "parts": PARTS, "now": now}
+    return database._transact(lambda c: exports.save(c, ACCOUNT, token, **kept))
+
+
+def find(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> Kept | None:
+    return database._transact(lambda c: exports.find(c, token, principal=principal, now=now))
+
+
+def rows(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(exports.exports)).scalar_one()
+
+
+def test_a_file_is_kept_for_an_hour_and_comes_back_in_its_parts():
+    database = new_store()
+    assert save(database) == NOON + MAX_AGE_SECONDS
+    assert find(database, now=NOON + MAX_AGE_SECONDS) == Kept("a.csv", 30, 2)
+    assert [database._transact(lambda c, n=n: exports.part(c, "tkn", n)) for n in range(3)] == [
+        PARTS[0].packed,
+        PARTS[1].packed,
+        None,
+    ]
+    assert find(database, now=NOON + MAX_AGE_SECONDS + 1) is None
+
+
+@pytest.mark.parametrize(("token", "principal"), [("other", "ann"), ("tkn", "bob"), ("tkn", ""), ("", "ann")])
+def test_nobody_else_finds_it(token: str, principal: str):
+    database = new_store()
+    save(database)
+    assert find(database, token, principal=principal) is None
+
+
+def test_what_has_expired_is_deleted_once_nobody_can_be_fetching_it():
+    database = new_store()
+    save(database)
+    later = NOON + MAX_AGE_SECONDS + GRACE_SECONDS
+    find(database, "none", now=later)
+    assert database._transact(rows) == 2
+    find(database, "none", now=later + 1)
+    assert database._transact(rows) == 0
+    save(database)
+    save(database, "next", now=later + 1)
+    assert find(database, now=NOON) is None
+
+
+def test_what_is_kept_at_once_has_a_bound_and_whoever_comes_too_late_is_told_when(monkeypatch: pytest.MonkeyPatch):
+    database = new_store()
+    monkeypatch.setattr(exports, "MAX_BYTES", 20)
+    save(database)
+    save(database, "second", now=NOON + 60)
+    with pytest.raises(QueryError, match=r"leave no room: ask again in 69 minutes, or narrow the question down\."):
+        save(database, "third", now=NOON + 120)
+    assert find(database, "third") is None
+    with pytest.raises(QueryError, match="ask again in 1 minutes"):
+        save(database, "third", now=NOON + MAX_AGE_SECONDS + GRACE_SECONDS)
+    save(database, "third", now=NOON + 120 + 69 * 60)
