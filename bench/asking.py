@@ -90,7 +90,7 @@ def peak_mib(command: Sequence[str], env: Mapping[str, str]) -> tuple[str, float
 
 async def ask(rounds: int) -> dict[str, Any]:
     """Ask every question of the store that the environment names; give milliseconds and plans."""
-    from mcp_truto_lms.server.app_context import Connection
+    from mcp_truto_lms.server.app_context import AppContext
     from mcp_truto_lms.settings import Settings
 
     tools: Mapping[str, Callable[..., Awaitable[object]]] = {
@@ -99,7 +99,7 @@ async def ask(rounds: int) -> dict[str, Any]:
     }
     found: dict[str, list[float]] = {one.name: [] for one in QUESTIONS}
     plans: dict[str, list[str]] = {}
-    async with Connection(Settings.from_env(os.environ)) as connection:
+    async with AppContext(Settings.from_env(os.environ)) as connection:
         for turn in range(rounds + 1):
             for one in QUESTIONS[:: -1 if turn % 2 else 1]:
                 began = time.perf_counter()

@@ -39,7 +39,7 @@ from mcp_truto_lms.store.schema import enrollments, metadata
 RATIO_BAR = 0.5
 ROWS_BAR = 15_000
 ACCOUNT, SCOPE = "bench", Scope(course_id="7")
-STAMP = scope_writer.Stamp(fetched_at=1_795_000_000, took_seconds=1.0)
+STAMP = scope_writer.FetchInfo(fetched_at=1_795_000_000, took_seconds=1.0)
 Work = Callable[[Connection], Any]
 
 

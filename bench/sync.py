@@ -152,7 +152,7 @@ def slow(learners: int, courses: int) -> list[tuple[float, str]]:
 
 async def read_beside(env: dict[str, str]) -> list[float]:
     """Read everything into a file, while something else wants its turn all the time; give how late it came, in ms."""
-    from mcp_truto_lms.server.app_context import Connection
+    from mcp_truto_lms.server.app_context import AppContext
     from mcp_truto_lms.server.tools import summarize_learner_progress
     from mcp_truto_lms.settings import Settings
 
@@ -166,7 +166,7 @@ async def read_beside(env: dict[str, str]) -> list[float]:
 
     with tempfile.TemporaryDirectory() as folder:
         here = env | {"MCP_TRUTO_LMS_STORE": f"{folder}/lms.db", "MCP_TRUTO_LMS_DEADLINE": "3600"}
-        async with Connection(Settings.from_env(here)) as connection:
+        async with AppContext(Settings.from_env(here)) as connection:
             await summarize_learner_progress(connection, {"course": "101"})  # what is imported late is there by now
             async with anyio.create_task_group() as group:
                 group.start_soon(beat)

@@ -19,7 +19,7 @@ from typing import Literal, cast, get_args
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.domain.pseudonyms import Seal
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
 
 SourceName = Literal["truto", "talentlms", "sample"]
 PREFIX = "MCP_TRUTO_LMS_"
@@ -51,7 +51,7 @@ class AccountName:
     name: str
     id: str
     key: str
-    seal: Seal | None = None
+    seal: Pseudonymizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class Settings:
         """Give an account its seal; what is kept without columns or names is never mixed with what has them."""
         own = {"truto": self.truto_api_token, "talentlms": self.talentlms_api_key, "sample": "the sample portal"}
         secret = own[self.source] if self.pseudonyms in ("", FROM_THE_KEY) else self.pseudonyms
-        seal = Seal.of(secret, account.key)
+        seal = Pseudonymizer.of(secret, account.key)
         mark = seal.mark(repr((sorted(self.columns.removed), self.columns.aliases)))
         return replace(account, key=_key(f"{account.key} {mark}"), seal=seal)
 

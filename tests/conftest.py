@@ -18,9 +18,9 @@ from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 from mcp_truto_lms.sandbox.talentlms import TalentLms
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.server.account import Account
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
 from tests.postgres import NewAddress, running
@@ -92,13 +92,13 @@ def open_desk(organisation: Organisation) -> OpenDesk:
     @asynccontextmanager
     async def opened(
         *,
-        quirks: Quirks | None = None,
+        quirks: Variations | None = None,
         of: Organisation | None = None,
         key: str = SAMPLE_API_KEY,
         clock: Clock | None = None,
         **settings: Any,
     ) -> AsyncGenerator[Desk]:
-        wanted = Quirks(burst_limit=100_000, hourly_limit=100_000) if quirks is None else quirks
+        wanted = Variations(burst_limit=100_000, hourly_limit=100_000) if quirks is None else quirks
         portal = sample_app(of or organisation, quirks=wanted)
         chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
 
@@ -106,7 +106,7 @@ def open_desk(organisation: Organisation) -> OpenDesk:
             transport = httpx.ASGITransport(app=portal)
             return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
 
-        async with Connection(chosen, source=source, clock=clock) as connection:
+        async with AppContext(chosen, source=source, clock=clock) as connection:
             server = create_server(connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield Desk(client, await connection.account(), portal)

@@ -14,18 +14,18 @@ from mcp_truto_lms.domain.model import Course, CourseEnrollment, Email, Enrolled
 from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.refresher import Refresher
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.store import row_queries, scope_writer, steps
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
-from mcp_truto_lms.store.scope_writer import Stamp
+from mcp_truto_lms.store.scope_writer import FetchInfo
 from mcp_truto_lms.store.selection import Selection
 from tests.conftest import TODAY, Desk
 from tests.truth import NOON
 
-STAMP = Stamp(fetched_at=NOON, took_seconds=0.1)
+STAMP = FetchInfo(fetched_at=NOON, took_seconds=0.1)
 ACCOUNT = Settings(source="talentlms").accounts()[0].key
 
 
@@ -151,7 +151,7 @@ class Shelf:
 async def open_shelf(shelf: Shelf, *, clock: Clock | None = None, **settings: Any) -> AsyncGenerator[Desk]:
     """Open the server over given records."""
     chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
-    connection = Connection(chosen, source=lambda _: shelf, clock=clock)
+    connection = AppContext(chosen, source=lambda _: shelf, clock=clock)
     async with connection, Client(create_server(connection), raise_exceptions=True) as client:
         yield Desk(client, await connection.account(), None)  # type: ignore[arg-type]  # there is no portal
 
@@ -204,6 +204,6 @@ def filled(
     return database
 
 
-def page_of(connection: Connection, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
+def page_of(connection: AppContext, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
     """Read rows of a match at once."""
     return [*row_queries.rows(connection, selection, **asked)]

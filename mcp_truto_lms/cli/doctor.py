@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from mcp_truto_lms.domain.errors import SourceError
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Finding:
     text: str
 
 
-async def examine(connection: Connection) -> AsyncGenerator[Finding]:
+async def examine(connection: AppContext) -> AsyncGenerator[Finding]:
     """Check the settings, then the way to the LMS, one step after the other; stop where a step fails."""
     settings = connection.settings
     opened = {name: (await connection.account(name)).source for name in connection.names}  # refuses what is no address

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_truto_lms import __version__
-from mcp_truto_lms.domain.call_counter import TALLY, Tally
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import ConfigurationError, LmsError
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import PREFIX, AccountName, Settings, check_loopback, configure_logging
 
 if TYPE_CHECKING:
@@ -243,8 +243,8 @@ async def _ask(settings: Settings, options: argparse.Namespace) -> int:
         name: value for name in (*query.model_fields, ACCOUNT) if (value := getattr(options, name, None)) is not None
     }
     call = list_course_enrollments if query is EnrollmentQuery else summarize_learner_progress
-    TALLY.set(tally := Tally())
-    async with Connection(settings) as connection:
+    CALL_COUNTER.set(tally := CallCounter())
+    async with AppContext(settings) as connection:
         answer = await call(connection, given, _show_progress if sys.stderr.isatty() else None)
     print(answer.text, flush=True)
     if sys.stderr.isatty():
@@ -262,7 +262,7 @@ async def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # no
     from mcp_truto_lms.cli.doctor import examine
 
     code = 0
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         async for finding in examine(connection):
             print(f"{'ok' if finding.good else 'FAILED'}: {finding.text}", flush=True)
             code = code if finding.good else FAILED
@@ -272,14 +272,14 @@ async def _doctor(settings: Settings, options: argparse.Namespace) -> int:  # no
 async def _sync(settings: Settings, options: argparse.Namespace) -> int:
     if not settings.store:
         raise ConfigurationError(f"{PREFIX}STORE is missing: set it to a file, what is read into memory is lost.")
-    from mcp_truto_lms.ingest.full_sync import Watch, synchronise
+    from mcp_truto_lms.ingest.full_sync import SyncProgress, sync_account
 
     code = 0
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         for name in [options.account] if options.account else connection.names:
             account = await connection.account(name)
-            watch = Watch(name, account.source, sys.stderr, live=sys.stderr.isatty())
-            result = await synchronise(account, fresh=options.fresh, on_progress=watch.progress, on_wait=watch.waits)
+            watch = SyncProgress(name, account.source, sys.stderr, live=sys.stderr.isatty())
+            result = await sync_account(account, fresh=options.fresh, on_progress=watch.progress, on_wait=watch.waits)
             watch.end()
             print(f"{name}: {result}", flush=True)
             code = code if result.complete else FAILED
@@ -332,7 +332,7 @@ async def _explain(settings: Settings, trouble: ConfigurationError) -> int:
     def refuse(_: AccountName) -> Source:
         raise trouble
 
-    async with Connection(settings, source=refuse) as connection:
+    async with AppContext(settings, source=refuse) as connection:
         await _serve_stdio(create_server(connection), connection)
     return FAILED
 
@@ -342,7 +342,7 @@ async def _serve(settings: Settings, options: argparse.Namespace) -> int:
         check_loopback(options.host)
     from mcp_truto_lms.server.mcp_server import create_server
 
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         server = create_server(connection)
         if options.transport == "stdio":
             await _serve_stdio(server, connection)
@@ -361,7 +361,7 @@ async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
     from mcp_truto_lms.server.asgi import make_app
     from mcp_truto_lms.server.mcp_server import create_server
 
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         accounts = {name: (await connection.account(name)).source.with_remote_data() for name in connection.names}
         app = make_app(
             create_server(connection),
@@ -376,7 +376,7 @@ async def _serve_all(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _serve_stdio(server: MCPServer[object], connection: Connection) -> None:
+async def _serve_stdio(server: MCPServer[object], connection: AppContext) -> None:
     """Serve until stdin ends, or the process is told to end: then without waiting for the thread that reads stdin."""
 
     async def end() -> None:

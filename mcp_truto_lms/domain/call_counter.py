@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Tally:
+class CallCounter:
     """The calls made for one question, further tries included, and whether nobody waits for the answer any longer."""
 
     calls: int = 0
     background: bool = False
 
 
-TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
+CALL_COUNTER: ContextVar[CallCounter | None] = ContextVar("tally", default=None)

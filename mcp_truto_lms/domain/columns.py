@@ -21,9 +21,9 @@ IDENTIFYING = frozenset({"id", "user.id", "user.emails", "urls", "assigned_by.id
 
 def field_key(name: str) -> str:
     """Give a custom field's name as it is compared: case, accents and what joins its words do not matter."""
-    from mcp_truto_lms.domain.normalization import fold  # which no start needs
+    from mcp_truto_lms.domain.normalization import normalize  # which no start needs
 
-    return fold(name).replace("_", " ").replace("-", " ")
+    return normalize(name).replace("_", " ").replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _STEPS = {"this": 0, "last": -1, "previous": -1, "next": 1}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
-def read_day(value: object) -> str:
+def parse_day(value: object) -> str:
     """Read a day, which stays as it is written until the question has a moment."""
     text = str(value).strip().lower()
     resolve_day(text, date(2000, 6, 15))

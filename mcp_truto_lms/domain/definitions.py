@@ -124,7 +124,7 @@ def at_risk_words(thresholds: Thresholds) -> str:
     )
 
 
-class Judged(NamedTuple):
+class Classification(NamedTuple):
     """What is known of an enrollment for good, as its row keeps it.
 
     Args:
@@ -141,7 +141,7 @@ class Judged(NamedTuple):
     untold: int
 
 
-def judge(
+def classify(
     status: str,
     due_at: int | None,
     access_ends_at: int | None,
@@ -150,7 +150,7 @@ def judge(
     worked: bool,
     seen: bool,
     by_roster: bool,
-) -> Judged:
+) -> Classification:
     """Judge an enrollment as far as no clock is needed; moments in epoch seconds.
 
     Args:
@@ -164,24 +164,24 @@ def judge(
     """
     untold = int(by_roster and (worked or completed_at is not None))
     if status in _FINISHED:
-        return Judged(Stage.FINISHED, None, None, untold)
+        return Classification(Stage.FINISHED, None, None, untold)
     if status == _WITHDRAWN:
-        return Judged(Stage.WITHDRAWN, None, None, untold)
+        return Classification(Stage.WITHDRAWN, None, None, untold)
     begun = worked or seen or completed_at is not None
     if status == _FAILED:
-        return Judged(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, untold)
+        return Classification(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, untold)
     stage = Stage.STARTED if begun else Stage.NOT_STARTED
     if status == _EXPIRED:
-        return Judged(stage, ALWAYS if completed_at is None else None, None, untold)
+        return Classification(stage, ALWAYS if completed_at is None else None, None, untold)
     late_from = ALWAYS if status == _OVERDUE else due_at
     if access_ends_at is None:
-        return Judged(stage, late_from, None, untold)
+        return Classification(stage, late_from, None, untold)
     if completed_at is not None:
-        return Judged(stage, late_from, access_ends_at, untold)
-    return Judged(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
+        return Classification(stage, late_from, access_ends_at, untold)
+    return Classification(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
 
 
-def ended(row: FromClause, now: Moment) -> ColumnElement[bool]:
+def access_expired(row: FromClause, now: Moment) -> ColumnElement[bool]:
     """Access has ended, which makes an open enrollment `expired`."""
     return row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now) & row.c.status.in_(OPEN)
 
@@ -190,13 +190,13 @@ def status_at(row: FromClause, now: Moment) -> ColumnElement[str]:
     """Derive the status at `now`: access that has ended makes an open enrollment `expired`."""
     from sqlalchemy import case
 
-    return case((ended(row, now), Status.EXPIRED.value), else_=row.c.status)
+    return case((access_expired(row, now), Status.EXPIRED.value), else_=row.c.status)
 
 
 def status_of(status: Status | None, access_ends_at: datetime | None, now: datetime) -> Status | None:
     """Derive the status of one record at `now`, as `status_at` does for a table's rows."""
-    ended = status in OPEN and access_ends_at is not None and access_ends_at < now
-    return Status.EXPIRED if ended else status
+    access_expired = status in OPEN and access_ends_at is not None and access_ends_at < now
+    return Status.EXPIRED if access_expired else status
 
 
 def finished(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001  every definition has one form
@@ -239,7 +239,7 @@ def due_soon(row: FromClause, now: Moment) -> ColumnElement[bool]:
     return not_finished(row, now) & row.c.due_at.between(now, now + DUE_SOON_DAYS * _DAY_SECONDS)
 
 
-def behind(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
+def due_soon_low_progress(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not finished, due soon, and little of it done."""
     return row.c.due_at.between(now, now + thresholds.due_days * _DAY_SECONDS) & below(row, now, thresholds.progress)
 
@@ -264,7 +264,7 @@ def inactive_since(row: FromClause, now: Moment, since: int) -> ColumnElement[bo
     return not_finished(row, now) & (func.coalesce(row.c.last_activity_at, row.c.enrolled_at) < since)
 
 
-def never_begun(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
+def not_started_for_long(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not started, long after enrolling."""
     return not_started(row, now) & (row.c.enrolled_at <= now - thresholds.not_started_days * _DAY_SECONDS)
 
@@ -274,9 +274,9 @@ def signals(row: FromClause, now: Moment, thresholds: Thresholds) -> dict[str, C
     return {
         "overdue": overdue(row, now),
         "failed": failed(row, now),
-        "due soon": behind(row, now, thresholds),
+        "due soon": due_soon_low_progress(row, now, thresholds),
         "inactive": inactive(row, now, thresholds),
-        "not started": never_begun(row, now, thresholds),
+        "not started": not_started_for_long(row, now, thresholds),
     }
 
 
@@ -325,7 +325,7 @@ def open_within(row: FromClause, now: Moment, since: int | None, before: int | N
     return and_(*parts)
 
 
-def learns(person: FromClause) -> ColumnElement[bool]:
+def is_learner_role(person: FromClause) -> ColumnElement[bool]:
     """Of the people who are expected to be enrolled: neither an instructor nor an administrator, as far as is told."""
     return person.c.role.is_(None) | person.c.role.not_in([UserRole.INSTRUCTOR, UserRole.ADMIN])
 
@@ -335,7 +335,7 @@ def no_due_date(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: A
     return row.c.due_at.is_(None)
 
 
-def maybe_failed(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
+def failure_unknown(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Read from a roster, which cannot tell failed from in progress or completed, and worked on."""
     return row.c.untold == 1
 

@@ -37,7 +37,7 @@ _APOSTROPHE = re.compile(rf"(?<=[^\W\d_]){_QUOTES}|{_QUOTES}(?=[^\W\d_])")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010-\u2014\u2212](?=[^\W\d_])")
 
 
-def fold(text: str) -> str:
+def normalize(text: str) -> str:
     """Fold a name to what it is compared by."""
     if _PLAIN.fullmatch(text):
         return _clipped(" ".join(text.lower().split()))

@@ -21,14 +21,14 @@ _MISTAKEN = str.maketrans("ILO", "110")
 _FORM = re.compile(rf"(?:{ALIAS}\s*)?([0-9A-TV-Z]{{{CHARACTERS}}})", re.IGNORECASE)
 
 
-def read_alias(text: str) -> str | None:
+def parse_alias(text: str) -> str | None:
     """Read an alias however it is typed; None where it is none."""
     found = _FORM.fullmatch(text.strip())
     return f"{ALIAS} {found[1].upper().translate(_MISTAKEN)}" if found else None
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class Pseudonymizer:
     """Makes aliases and seals for one account.
 
     Args:
@@ -38,7 +38,7 @@ class Seal:
     key: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, secret: str, account: str) -> Seal:
+    def of(cls, secret: str, account: str) -> Pseudonymizer:
         """Make the seal of an account; the key tells nothing of the secret."""
         return cls(hmac.digest(secret.encode(), f"mcp-truto-lms {account}".encode(), "sha256"))
 
@@ -73,6 +73,6 @@ class Seal:
 
 def name_words(name: str) -> list[str]:
     """Take a name apart into its words, folded."""
-    from mcp_truto_lms.domain.normalization import fold  # which no start needs
+    from mcp_truto_lms.domain.normalization import normalize  # which no start needs
 
-    return re.findall(r"[^\s,;:/()|]+", fold(name))
+    return re.findall(r"[^\s,;:/()|]+", normalize(name))

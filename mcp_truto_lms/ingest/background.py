@@ -15,13 +15,13 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_truto_lms.domain.call_counter import TALLY, Tally
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.errors import LmsError
 
 logger = logging.getLogger(__name__)
 
 
-class Work:
+class BackgroundJob:
     """A piece of work and how it went.
 
     Args:
@@ -30,7 +30,7 @@ class Work:
     """
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally = CallCounter()
         self.error: Exception | None = None
         self.done = False
         self.scope = anyio.CancelScope()
@@ -70,7 +70,7 @@ class Background:
         assert self._group is not None, "background work needs its process: enter the connection first"  # noqa: S101
         self._group.start_soon(work)
 
-    async def run(self, work: Callable[[Work], Awaitable[None]], *, ends_at: float) -> bool:
+    async def run(self, work: Callable[[BackgroundJob], Awaitable[None]], *, ends_at: float) -> bool:
         """Run work and wait for it; answer whether it was done in time.
 
         Args:
@@ -80,10 +80,10 @@ class Background:
         Raises:
             LmsError: the work failed while it was waited for.
         """
-        one = Work()
+        one = BackgroundJob()
 
         async def guarded() -> None:
-            TALLY.set(one.tally)
+            CALL_COUNTER.set(one.tally)
             try:
                 with one.scope:
                     await work(one)
@@ -104,7 +104,7 @@ class Background:
             one.scope.cancel()
             raise
         finally:
-            if (tally := TALLY.get()) is not None:
+            if (tally := CALL_COUNTER.get()) is not None:
                 tally.calls += one.tally.calls
         if one.error is not None:
             raise one.error

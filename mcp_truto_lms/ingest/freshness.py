@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from mcp_truto_lms.domain.source import Scope
-from mcp_truto_lms.ingest.question_budget import Call
+from mcp_truto_lms.ingest.question_budget import QuestionBudget
 from mcp_truto_lms.store.account_state import EVERYTHING, LISTS, ScopeState
 
 COURSES_MAX_AGE_SECONDS = 3600
@@ -21,7 +21,7 @@ READERS = 8
 
 
 def stale(
-    call: Call,
+    call: QuestionBudget,
     keys: Sequence[str],
     states: Mapping[str, ScopeState],
     max_age: float,
@@ -44,7 +44,7 @@ def stale(
 
     def is_stale(key: str, state: ScopeState | None) -> bool:
         if call.fresh:
-            if any(began_at(one) >= call.began_at for one in around(key, alone=alone)):
+            if any(began_at(one) >= call.began_at for one in covering_scopes(key, alone=alone)):
                 return False
             return state is None or state.fetched_at - state.took_seconds <= call.asked_at
         if call.unattended and state is not None and state.complete and state.fetched_at >= call.asked_at:
@@ -55,7 +55,7 @@ def stale(
     return {key for key, state in zip(keys, found, strict=True) if is_stale(key, state)}
 
 
-def around(key: str, *, alone: bool = False) -> tuple[str, ...]:
+def covering_scopes(key: str, *, alone: bool = False) -> tuple[str, ...]:
     """Name the scopes that a scope is read with: itself, and everything."""
     return (key,) if alone or key in LISTS else (key, EVERYTHING)
 

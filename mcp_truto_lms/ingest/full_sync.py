@@ -28,7 +28,7 @@ LINE_EVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
+class SyncResult:
     """How a sync ended.
 
     Args:
@@ -60,14 +60,14 @@ class Synced:
         return f"INCOMPLETE: {read}{held}; {spent}.{why}"
 
 
-async def synchronise(
+async def sync_account(
     account: Account,
     *,
     fresh: bool = False,
     on_progress: Progress | None = None,
     on_wait: Callable[[float, SourceError], Awaitable[None]] | None = None,
     sleep: Sleep = anyio.sleep,
-) -> Synced:
+) -> SyncResult:
     """Read everything that is not fresh enough.
 
     Args:
@@ -102,7 +102,7 @@ async def synchronise(
             await on_wait(wait_seconds, failure)
         await sleep(wait_seconds)
     await account.tidy()
-    return Synced(
+    return SyncResult(
         coverage=coverage,
         sizes=await account.sizes(),
         calls=account.source.calls - calls,
@@ -111,7 +111,7 @@ async def synchronise(
     )
 
 
-class Watch:
+class SyncProgress:
     """Shows how far a sync is: a bar that moves where somebody looks, else a line a minute.
 
     Args:

@@ -18,12 +18,12 @@ from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.compressed_rows import PackedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
-from mcp_truto_lms.store.scope_writer import Stamp
+from mcp_truto_lms.store.scope_writer import FetchInfo
 
 logger = logging.getLogger(__name__)
 
 
-class Intake:
+class Ingester:
     """Reads one account's LMS into the store.
 
     Args:
@@ -119,7 +119,7 @@ class Intake:
         except StoreError as error:
             logger.warning("%s", error)
 
-    async def _put(self, scope: Scope, rows: ScopeRows, stamp: Stamp) -> None:
+    async def _put(self, scope: Scope, rows: ScopeRows, stamp: FetchInfo) -> None:
         if not self._silent:  # what was read may have told more, at no cost
             await self.portal()
         written = await self._database.run(
@@ -127,5 +127,5 @@ class Intake:
         )
         self.written += written  # not before the others that are under way have added theirs
 
-    def _stamp(self, started: float) -> Stamp:
-        return Stamp(fetched_at=self._now(), took_seconds=anyio.current_time() - started)
+    def _stamp(self, started: float) -> FetchInfo:
+        return FetchInfo(fetched_at=self._now(), took_seconds=anyio.current_time() - started)

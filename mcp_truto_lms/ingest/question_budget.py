@@ -52,7 +52,7 @@ class Coverage:
 
 
 @dataclass(slots=True)
-class Call:
+class QuestionBudget:
     """What one question may read, and how that went so far.
 
     Args:
@@ -80,7 +80,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Batch:
+class FetchProgress:
     """The scopes that a call reads side by side.
 
     Args:
@@ -89,7 +89,7 @@ class Batch:
         done: how many of them are in the store
     """
 
-    call: Call
+    call: QuestionBudget
     before: int
     whole: int
     done: int

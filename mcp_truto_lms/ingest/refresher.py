@@ -36,19 +36,26 @@ from mcp_truto_lms.domain.errors import (
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Portal, Route, Scope, Source, TeamDirectory
 from mcp_truto_lms.ingest import freshness
-from mcp_truto_lms.ingest.background import Background, Work
+from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
     LEARNERS_MAX_AGE_SECONDS,
     READERS,
-    around,
+    covering_scopes,
     good_for_seconds,
     newest,
 )
-from mcp_truto_lms.ingest.ingester import Intake
-from mcp_truto_lms.ingest.question_budget import Batch, Call, Coverage, Progress, StillBeingRead, unit_of
-from mcp_truto_lms.ingest.single_flight import Flights
+from mcp_truto_lms.ingest.ingester import Ingester
+from mcp_truto_lms.ingest.question_budget import (
+    Coverage,
+    FetchProgress,
+    Progress,
+    QuestionBudget,
+    StillBeingRead,
+    unit_of,
+)
+from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.store import account_state, row_queries
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, ScopeState
@@ -99,20 +106,22 @@ class Refresher:
         self._background = background
         self._clock = clock
         self._settings = settings
-        self._flights = Flights(account, database, background)
-        self.intake = Intake(account, source, database, now=self.now)
+        self._flights = SingleFlight(account, database, background)
+        self.intake = Ingester(account, source, database, now=self.now)
 
     def now(self) -> int:
         """Tell the time of the answer in epoch seconds."""
         return int(self._clock().timestamp())
 
-    def begin(self, *, fresh: bool = False, on_progress: Progress | None = None, unattended: bool = False) -> Call:
+    def begin(
+        self, *, fresh: bool = False, on_progress: Progress | None = None, unattended: bool = False
+    ) -> QuestionBudget:
         """Begin the time of a call; one that is unattended has all the time, and all calls, that it takes."""
         began_at = anyio.current_time()
         ends_at = inf if unattended else began_at + self._settings.deadline_seconds
-        return Call(fresh, self.now(), began_at, ends_at, on_progress)
+        return QuestionBudget(fresh, self.now(), began_at, ends_at, on_progress)
 
-    def portal(self, view: View, call: Call) -> Steps[Portal]:
+    def portal(self, view: View, call: QuestionBudget) -> Steps[Portal]:
         """Tell what the LMS says of itself; one that says nothing is answered in UTC."""
         known = view.standing(self._account)
         if known.portal is not None and self.now() - known.asked_at < LEARNERS_MAX_AGE_SECONDS:
@@ -128,21 +137,21 @@ class Refresher:
             return known.portal
         return found
 
-    def catalogue(self, view: View, call: Call, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> Steps[None]:
+    def catalogue(self, view: View, call: QuestionBudget, *, max_age: float = COURSES_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the course list into the store, unless it is younger than an hour, or than is asked for."""
         return self._list(view, call, COURSES, max_age, self.intake.courses)
 
-    def directory(self, view: View, call: Call, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> Steps[None]:
+    def directory(self, view: View, call: QuestionBudget, *, max_age: float = LEARNERS_MAX_AGE_SECONDS) -> Steps[None]:
         """Bring the people directory into the store, unless it is younger than a day, or than is asked for."""
         return self._list(view, call, LEARNERS, max_age, self.intake.learners)
 
-    def teams(self, view: View, call: Call) -> Steps[None]:
+    def teams(self, view: View, call: QuestionBudget) -> Steps[None]:
         """Bring people's teams into the store, unless they are younger than a day, where the LMS has such a thing."""
         source = self._source
         if isinstance(source, TeamDirectory):
             yield from self._list(view, call, TEAMS, LEARNERS_MAX_AGE_SECONDS, lambda: self.intake.teams(source))
 
-    def find_learner(self, view: View, call: Call, term: str) -> Steps[None]:
+    def find_learner(self, view: View, call: QuestionBudget, term: str) -> Steps[None]:
         """Bring one person into the store, where there is one; by an id, the transcript comes in the same call."""
         if "@" in term:
             yield lambda: self._in_time(call, lambda: self.intake.person(term))
@@ -151,7 +160,7 @@ class Refresher:
             yield from self.read(view, call, [Scope(user_id=term)], max_age=LEARNER_MAX_AGE_SECONDS)
 
     def enrollments(
-        self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
+        self, view: View, call: QuestionBudget, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
     ) -> Steps[Coverage]:
         """Bring what a question touches into the store by the fewest calls, as far as the time of the call reaches.
 
@@ -178,7 +187,7 @@ class Refresher:
             return coverage
 
     def _cheapest(
-        self, view: View, call: Call, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
+        self, view: View, call: QuestionBudget, user_ids: Sequence[str] | None, course_ids: Sequence[str] | None
     ) -> Steps[tuple[list[Scope], float, Mapping[str, ScopeState] | None]]:
         """Choose the way that takes the fewest calls now, how old what it reads may be, and what is known of it.
 
@@ -234,7 +243,7 @@ class Refresher:
     def read(
         self,
         view: View,
-        call: Call,
+        call: QuestionBudget,
         scopes: Sequence[Scope],
         *,
         max_age: float,
@@ -264,7 +273,7 @@ class Refresher:
                 states = self._states_of(view, scopes)  # who is gone from it takes what they were read with
                 stale = self._stale(call, scopes, states, max_age, alone=alone)[:most]
             people, courses = self._names(view.connection, stale)
-            reading = Batch(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
+            reading = FetchProgress(call, call.done, len(scopes), len(scopes) - len(stale), deque(stale))
             old = None not in newest(states, [one.key for one in scopes], alone=alone)
 
             async def read_batch() -> None:
@@ -286,14 +295,18 @@ class Refresher:
             states = self._states_of(view, scopes)
         return self._coverage(call, scopes, states, alone=alone)
 
-    async def _in_background(self, call: Call, work: Callable[[Work], Awaitable[None]], *, old: bool) -> bool:
+    async def _in_background(
+        self, call: QuestionBudget, work: Callable[[BackgroundJob], Awaitable[None]], *, old: bool
+    ) -> bool:
         """Run work until it is done or the call's time for it is over; answer which."""
         ends_at = call.ends_at
         if old and not call.fresh and not call.unattended:
             ends_at = min(ends_at, anyio.current_time() + PATIENCE_SECONDS)
         return await self._background.run(work, ends_at=ends_at)
 
-    async def _read_all(self, reading: Batch, work: Work, fetch: Callable[[Scope], Awaitable[None]]) -> None:
+    async def _read_all(
+        self, reading: FetchProgress, work: BackgroundJob, fetch: Callable[[Scope], Awaitable[None]]
+    ) -> None:
         """Read the scopes of a batch, a few at once."""
         call = reading.call
 
@@ -327,7 +340,7 @@ class Refresher:
             raise reading.final
 
     def _coverage(
-        self, call: Call, scopes: Sequence[Scope], states: Mapping[str, ScopeState], *, alone: bool
+        self, call: QuestionBudget, scopes: Sequence[Scope], states: Mapping[str, ScopeState], *, alone: bool
     ) -> Coverage:
         found = [one for one in newest(states, [one.key for one in scopes], alone=alone) if one is not None]
         trouble = str(call.failure) if call.failure is not None else None
@@ -361,7 +374,7 @@ class Refresher:
         return course_id in await self._database.run(lambda c: row_queries.course_records(c, self._account))
 
     def _list(
-        self, view: View, call: Call, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]
+        self, view: View, call: QuestionBudget, key: str, max_age: float, fetch: Callable[[], Awaitable[None]]
     ) -> Steps[None]:
         """Bring a whole list into the store; where that fails or takes long, an older one will do."""
         states = view.standing(self._account).lists
@@ -385,7 +398,7 @@ class Refresher:
 
     async def _ensure(
         self,
-        call: Call,
+        call: QuestionBudget,
         key: str,
         max_age: float,
         fetch: Callable[[], Awaitable[None]],
@@ -393,12 +406,14 @@ class Refresher:
         alone: bool = False,
     ) -> None:
         async def is_stale() -> bool:
-            states = await self._database.run(lambda c: account_state.scope_states(c, self._account, around(key)))
+            states = await self._database.run(
+                lambda c: account_state.scope_states(c, self._account, covering_scopes(key))
+            )
             return bool(self._stale_of(call, [key], states, max_age, alone=alone))
 
         await self._flights.ensure(key, fetch, is_stale, since=call.began_at if call.fresh else -inf)
 
-    async def _in_time(self, call: Call, ask: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _in_time(self, call: QuestionBudget, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         try:
             with anyio.fail_after(call.ends_at - anyio.current_time()):
                 return await ask()
@@ -407,7 +422,7 @@ class Refresher:
 
     def _stale(
         self,
-        call: Call,
+        call: QuestionBudget,
         scopes: Sequence[Scope],
         states: Mapping[str, ScopeState],
         max_age: float,
@@ -419,7 +434,7 @@ class Refresher:
 
     def _stale_of(
         self,
-        call: Call,
+        call: QuestionBudget,
         keys: Sequence[str],
         states: Mapping[str, ScopeState],
         max_age: float,

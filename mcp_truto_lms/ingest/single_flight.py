@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from mcp_truto_lms.domain.call_counter import TALLY
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import RateLimited
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.store.database import Database
@@ -24,7 +24,7 @@ IsStale = Callable[[], Awaitable[bool]]
 
 
 @dataclass(slots=True)
-class _Flight:
+class _SharedFetch:
     """One reading under way."""
 
     began_at: float
@@ -46,7 +46,7 @@ class _Flight:
                 self.scope.cancel()
 
 
-class Flights:
+class SingleFlight:
     """The readings of one account.
 
     Args:
@@ -59,7 +59,7 @@ class Flights:
         self._account = account
         self._database = database
         self._background = background
-        self._under_way: dict[str, _Flight] = {}
+        self._under_way: dict[str, _SharedFetch] = {}
         self._began_at: dict[str, float] = {}
 
     def began_at(self, key: str) -> float:
@@ -81,7 +81,7 @@ class Flights:
         while await is_stale():
             flight = self._under_way.get(key)
             if flight is None:
-                flight = self._under_way[key] = _Flight(anyio.current_time())
+                flight = self._under_way[key] = _SharedFetch(anyio.current_time())
                 self._background.start(lambda flight=flight: self._fly(key, flight, fetch, is_stale))
             await flight.wait()
             if flight.began_at >= since:
@@ -92,7 +92,7 @@ class Flights:
                 if flight.done:
                     return
 
-    async def _fly(self, key: str, flight: _Flight, fetch: Fetch, is_stale: IsStale) -> None:
+    async def _fly(self, key: str, flight: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
         try:
             with flight.scope:
                 await self._fetch_alone(key, flight, fetch, is_stale)
@@ -104,7 +104,7 @@ class Flights:
             del self._under_way[key]
             flight.over.set()
 
-    async def _fetch_alone(self, key: str, flight: _Flight, fetch: Fetch, is_stale: IsStale) -> None:
+    async def _fetch_alone(self, key: str, flight: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
         """Fetch while no other process fetches the same; what another one has fetched meanwhile is taken."""
         lock = f"{self._account} {key}"
         while not await self._database.try_lock(lock):  # noqa: ASYNC110  another process tells nobody
@@ -120,5 +120,5 @@ class Flights:
 
 def _in_background() -> bool:
     """Tell whether nobody waits any longer for the question that this is done for."""
-    tally = TALLY.get()
+    tally = CALL_COUNTER.get()
     return tally is not None and tally.background

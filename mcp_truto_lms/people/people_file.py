@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean
 
 SETTING = "MCP_TRUTO_LMS_PEOPLE_FILE"
@@ -132,7 +132,7 @@ def parse(content: bytes) -> People:
     first, header = next(records, (1, list[str]()))
     if not header:
         raise ConfigurationError(f"{SETTING}: the file is empty: its first line names the columns.")
-    header = [fold(clean(one, VALUE_CHARACTERS)) for one in _without_empty_end(header)]
+    header = [normalize(clean(one, VALUE_CHARACTERS)) for one in _without_empty_end(header)]
     id_at, email_at = _keys(header, first)
     others = [place for place in range(len(header)) if place not in (id_at, email_at)]
     problems: list[str] = []
@@ -224,7 +224,7 @@ def _delimiter(text: str) -> str:
     def header(delimiter: str) -> list[str]:
         lines = csv.reader(io.StringIO(text[:_HEADER_CHARACTERS], newline=""), delimiter=delimiter)
         found = next((cells for cells in lines if _holds_anything(cells)), list[str]())
-        return [fold(one).replace("_", " ") for one in found]
+        return [normalize(one).replace("_", " ") for one in found]
 
     headers = {one: header(one) for one in _DELIMITERS}
     known = _USER_ID | _EMAIL | {"id"}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mcp_truto_lms.domain.pseudonyms import ALIAS, Seal, name_words
+from mcp_truto_lms.domain.pseudonyms import ALIAS, Pseudonymizer, name_words
 from mcp_truto_lms.people.people_file import People, Person
 
 _THEIR_OWN = re.compile(
@@ -36,13 +36,13 @@ class Known:
     seals: frozenset[str]
 
 
-def sealed_keys(people: People, seal: Seal) -> People:
+def sealed_keys(people: People, seal: Pseudonymizer) -> People:
     """Seal the addresses by which rows join."""
     rows = tuple(replace(one, email=seal.email(one.email) if one.email else "") for one in people.rows)
     return replace(people, rows=rows)
 
 
-def without_names(people: People, seal: Seal, learners: Sequence[Known]) -> People:
+def without_names(people: People, seal: Pseudonymizer, learners: Sequence[Known]) -> People:
     """Seal a file and take names out of it.
 
     Args:
@@ -72,7 +72,7 @@ def _row(row: Person, place: int, columns: Collection[Sequence[str]]) -> Person:
     return replace(row, values=tuple(values[place] for values in columns))
 
 
-def _named(value: str, seal: Seal, by_seal: Mapping[str, Known]) -> Known | None:
+def _named(value: str, seal: Pseudonymizer, by_seal: Mapping[str, Known]) -> Known | None:
     """Find whom a value names: by an address or a login, or by a whole name somewhere in it."""
     words = name_words(value)
     runs = (
@@ -84,12 +84,12 @@ def _named(value: str, seal: Seal, by_seal: Mapping[str, Known]) -> Known | None
     return by_seal.get(seal.email(value)) or next((one for one in names if one), None)
 
 
-def _stranger(value: str, seal: Seal) -> str:
+def _stranger(value: str, seal: Pseudonymizer) -> str:
     """Give an alias to somebody whom the LMS does not have."""
     return seal.alias(f"of the people file {' '.join(name_words(value))}").replace(ALIAS, "Person")
 
 
-def _are_their_own(values: Iterable[str], owners: Iterable[Known | None], seal: Seal) -> bool:
+def _are_their_own(values: Iterable[str], owners: Iterable[Known | None], seal: Pseudonymizer) -> bool:
     """Tell whether most values are words of the name of the person of their row."""
     own = filled = 0
     words: dict[str, list[str]] = {}

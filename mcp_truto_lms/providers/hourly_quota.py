@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 
 import anyio
 
-from mcp_truto_lms.domain.call_counter import TALLY
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import RateLimited
-from mcp_truto_lms.providers.payload_values import epoch, number, record
+from mcp_truto_lms.providers.payload_values import as_object, epoch, number
 
 RESERVE = 0.1
 BACKGROUND_SHARE = 0.25
@@ -41,7 +41,7 @@ class Allowance:
 
 def allowance(raw: object) -> Allowance | None:
     """Read the answer of `ratelimit`, None where it does not tell."""
-    item = record(raw)
+    item = as_object(raw)
     limit, remaining = number(item.get("limit")), number(item.get("remaining"))
     if limit is None or limit <= 0 or remaining is None:
         return None
@@ -83,7 +83,7 @@ class HourlyBudget:
             RateLimited: only the reserve is left, or nobody waits for the answer and the share of such reading is used
                 up; the message tells when the hour is over.
         """
-        tally = TALLY.get()
+        tally = CALL_COUNTER.get()
         async with self._looking:
             if self._must_look():
                 await self._look()

@@ -37,9 +37,9 @@ import anyio
 import httpx
 
 from mcp_truto_lms import __version__
-from mcp_truto_lms.domain.call_counter import TALLY
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import ConfigurationError, RateLimited, SourceError, Unavailable, UnexpectedAnswer
-from mcp_truto_lms.providers.rate_limiter import Admit, Clock, Pacer, Sleep, Window
+from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Pacer, Sleep, Window
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 TOTAL_TIMEOUT_SECONDS = 80.0
@@ -92,7 +92,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A provider's answer, whatever its status."""
 
     status: int
@@ -116,7 +116,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedAnswer:
+class StreamedResponse:
     """A good answer whose body has not been read yet: its pieces come once, while the call is open.
 
     Raises:
@@ -129,7 +129,7 @@ class StreamedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _NoAnswer:
+class _TransportFailure:
     """Why a call got no answer, and whether another try makes sense."""
 
     reason: str
@@ -137,7 +137,7 @@ class _NoAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lane:
+class _AccountLimits:
     """What the calls of one account share: their limits, and how many of them run at once.
 
     Args:
@@ -156,7 +156,7 @@ class _Call:
     path: str
     endpoint: str
     params: Query
-    lane: _Lane
+    lane: _AccountLimits
 
 
 class HttpClient:
@@ -188,7 +188,7 @@ class HttpClient:
         sleep: Sleep = anyio.sleep,
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
-        admit: Admit | None = None,
+        admit: Acquire | None = None,
     ) -> None:
         self._service = service
         self._base_url, self.host = _checked_address(base_url, service)
@@ -200,8 +200,8 @@ class HttpClient:
         self._random = random
         self._now = now
         pacer = Pacer(service.windows, clock=clock, sleep=sleep)
-        self._lane = _Lane(pacer, anyio.Semaphore(service.max_concurrency), shared)
-        self._lanes: dict[str, _Lane] = {}
+        self._lane = _AccountLimits(pacer, anyio.Semaphore(service.max_concurrency), shared)
+        self._lanes: dict[str, _AccountLimits] = {}
         self._calls = self._open = self._sending = 0
         _keep_libraries_quiet()
         self._client = httpx.AsyncClient(
@@ -238,7 +238,7 @@ class HttpClient:
         params: Query = (),
         max_tries: int | None = None,
         account: str | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Get an answer, whatever its status, after as many tries as make sense.
 
         Args:
@@ -253,13 +253,13 @@ class HttpClient:
             UnexpectedAnswer: the answer is too big to be read.
         """
         result = await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), max_tries=max_tries)
-        assert isinstance(result, Answer)  # noqa: S101  only a call that may stream gets anything else
+        assert isinstance(result, Response)  # noqa: S101  only a call that may stream gets anything else
         return result
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, endpoint: str, params: Query = (), account: str | None = None
-    ) -> AsyncGenerator[Answer | StreamedAnswer]:
+    ) -> AsyncGenerator[Response | StreamedResponse]:
         """Get a good answer as it comes, any other one whole; arguments are those of `get`.
 
         Raises:
@@ -268,7 +268,7 @@ class HttpClient:
         async with AsyncExitStack() as opened:
             yield await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), opened=opened)
 
-    def refusal(self, answer: Answer) -> SourceError | None:
+    def refusal(self, answer: Response) -> SourceError | None:
         """Tell the error that an answer's status alone stands for: a limit, or a failure on the server's side."""
         if answer.status == TOO_MANY_REQUESTS:
             return self.rate_limited(self._told_delay_seconds(answer))
@@ -287,7 +287,7 @@ class HttpClient:
         """Close all connections."""
         await self._client.aclose()
 
-    def _lane_of(self, account: str | None) -> _Lane:
+    def _lane_of(self, account: str | None) -> _AccountLimits:
         if account is None:
             return self._lane
         if account not in self._lanes:
@@ -295,40 +295,40 @@ class HttpClient:
             shared = self._lane.shared
             if self._service.account_windows:
                 shared = (*shared, (f"{shared[0][0]} {account}", self._service.account_windows))
-            self._lanes[account] = _Lane(pacer, anyio.Semaphore(self._service.max_concurrency), shared)
+            self._lanes[account] = _AccountLimits(pacer, anyio.Semaphore(self._service.max_concurrency), shared)
         return self._lanes[account]
 
     async def _last_try(
         self, call: _Call, *, max_tries: int | None = None, opened: AsyncExitStack | None = None
-    ) -> Answer | StreamedAnswer:
+    ) -> Response | StreamedResponse:
         self._open += 1
         try:
             result = await self._tried(call, max_tries, opened)
         finally:
             self._open -= 1
-        if isinstance(result, _NoAnswer):
+        if isinstance(result, _TransportFailure):
             raise Unavailable(f"{self._service.name} at {self.host} {result.reason}")
         return result
 
     async def _tried(
         self, call: _Call, max_tries: int | None, opened: AsyncExitStack | None
-    ) -> Answer | StreamedAnswer | _NoAnswer:
+    ) -> Response | StreamedResponse | _TransportFailure:
         tries = 0
         while True:
             result = await self._try(call, opened)
             tries += 1
-            if isinstance(result, _NoAnswer):
+            if isinstance(result, _TransportFailure):
                 most = self._service.network_tries if result.again else 1
             else:
                 most = self._service.tries.get(result.status, 1)
             if tries >= (most if max_tries is None else min(most, max_tries)):
                 return result
             delay_seconds = self._delay_seconds(result, tries)
-            if isinstance(result, Answer) and result.status == TOO_MANY_REQUESTS:
+            if isinstance(result, Response) and result.status == TOO_MANY_REQUESTS:
                 call.lane.pacer.hold(delay_seconds)
             await self._sleep(delay_seconds)
 
-    async def _try(self, call: _Call, opened: AsyncExitStack | None) -> Answer | StreamedAnswer | _NoAnswer:
+    async def _try(self, call: _Call, opened: AsyncExitStack | None) -> Response | StreamedResponse | _TransportFailure:
         async with AsyncExitStack() as held:
             await held.enter_async_context(call.lane.slots)
             await call.lane.pacer.wait()
@@ -337,7 +337,7 @@ class HttpClient:
                     while (delay_seconds := await self._admit(name, windows)) > 0:
                         await self._sleep(delay_seconds)
             self._calls += 1
-            if (tally := TALLY.get()) is not None:
+            if (tally := CALL_COUNTER.get()) is not None:
                 tally.calls += 1
             self._sending += 1
             started = self._clock()
@@ -347,13 +347,15 @@ class HttpClient:
                 )
             finally:
                 self._sending -= 1
-            if opened is not None and isinstance(result, StreamedAnswer):
+            if opened is not None and isinstance(result, StreamedResponse):
                 opened.push_async_exit(held.pop_all())
-        outcome = "no answer" if isinstance(result, _NoAnswer) else result.status
+        outcome = "no answer" if isinstance(result, _TransportFailure) else result.status
         logger.debug("%s %s %d ms", call.endpoint, outcome, (self._clock() - started) * 1000)
         return result
 
-    async def _send(self, url: str, params: Query, held: AsyncExitStack | None) -> Answer | StreamedAnswer | _NoAnswer:
+    async def _send(
+        self, url: str, params: Query, held: AsyncExitStack | None
+    ) -> Response | StreamedResponse | _TransportFailure:
         """Send once; a good answer is left unread where it may be held open."""
         setting = self._service.address_setting
         body = bytearray()
@@ -364,39 +366,41 @@ class HttpClient:
                     response = await opened.enter_async_context(asked)
                     if held is not None and response.status_code == OK:
                         held.push_async_exit(opened.pop_all())
-                        return StreamedAnswer(response.status_code, dict(response.headers), self._pieces(response))
+                        return StreamedResponse(response.status_code, dict(response.headers), self._pieces(response))
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > MAX_BODY_BYTES:
                             break
         except TimeoutError:
-            return _NoAnswer(f"did not answer within {TOTAL_TIMEOUT_SECONDS:.0f} s. Ask again later.", again=False)
+            return _TransportFailure(
+                f"did not answer within {TOTAL_TIMEOUT_SECONDS:.0f} s. Ask again later.", again=False
+            )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return _NoAnswer(f"cannot be called: check {setting}.", again=False)
+            return _TransportFailure(f"cannot be called: check {setting}.", again=False)
         except httpx.ConnectError:
-            return _NoAnswer(f"cannot be reached: check {setting}, and the network or proxy of this machine.")
+            return _TransportFailure(f"cannot be reached: check {setting}, and the network or proxy of this machine.")
         except httpx.TimeoutException:
-            return _NoAnswer("did not answer in time. Ask again later.")
+            return _TransportFailure("did not answer in time. Ask again later.")
         except httpx.HTTPError:
-            return _NoAnswer("broke off the connection. Ask again later.")
+            return _TransportFailure("broke off the connection. Ask again later.")
         if len(body) > MAX_BODY_BYTES:
             raise UnexpectedAnswer(f"{self._service.name} sent an answer of more than {MAX_BODY_BYTES // 2**20} MiB.")
-        return Answer(response.status_code, dict(response.headers), bytes(body))
+        return Response(response.status_code, dict(response.headers), bytes(body))
 
     async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
         pieces = response.aiter_bytes()
         while True:
             with _quietly():
                 piece = await _next(pieces)
-            if isinstance(piece, _NoAnswer):
+            if isinstance(piece, _TransportFailure):
                 raise Unavailable(f"{self._service.name} at {self.host} {piece.reason}")
             if piece is None:
                 return
             yield piece
 
-    def _delay_seconds(self, result: Answer | StreamedAnswer | _NoAnswer, tries: int) -> float:
+    def _delay_seconds(self, result: Response | StreamedResponse | _TransportFailure, tries: int) -> float:
         told = None
-        if isinstance(result, Answer):
+        if isinstance(result, Response):
             told = self._told_delay_seconds(result)
             if told is None and result.status == TOO_MANY_REQUESTS:
                 told = self._service.refused_for_seconds
@@ -405,7 +409,7 @@ class HttpClient:
         longest = min(FIRST_RETRY_DELAY_SECONDS * 2 ** (tries - 1), MAX_RETRY_DELAY_SECONDS)
         return longest * (0.5 + self._random() / 2)
 
-    def _told_delay_seconds(self, answer: Answer) -> float | None:
+    def _told_delay_seconds(self, answer: Response) -> float | None:
         told = _seconds(answer.headers.get("retry-after"))
         if told is None:
             told = self._seconds_until(answer.headers.get("retry-after"))
@@ -433,16 +437,16 @@ def _checked_address(base_url: str, service: Service) -> tuple[str, str]:
     return str(url).rstrip("/"), url.host
 
 
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | _NoAnswer | None:
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | _TransportFailure | None:
     """Read the next piece of a body; None at its end."""
     try:
         return await anext(pieces)
     except StopAsyncIteration:
         return None
     except httpx.TimeoutException:
-        return _NoAnswer("stopped answering before it was done. Ask again later.")
+        return _TransportFailure("stopped answering before it was done. Ask again later.")
     except httpx.HTTPError:
-        return _NoAnswer("broke off the connection. Ask again later.")
+        return _TransportFailure("broke off the connection. Ask again later.")
 
 
 def _seconds(value: str | None) -> float | None:

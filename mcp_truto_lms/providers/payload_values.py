@@ -38,12 +38,12 @@ class Mapped(Generic[T]):
     skipped: int = 0
 
 
-def record(value: object) -> Raw:
+def as_object(value: object) -> Raw:
     """Read an object; anything else, `[]` included, is an empty one."""
     return cast("Raw", value) if isinstance(value, dict) else {}
 
 
-def listed(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
     """Read a list, an object that stands for a list, or a single item that stands alone."""
     if isinstance(value, list):
         return cast("list[object]", value)
@@ -96,7 +96,7 @@ def percent(value: object) -> float | None:
     return found if found is not None and 0 <= found <= 100 else None
 
 
-def whole(value: object, *, most: int) -> int | None:
+def to_int(value: object, *, most: int) -> int | None:
     """Read a whole number of 0 to `most`; a fraction is cut off."""
     found = number(value)
     return int(found) if found is not None and 0 <= found <= most else None
@@ -110,7 +110,7 @@ def epoch(value: object) -> datetime | None:
     return datetime.fromtimestamp(found, UTC) if found is not None and 1 <= found <= MAX_EPOCH_SECONDS else None
 
 
-def says_a_date(value: object) -> bool:
+def has_value(value: object) -> bool:
     """Tell whether a date field holds anything, readable or not."""
     found = text(value)
     return found is not None and found.lower() not in _NO_DATE
@@ -118,7 +118,7 @@ def says_a_date(value: object) -> bool:
 
 def duration_seconds(seconds: object, formatted: object) -> int | None:
     """Read a duration from its seconds, else from a text such as `1h 2m 3s`."""
-    found = whole(seconds, most=MAX_DURATION_SECONDS)
+    found = to_int(seconds, most=MAX_DURATION_SECONDS)
     if found is not None:
         return found
     match = _DURATION.fullmatch(" ".join((text(formatted) or "").split()))

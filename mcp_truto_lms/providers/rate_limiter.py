@@ -21,7 +21,7 @@ import anyio
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
-Admit = Callable[[str, Sequence["Window"]], Awaitable[float]]
+Acquire = Callable[[str, Sequence["Window"]], Awaitable[float]]
 """Takes room in the windows of a name that processes share; answers the seconds to wait before asking again, or 0."""
 
 

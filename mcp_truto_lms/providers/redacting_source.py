@@ -31,7 +31,7 @@ from mcp_truto_lms.domain.model import (
     Url,
     User,
 )
-from mcp_truto_lms.domain.pseudonyms import Seal, name_words
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, name_words
 from mcp_truto_lms.domain.source import (
     CourseFinder,
     EnrollmentRecord,
@@ -68,11 +68,11 @@ _OF_COURSES = ("id", "title", "code", "type", "status", "duration_seconds", "tag
 
 
 @dataclass(frozen=True, slots=True)
-class Veil:
+class Redactor:
     """What is seen of records: the columns there are, and people under aliases where these are on."""
 
     columns: Columns
-    seal: Seal
+    seal: Pseudonymizer
     _emptied: Mapping[str, None] = field(init=False, repr=False)
     _fields_removed: frozenset[str] = field(init=False, repr=False)
     _alias: Callable[[str], str] = field(init=False, repr=False, compare=False)
@@ -185,14 +185,14 @@ class Veil:
             raise
 
 
-class VeiledSource:
+class RedactingSource:
     """A source as the veil shows it; it keeps no payload."""
 
-    def __init__(self, source: Source, veil: Veil) -> None:
+    def __init__(self, source: Source, veil: Redactor) -> None:
         self._source = source
         self._veil = veil
 
-    def with_remote_data(self) -> VeiledSource:
+    def with_remote_data(self) -> RedactingSource:
         """Give the same source: what the provider sent is nobody's to see."""
         return self
 
@@ -260,10 +260,10 @@ class VeiledSource:
         await self._source.aclose()
 
 
-class VeiledSourceWithTeams(VeiledSource):
+class RedactingSourceWithTeams(RedactingSource):
     """A source that tells everybody's team, which is shown."""
 
-    def __init__(self, source: Source, veil: Veil, teams: TeamDirectory) -> None:
+    def __init__(self, source: Source, veil: Redactor, teams: TeamDirectory) -> None:
         super().__init__(source, veil)
         self._teams = teams
 
@@ -276,8 +276,8 @@ class VeiledSourceWithTeams(VeiledSource):
         return self._teams.teams_cost()
 
 
-def veiled(source: Source, veil: Veil) -> Source:
+def redacted(source: Source, veil: Redactor) -> Source:
     """Draw a veil over a source."""
     if isinstance(source, TeamDirectory):
-        return VeiledSourceWithTeams(source, veil, source)
-    return VeiledSource(source, veil)
+        return RedactingSourceWithTeams(source, veil, source)
+    return RedactingSource(source, veil)

@@ -18,7 +18,7 @@ from pydantic import ValidationInfo
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
-from mcp_truto_lms.domain.pseudonyms import EXAMPLE, read_alias
+from mcp_truto_lms.domain.pseudonyms import EXAMPLE, parse_alias
 from mcp_truto_lms.query.vocabulary import (
     MAX_GROUPS,
     MAX_LIMIT,
@@ -62,7 +62,7 @@ def _unpack(value: object) -> list[object]:
     return [item for item in items if item is not None]
 
 
-def read_terms(value: object) -> tuple[str, ...]:
+def parse_terms(value: object) -> tuple[str, ...]:
     """Read names and ids: texts and numbers, trimmed."""
     terms: list[str] = []
     for item in _unpack(value):
@@ -76,11 +76,11 @@ def read_terms(value: object) -> tuple[str, ...]:
     return tuple(terms)
 
 
-def read_users(value: object, info: ValidationInfo) -> tuple[str, ...]:
+def parse_users(value: object, info: ValidationInfo) -> tuple[str, ...]:
     """Read who is meant, by what people are shown by; nothing else is looked up, nor told whether it is known."""
-    terms, columns = read_terms(value), offered_columns(info)
+    terms, columns = parse_terms(value), offered_columns(info)
     if columns.aliases:
-        aliases = [read_alias(one) for one in terms]
+        aliases = [parse_alias(one) for one in terms]
         if None in aliases:
             raise ValueError(
                 f"takes aliases alone, as answers show them ({EXAMPLE}): names, e-mails and ids are hidden here"
@@ -125,17 +125,17 @@ def _members(enum: type[_Enum], value: object, what: str, columns: Columns = ALL
     return tuple(found)
 
 
-def read_statuses(value: object) -> tuple[EnrollmentStatus, ...]:
+def parse_statuses(value: object) -> tuple[EnrollmentStatus, ...]:
     """Read statuses of the model."""
     return _members(EnrollmentStatus, value, "status")
 
 
-def read_states(value: object, info: ValidationInfo) -> tuple[State, ...]:
+def parse_states(value: object, info: ValidationInfo) -> tuple[State, ...]:
     """Read states; `status: overdue` is one too."""
     return _members(State, value, "state", offered_columns(info))
 
 
-def read_one(enum: type[_Enum], value: object, what: str) -> _Enum:
+def parse_single(enum: type[_Enum], value: object, what: str) -> _Enum:
     """Read one member of an enum."""
     members = _members(enum, value, what)
     if len(members) != 1:
@@ -146,7 +146,7 @@ def read_one(enum: type[_Enum], value: object, what: str) -> _Enum:
 _GROUP_SYNONYMS = {"user": "learner", "person": "learner", "people": "learner", "title": "course", "statuse": "status"}
 
 
-def read_groups(value: object, info: ValidationInfo) -> tuple[GroupBy | str, ...]:
+def parse_groups(value: object, info: ValidationInfo) -> tuple[GroupBy | str, ...]:
     """Read what to count by; what is none of the usual ones may be a key of `where`, which the store knows."""
     found: list[GroupBy | str] = []
     offered = [by for by in GroupBy if is_offered(by, offered_columns(info))]
@@ -177,12 +177,12 @@ Where = tuple[tuple[str, tuple[str, ...]], ...]
 _WHERE_FORM = 'takes an object such as {"team": "Sales", "custom_fields.grade": ["A", "B"]}'
 
 
-def read_where(value: object) -> Where:
+def parse_where(value: object) -> Where:
     """Read HR's own dimensions: an object, however nested, its JSON text, or `team=Sales`."""
     found: dict[str, tuple[str, ...]] = {}
     for key, given in _pairs(value):
         try:
-            terms = read_terms(str(given).lower() if isinstance(given, bool) else given)
+            terms = parse_terms(str(given).lower() if isinstance(given, bool) else given)
         except ValueError:
             raise ValueError(f"{key}: takes one value or a list of values as text") from None
         if terms:
@@ -255,7 +255,7 @@ def column_paths(value: str, offered: Columns = ALL_COLUMNS) -> tuple[str, ...]:
     raise _refuse(word, "column", [*columns, *custom], also=by_header)
 
 
-def read_columns(value: object, info: ValidationInfo) -> tuple[str, ...]:
+def parse_columns(value: object, info: ValidationInfo) -> tuple[str, ...]:
     """Read columns, by path or header."""
     found: list[str] = []
     for item in _unpack(value):
@@ -267,7 +267,7 @@ def read_columns(value: object, info: ValidationInfo) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_sort(value: object, info: ValidationInfo) -> str:
+def parse_sort(value: object, info: ValidationInfo) -> str:
     """Read a column to sort by, `-` before it for descending."""
     text = str(value).strip()
     sign = "-" if text.startswith("-") else ""
@@ -278,7 +278,7 @@ def read_sort(value: object, info: ValidationInfo) -> str:
     return sign + path
 
 
-def read_summary_sort(value: object, info: ValidationInfo) -> str:
+def parse_summary_sort(value: object, info: ValidationInfo) -> str:
     """Read a number of a summary to sort by, `-` before it for descending."""
     text = str(value).strip().lower()
     sign = "-" if text.startswith("-") else ""
@@ -292,7 +292,7 @@ def read_summary_sort(value: object, info: ValidationInfo) -> str:
     return sign + known[word]
 
 
-def read_truth(value: object) -> bool:
+def parse_bool(value: object) -> bool:
     """Read yes or no."""
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     word = str(value).strip().lower()
@@ -301,7 +301,7 @@ def read_truth(value: object) -> bool:
     return known[word]
 
 
-def read_percent(value: object) -> float:
+def parse_percent(value: object) -> float:
     """Read a percentage from 0 to 100."""
     try:
         number = float(str(value).strip().removesuffix("%"))
@@ -312,7 +312,7 @@ def read_percent(value: object) -> float:
     return number
 
 
-def read_limit(value: object) -> int:
+def parse_limit(value: object) -> int:
     """Read a number of rows."""
     try:
         number = float(str(value))
@@ -323,7 +323,7 @@ def read_limit(value: object) -> int:
     return int(number)
 
 
-def read_cursor(value: object) -> str:
+def parse_cursor(value: object) -> str:
     """Read the token of an answer before."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("takes the token that the answer before ends with")

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
-from mcp_truto_lms.domain.days import read_day
+from mcp_truto_lms.domain.days import parse_day
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
@@ -31,20 +31,20 @@ from mcp_truto_lms.query.parsing import (
     group_words,
     nearest,
     offered_columns,
-    read_columns,
-    read_cursor,
-    read_groups,
-    read_limit,
-    read_one,
-    read_percent,
-    read_sort,
-    read_states,
-    read_statuses,
-    read_summary_sort,
-    read_terms,
-    read_truth,
-    read_users,
-    read_where,
+    parse_bool,
+    parse_columns,
+    parse_cursor,
+    parse_groups,
+    parse_limit,
+    parse_percent,
+    parse_single,
+    parse_sort,
+    parse_states,
+    parse_statuses,
+    parse_summary_sort,
+    parse_terms,
+    parse_users,
+    parse_where,
     user_words,
 )
 from mcp_truto_lms.query.vocabulary import (
@@ -58,9 +58,9 @@ from mcp_truto_lms.query.vocabulary import (
     is_usual_group,
 )
 
-Terms = Annotated[tuple[str, ...], BeforeValidator(read_terms)]
-_COLUMN_LIST = BeforeValidator(read_columns)
-_DAY = BeforeValidator(read_day)
+Terms = Annotated[tuple[str, ...], BeforeValidator(parse_terms)]
+_COLUMN_LIST = BeforeValidator(parse_columns)
+_DAY = BeforeValidator(parse_day)
 _LIMIT_BOUNDS = Field(json_schema_extra={"minimum": 1, "maximum": MAX_LIMIT})
 
 
@@ -69,14 +69,14 @@ class EnrollmentFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    user: Annotated[tuple[str, ...], BeforeValidator(read_users), Field(description=user_words(ALL_COLUMNS))] = ()
+    user: Annotated[tuple[str, ...], BeforeValidator(parse_users), Field(description=user_words(ALL_COLUMNS))] = ()
     course: Annotated[Terms, Field(description="Id, code or part of a title")] = ()
     status: Annotated[
-        tuple[EnrollmentStatus, ...], BeforeValidator(read_statuses), Field(description="As the LMS has it")
+        tuple[EnrollmentStatus, ...], BeforeValidator(parse_statuses), Field(description="As the LMS has it")
     ] = ()
     state: Annotated[
         tuple[State, ...],
-        BeforeValidator(read_states),
+        BeforeValidator(parse_states),
         Field(description="What people mean; not_enrolled needs course"),
     ] = ()
     due_from: Annotated[str | None, _DAY, Field(description="2026-11-01, today, +14d or -3m; inclusive")] = None
@@ -88,17 +88,17 @@ class EnrollmentFilter(BaseModel):
     inactive_since: Annotated[str | None, _DAY] = None
     progress_below: Annotated[
         float | None,
-        BeforeValidator(read_percent),
+        BeforeValidator(parse_percent),
         Field(json_schema_extra={"minimum": 0, "maximum": 100}),
     ] = None
-    is_mandatory: Annotated[bool | None, BeforeValidator(read_truth)] = None
+    is_mandatory: Annotated[bool | None, BeforeValidator(parse_bool)] = None
     where: Annotated[
         Where,
-        BeforeValidator(read_where),
+        BeforeValidator(parse_where),
         WithJsonSchema({"type": "object"}),
         Field(description="Of the learners: {team: Sales, manager: Ann Lee, custom_fields.site: Oslo}"),
     ] = ()
-    fresh: Annotated[bool, BeforeValidator(read_truth), Field(description="Read again now")] = False
+    fresh: Annotated[bool, BeforeValidator(parse_bool), Field(description="Read again now")] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -191,16 +191,16 @@ class EnrollmentQuery(EnrollmentFilter):
         Field(description="Columns instead of the default ones; also custom_fields.<name>"),
     ] = ()
     exclude_fields: Annotated[tuple[str, ...], _COLUMN_LIST] = ()
-    sort: Annotated[str | None, BeforeValidator(read_sort), Field(description="A column; -column for descending")] = (
+    sort: Annotated[str | None, BeforeValidator(parse_sort), Field(description="A column; -column for descending")] = (
         None
     )
-    limit: Annotated[int, BeforeValidator(read_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
-    cursor: Annotated[str | None, BeforeValidator(read_cursor), Field(description="From the answer before; alone")] = (
+    limit: Annotated[int, BeforeValidator(parse_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
+    cursor: Annotated[str | None, BeforeValidator(parse_cursor), Field(description="From the answer before; alone")] = (
         None
     )
     format: Annotated[
         Format,
-        BeforeValidator(lambda value: read_one(Format, value, "format")),
+        BeforeValidator(lambda value: parse_single(Format, value, "format")),
         Field(description="csv: all rows, as a file"),
     ] = Format.TABLE
 
@@ -235,17 +235,17 @@ class ProgressQuery(EnrollmentFilter):
 
     group_by: Annotated[
         tuple[GroupBy | str, ...],
-        BeforeValidator(read_groups),
+        BeforeValidator(parse_groups),
         WithJsonSchema({"type": "array", "items": {"type": "string"}}),
         Field(description=group_words(ALL_COLUMNS)),
     ] = ()
     sort: Annotated[
         str | None,
-        BeforeValidator(read_summary_sort),
+        BeforeValidator(parse_summary_sort),
         WithJsonSchema({"type": "string"}),
         Field(description="Such as -overdue or name"),
     ] = None
-    limit: Annotated[int, BeforeValidator(read_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
+    limit: Annotated[int, BeforeValidator(parse_limit), _LIMIT_BOUNDS] = DEFAULT_LIMIT
 
     @model_validator(mode="after")
     def _sorted_by_what_is_told(self) -> Self:

@@ -98,7 +98,7 @@ def line(parts: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def fitting(lines: Iterable[str], budget: int) -> list[str]:
+def take_within_budget(lines: Iterable[str], budget: int) -> list[str]:
     """Take whole lines as long as the budget lasts."""
     taken: list[str] = []
     spent = 0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, end, first_line, legend, notes
+from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, first_line, footer, legend, notes
 from mcp_truto_lms.render.list_text import counted_as
 from mcp_truto_lms.reports.results import Export
 
@@ -27,5 +27,5 @@ def export_text(export: Export, *, budget: int) -> str:
     told = notes(ground)
     if answer.unreported:
         told.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
-    parts.append(end(ground, [*told, *legend(ground)], budget, "\n".join(parts)))
+    parts.append(footer(ground, [*told, *legend(ground)], budget, "\n".join(parts)))
     return "\n".join(one for one in parts if one)

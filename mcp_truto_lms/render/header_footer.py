@@ -11,8 +11,8 @@ from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.reports.name_resolution import Named
-from mcp_truto_lms.reports.results import Ground, Question
+from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
 from mcp_truto_lms.settings import PREFIX
 from mcp_truto_lms.store.counts import Counts, LeftOut
 from mcp_truto_lms.store.row_queries import Match
@@ -27,7 +27,7 @@ CURSOR_TOKENS = 40
 """Kept free for the line that says how to go on."""
 
 
-def first_line(ground: Ground, counted: str, constants: Mapping[str, str], budget: int) -> str:
+def first_line(ground: MatchStats, counted: str, constants: Mapping[str, str], budget: int) -> str:
     """Say how many, of what, how old and how complete.
 
     Args:
@@ -55,14 +55,14 @@ def first_line(ground: Ground, counted: str, constants: Mapping[str, str], budge
     return " ".join(one for one in sentences if one)
 
 
-def end(ground: Ground, notes: Sequence[str], budget: int, above: str) -> str:
+def footer(ground: MatchStats, notes: Sequence[str], budget: int, above: str) -> str:
     """Join what stands below the rows; it takes a quarter of the budget at most, and no more than is left."""
     left = budget - cells.estimate_tokens(above) - CURSOR_TOKENS
     text = cells.clip(text_cleaning.clean(" ".join(notes), budget), min(budget // 4, left))
     return f"{text} {NOTICE}".strip() if ground.counts.enrollments else text
 
 
-def notes(ground: Ground) -> list[str]:
+def notes(ground: MatchStats) -> list[str]:
     """Say what a reader must know before using the numbers."""
     question, found = ground.question, list[str]()
     if question.query.asks_who_is_missing and not ground.coverage.complete:
@@ -90,7 +90,7 @@ def notes(ground: Ground) -> list[str]:
     return found
 
 
-def legend(ground: Ground, shown: Sequence[str] = ()) -> list[str]:
+def legend(ground: MatchStats, shown: Sequence[str] = ()) -> list[str]:
     """Define what was filtered by, and the numbers that are shown, by their names in `WORDS`, and `at_risk`."""
     query = ground.question.query
     states = {*query.state}
@@ -108,7 +108,7 @@ def legend(ground: Ground, shown: Sequence[str] = ()) -> list[str]:
     return [f"{'; '.join(told)}."] if told else []
 
 
-def said(ground: Ground) -> set[str]:
+def constant_columns(ground: MatchStats) -> set[str]:
     """Name the columns whose one value the first line has."""
     question = ground.question
     learner = "user.name" if "user.name" in question.columns else "user.id"
@@ -153,7 +153,7 @@ def left_out_words(left: LeftOut) -> str:
     return f"Left out: {', '.join(parts)}." if parts else ""
 
 
-def _filter_words(question: Question) -> list[str]:
+def _filter_words(question: ResolvedQuery) -> list[str]:
     query = question.query
     words = [" or ".join(one for one in query.state if one is not State.NOT_ENROLLED), " or ".join(query.status)]
     if query.is_mandatory is not None:
@@ -172,7 +172,7 @@ def _filter_words(question: Question) -> list[str]:
     return [one for one in words if one]
 
 
-def _named_words(named: Named, many: str) -> str:
+def _named_words(named: ResolvedTerm, many: str) -> str:
     if len(named.matches) == 1:
         return text_cleaning.clean(named.matches[0].name)
     return f'"{text_cleaning.clean(named.term)}" ({len(named.matches)} {many})'

@@ -13,8 +13,8 @@ from mcp_truto_lms.domain.model import enrollment_columns, iso_utc
 from mcp_truto_lms.query.vocabulary import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, left_out_words, notes
-from mcp_truto_lms.render.row_text import fitting, one_at_least
-from mcp_truto_lms.reports.results import Ground, ListAnswer
+from mcp_truto_lms.render.row_text import one_at_least, rows_within_budget
+from mcp_truto_lms.reports.results import ListAnswer, MatchStats
 
 TEXT_LIMITS = (500, 80, 20)
 """The longest text inside a JSON record; a shorter one where not even one record fits."""
@@ -30,13 +30,13 @@ def list_json(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     rest = {**envelope(answer.ground, budget), "next_cursor": token}
     left = budget - cells.estimate_tokens(_compact({"result": [], **rest}))
     printed = ([_compact(_record(row, paths, limit)) for row in answer.rows] for limit in TEXT_LIMITS)
-    shown = one_at_least(fitting(printed, left), answer.rows, budget)
+    shown = one_at_least(rows_within_budget(printed, left), answer.rows, budget)
     if answer.ground.counts.enrollments <= answer.offset + len(shown):
         rest["next_cursor"] = None
     return f'{{"result":[{",".join(shown)}],{_compact(rest)[1:]}', len(shown)
 
 
-def envelope(ground: Ground, budget: int) -> dict[str, Any]:
+def envelope(ground: MatchStats, budget: int) -> dict[str, Any]:
     """Say what stands beside the records; where they go on is left open."""
     rest: dict[str, Any] = {
         "next_cursor": None,

@@ -7,9 +7,9 @@ from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, end, first_line, legend, notes
-from mcp_truto_lms.render.row_text import CELL_LIMITS, fitting, header, lines, one_at_least, split, unfilled
-from mcp_truto_lms.reports.results import Ground, ListAnswer
+from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, first_line, footer, legend, notes
+from mcp_truto_lms.render.row_text import CELL_LIMITS, header, lines, one_at_least, rows_within_budget, split, unfilled
+from mcp_truto_lms.reports.results import ListAnswer, MatchStats
 
 
 def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]:
@@ -33,14 +33,14 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     if ground.counts.enrollments > len(answer.rows):
         told.append(f"Sorted by {_order(ground)}.")
     title = first_line(ground, f"{{rows}} of {{total}} {counted_as(ground)}", constants, budget)
-    below = end(ground, [*told, *legend(ground)], budget, title)
+    below = footer(ground, [*told, *legend(ground)], budget, title)
     left = budget - cells.estimate_tokens(f"{title}\n{below}") - CURSOR_TOKENS
     heads = header(columns)
     left -= cells.estimate_tokens(heads)
     shown = [""] * len(answer.rows)
     if columns:
         printed = (lines(answer, columns, limit) for limit in CELL_LIMITS)
-        shown = one_at_least(fitting(printed, left), answer.rows, budget)
+        shown = one_at_least(rows_within_budget(printed, left), answer.rows, budget)
     reached = answer.offset + len(shown)
     rows = f"Rows {answer.offset + 1:,} to {reached:,}" if answer.offset else f"{len(shown):,}"
     parts = [title.replace("{rows}", rows, 1)]
@@ -52,7 +52,7 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     return "\n".join(part for part in parts if part), len(shown)
 
 
-def counted_as(ground: Ground) -> str:
+def counted_as(ground: MatchStats) -> str:
     """Say what the rows of a match are."""
     if not ground.question.query.asks_who_is_missing:
         return "enrollments"
@@ -60,7 +60,7 @@ def counted_as(ground: Ground) -> str:
     return "missing enrollments, of {learners} learners" if several else "people not enrolled"
 
 
-def _order(ground: Ground) -> str:
+def _order(ground: MatchStats) -> str:
     """Say what the rows are sorted by, for who sees only some of them."""
     query = ground.question.query
     sort = query.order(ground.question.columns) if isinstance(query, EnrollmentQuery) else None

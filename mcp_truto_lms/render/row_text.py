@@ -10,7 +10,7 @@ from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import Column, EnrollmentStatus
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.header_footer import said
+from mcp_truto_lms.render.header_footer import constant_columns
 from mcp_truto_lms.reports.results import ListAnswer
 
 CELL_LIMITS = (text_cleaning.CELL_CHARACTERS, 40, 20)
@@ -25,7 +25,7 @@ def split(answer: ListAnswer, room: int) -> tuple[list[Column], dict[str, str], 
     """
     zone, total = answer.ground.question.zone, answer.ground.counts.enrollments
     query = answer.ground.question.query
-    told = said(answer.ground)
+    told = constant_columns(answer.ground)
     if query.state == (State.FAILED,) or (len(query.status) == 1 and query.status != (EnrollmentStatus.OVERDUE,)):
         told.add("status")
     if query.state == (State.NOT_STARTED,):
@@ -75,13 +75,13 @@ def lines(answer: ListAnswer, columns: Sequence[Column], limit: int) -> list[str
             continue
         names = [cells[index] for cells in printed]
         ids = [str(row[key] or "") for row in rows]
-        apart = told_apart(names, ids, answer.namesakes.get(column.path, frozenset()))
+        apart = disambiguate(names, ids, answer.namesakes.get(column.path, frozenset()))
         for name, line_cells in zip(apart, printed, strict=True):
             line_cells[index] = name
     return [cells.line(one) for one in printed]
 
 
-def told_apart(names: Sequence[str], ids: Sequence[str], namesakes: frozenset[str]) -> list[str]:
+def disambiguate(names: Sequence[str], ids: Sequence[str], namesakes: frozenset[str]) -> list[str]:
     """Add the id to names, as they are printed, that stand for more than one id, here or elsewhere."""
     by_name: dict[str, set[str]] = {}
     for name, key in zip(names, ids, strict=True):
@@ -92,10 +92,10 @@ def told_apart(names: Sequence[str], ids: Sequence[str], namesakes: frozenset[st
     ]
 
 
-def fitting(printed: Iterable[Sequence[str]], left: int) -> list[str]:
+def rows_within_budget(printed: Iterable[Sequence[str]], left: int) -> list[str]:
     """Take as many lines as fit of the first printing of which any fits."""
     for each in printed:
-        if shown := cells.fitting(each, left):
+        if shown := cells.take_within_budget(each, left):
             return shown
     return []
 

@@ -25,7 +25,7 @@ from mcp_truto_lms.domain.model import CourseEnrollment, iso_utc
 from mcp_truto_lms.query.vocabulary import SIGNALS, GroupBy, is_offered
 from mcp_truto_lms.render.list_json import envelope, records
 from mcp_truto_lms.render.summary_text import counts_people, group_names, trouble_names
-from mcp_truto_lms.reports.results import Export, Ground, GroupTable, ListAnswer, SummaryAnswer, TroubleTable
+from mcp_truto_lms.reports.results import AtRiskTable, Export, GroupTable, ListAnswer, MatchStats, SummaryAnswer
 from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
 from mcp_truto_lms.store.groups import Group
 
@@ -266,7 +266,7 @@ def summary_content(answer: SummaryAnswer, *, budget: int) -> dict[str, Any]:
     return _checked(SummaryContent, content)
 
 
-def _frame(ground: Ground, budget: int) -> dict[str, Any]:
+def _frame(ground: MatchStats, budget: int) -> dict[str, Any]:
     coverage = ground.coverage
     frame = {name: value for name, value in envelope(ground, budget).items() if name != "next_cursor"}
     if not coverage.complete:
@@ -292,7 +292,7 @@ def _missing(counts: Counts) -> dict[str, Any]:
     return {"not_enrolled": counts.enrollments}
 
 
-def _table(groups: GroupTable, without: Collection[str], ground: Ground) -> dict[str, Any]:
+def _table(groups: GroupTable, without: Collection[str], ground: MatchStats) -> dict[str, Any]:
     columns = ground.question.columns
     people = {"learners", "learners_finished", "learner_rate"} if counts_people(groups) else set[str]()
     people |= {"finished_in_month"} if GroupBy.MONTH in groups.by else set()
@@ -308,7 +308,7 @@ def _table(groups: GroupTable, without: Collection[str], ground: Ground) -> dict
     return {"by": [text_cleaning.clean(one) for one in groups.by], "number": groups.number, "groups": lines}
 
 
-def _at_risk(trouble: TroubleTable, now: int) -> dict[str, Any]:
+def _at_risk(trouble: AtRiskTable, now: int) -> dict[str, Any]:
     learners: list[dict[str, Any]] = []
     for one, name in zip(trouble.lines, trouble_names(trouble), strict=True):
         line: dict[str, Any] = {"learner": name, "enrollments": one.enrollments, "signals": dict(one.signals)}

@@ -9,12 +9,21 @@ from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.definitions import DUE_SOON_DAYS, days_late
 from mcp_truto_lms.query.vocabulary import GroupBy, is_offered, is_usual_group
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, NOTICE, end, first_line, legend, notes, said, short_name
+from mcp_truto_lms.render.header_footer import (
+    CURSOR_TOKENS,
+    NOTICE,
+    constant_columns,
+    first_line,
+    footer,
+    legend,
+    notes,
+    short_name,
+)
 from mcp_truto_lms.render.list_text import counted_as
-from mcp_truto_lms.render.row_text import CELL_LIMITS, fitting, header, lines, split, told_apart
-from mcp_truto_lms.reports.results import Ground, GroupTable, ListAnswer, SummaryAnswer, TroubleTable
+from mcp_truto_lms.render.row_text import CELL_LIMITS, disambiguate, header, lines, rows_within_budget, split
+from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, SummaryAnswer
 from mcp_truto_lms.store.groups import TIME, Group
-from mcp_truto_lms.store.row_queries import Trouble
+from mcp_truto_lms.store.row_queries import AtRiskLearner
 
 EMPTY_COURSES = 5
 """So many courses without enrollments are named."""
@@ -43,7 +52,7 @@ def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
         shown.append("%")
     if answer.trouble is not None and answer.trouble.number:
         shown.append("at_risk")
-    below = end(
+    below = footer(
         ground, [*notes(ground), *legend(ground, shown), *_closing(answer, rates=rates)], budget, "\n".join(parts)
     )
     left = budget - cells.estimate_tokens("\n".join([*parts, below])) - CURSOR_TOKENS
@@ -104,9 +113,9 @@ def _closing(answer: SummaryAnswer, *, rates: bool) -> list[str]:
     return found
 
 
-def _details(details: ListAnswer, ground: Ground, budget: int) -> str:
+def _details(details: ListAnswer, ground: MatchStats, budget: int) -> str:
     """Print one learner's courses, or who is late in one course."""
-    columns = [one for one in split(details, 0)[0] if one.path not in said(ground)]
+    columns = [one for one in split(details, 0)[0] if one.path not in constant_columns(ground)]
     total = details.ground.counts.enrollments
     late = details.ground.question.query.state != ground.question.query.state
     longest = ", longest first" if "due_at" in ground.question.columns else ""
@@ -114,7 +123,7 @@ def _details(details: ListAnswer, ground: Ground, budget: int) -> str:
     footer = "{shown} of " + f"{total:,} {what}; list_course_enrollments has all."
     heads = header(columns)
     left = budget - cells.estimate_tokens(f"{heads}\n{footer}\n")
-    shown = fitting((lines(details, columns, limit) for limit in CELL_LIMITS), left)
+    shown = rows_within_budget((lines(details, columns, limit) for limit in CELL_LIMITS), left)
     parts = [heads, *shown] if shown else []
     if late or len(shown) < total:
         parts.append(footer.replace("{shown}", f"{len(shown):,}"))
@@ -182,7 +191,7 @@ def _group_table(groups: GroupTable, columns: list[_Column], *, budget: int) -> 
     left = budget - cells.estimate_tokens(f"{heads}\n{footer}\n")
     latest = -1 if groups.sort == TIME else 1
     printed = (_group_lines(groups, columns, limit)[::latest] for limit in CELL_LIMITS)
-    shown = fitting(printed, left)[::latest]
+    shown = rows_within_budget(printed, left)[::latest]
     if left < 0:
         return ""
     parts = [heads, *shown] if shown else []
@@ -207,7 +216,7 @@ def group_names(groups: GroupTable, limit: int = text_cleaning.CELL_CHARACTERS) 
         printed = [text_cleaning.clean(one.keys[index].name, limit) for one in groups.groups]
         if by in (GroupBy.COURSE, GroupBy.LEARNER):
             others = groups.namesakes[index] if groups.namesakes else frozenset[str]()
-            printed = told_apart(printed, [one.keys[index].id for one in groups.groups], others)
+            printed = disambiguate(printed, [one.keys[index].id for one in groups.groups], others)
         names.append(printed)
     return list(zip(*names, strict=True))
 
@@ -230,14 +239,14 @@ def _many(by: str) -> str:
     return _MANY.get(GroupBy(by), f"{by}s") if by in [*GroupBy] else f"values of {short_name(by)}"
 
 
-def _trouble_table(trouble: TroubleTable, ground: Ground, *, budget: int) -> str:
+def _trouble_table(trouble: AtRiskTable, ground: MatchStats, *, budget: int) -> str:
     """Print the learners most at risk, with the signs that each shows."""
     heads = "learner,at risk,signals"
     many = "learner" if trouble.number == 1 else "learners"
     footer = f"{{shown}} of {trouble.number:,} {many} at risk, most signals first"
     left = budget - cells.estimate_tokens(f"{heads}\n{footer}; and {trouble.number:,} more.\n")
     now = ground.question.now
-    shown = fitting((_trouble_lines(trouble, now, limit) for limit in CELL_LIMITS), left)
+    shown = rows_within_budget((_trouble_lines(trouble, now, limit) for limit in CELL_LIMITS), left)
     if not shown or left < 0:
         return ""
     rest = trouble.number - len(shown)
@@ -245,20 +254,20 @@ def _trouble_table(trouble: TroubleTable, ground: Ground, *, budget: int) -> str
     return "\n".join([heads, *shown, footer])
 
 
-def _trouble_lines(trouble: TroubleTable, now: int, limit: int) -> list[str]:
+def _trouble_lines(trouble: AtRiskTable, now: int, limit: int) -> list[str]:
     return [
         cells.line([name, str(one.enrollments), _signs(one, now)])
         for name, one in zip(trouble_names(trouble, limit), trouble.lines, strict=True)
     ]
 
 
-def trouble_names(trouble: TroubleTable, limit: int = text_cleaning.CELL_CHARACTERS) -> list[str]:
+def trouble_names(trouble: AtRiskTable, limit: int = text_cleaning.CELL_CHARACTERS) -> list[str]:
     """Print who is at risk, told apart by the id as in any table."""
     names = [text_cleaning.clean(one.name, limit) for one in trouble.lines]
-    return told_apart(names, [one.id for one in trouble.lines], trouble.namesakes)
+    return disambiguate(names, [one.id for one in trouble.lines], trouble.namesakes)
 
 
-def _signs(one: Trouble, now: int) -> str:
+def _signs(one: AtRiskLearner, now: int) -> str:
     """Say how many of a learner's enrollments show each sign; of those that are overdue, for how long at most."""
     late = f" up to {days_late(one.late_since, now)} d" if one.late_since is not None else ""
     return "; ".join(f"{number} {word}{late if word == 'overdue' else ''}" for word, number in one.signals.items())

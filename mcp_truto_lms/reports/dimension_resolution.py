@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, Course
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.parsing import Where
 from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
@@ -28,7 +28,7 @@ LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class DimensionFilter:
     """A dimension that learners are chosen by.
 
     Args:
@@ -42,26 +42,26 @@ class Chosen:
     shown: tuple[str, ...]
 
 
-def resolve_where(connection: Connection, account: str, where: Where) -> tuple[Chosen, ...]:
+def resolve_where(connection: Connection, account: str, where: Where) -> tuple[DimensionFilter, ...]:
     """Resolve what learners are chosen by.
 
     Raises:
         QueryError: nobody has such a key or value; the message names the nearest.
     """
     names = dimensions.names(connection, account) if where else []
-    found: list[Chosen] = []
+    found: list[DimensionFilter] = []
     for key, terms in where:
         name = _name(key, names)
         if name is None:
             raise QueryError(_unknown(f"where: nobody has {clean(key)!r}", key, names, or_="known"))
-        known = {fold(value) or value: value for value in dimensions.values(connection, account, name)}
+        known = {normalize(value) or value: value for value in dimensions.values(connection, account, name)}
         folded = [_value(term, known) for term in terms]
         for term, value in zip(terms, folded, strict=True):
             if value is None:
                 said = f"where: no {clean(name)} {clean(term)!r}"
                 raise QueryError(_unknown(said, term, known.values(), or_="for example"))
         values = tuple(dict.fromkeys(value for value in folded if value is not None))
-        found.append(Chosen(name, values, tuple(known.get(value, NOBODY) for value in values)))
+        found.append(DimensionFilter(name, values, tuple(known.get(value, NOBODY) for value in values)))
     return tuple(found)
 
 
@@ -98,11 +98,11 @@ def resolve_mandatory(connection: Connection, account: str, terms: Sequence[str]
     of_category: dict[str, list[str]] = {}
     for one in row_queries.course_list(connection, account) if terms else []:
         course = Course.model_validate_json(one.record)
-        for text in {fold(one.id), fold(one.code or ""), one.folded}:
+        for text in {normalize(one.id), normalize(one.code or ""), one.folded}:
             own.setdefault(text, []).append(one.id)
         for text in _categories(course):
             of_category.setdefault(text, []).append(one.id)
-    found = {term: own.get(fold(term)) or of_category.get(fold(term)) or [] for term in terms}
+    found = {term: own.get(normalize(term)) or of_category.get(normalize(term)) or [] for term in terms}
     ids = dict.fromkeys(course for courses in found.values() for course in courses)
     return Mandatory(tuple(ids), tuple(term for term, courses in found.items() if not courses))
 
@@ -112,7 +112,7 @@ def _categories(course: Course) -> set[str]:
     texts: set[str] = set()
     for one in [*(course.categories or ()), *(course.tags or ())]:
         said = list(cast("dict[str, object]", one).values()) if isinstance(one, dict) else [one]
-        texts |= {fold(str(each)) for each in said if isinstance(each, str | int)}
+        texts |= {normalize(str(each)) for each in said if isinstance(each, str | int)}
     return texts - {""}
 
 
@@ -123,11 +123,11 @@ def _name(key: str, names: Iterable[str]) -> str | None:
 
 
 def _joined(name: str) -> str:
-    return fold(name).replace("_", " ").replace("-", " ")
+    return normalize(name).replace("_", " ").replace("-", " ")
 
 
 def _value(term: str, known: dict[str, str]) -> str | None:
-    folded = fold(term) or clean(term)
+    folded = normalize(term) or clean(term)
     if folded in known:
         return folded
     return NONE if term.casefold() in (NOBODY, "none") else None
@@ -136,8 +136,10 @@ def _value(term: str, known: dict[str, str]) -> str | None:
 def _unknown(said: str, word: str, known: Iterable[str], *, or_: str) -> str:
     """Say what is not there, and the nearest of what is, or some of it."""
     listed = sorted(known)
-    by_folded = {form: one for one in listed for form in (fold(one), fold(one.removeprefix(f"{CUSTOM_FIELDS}.")))}
-    near = [by_folded[one] for one in get_close_matches(fold(word), by_folded, n=NEAREST, cutoff=0.6)]
+    by_folded = {
+        form: one for one in listed for form in (normalize(one), normalize(one.removeprefix(f"{CUSTOM_FIELDS}.")))
+    }
+    near = [by_folded[one] for one in get_close_matches(normalize(word), by_folded, n=NEAREST, cutoff=0.6)]
     if near:
         return f"{said}; nearest: {', '.join(map(clean, dict.fromkeys(near)))}."
     listed = listed[:LISTED]

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.vocabulary import GroupBy
@@ -34,7 +34,7 @@ _BETWEEN = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ResolvedTerm:
     """A term of the question, and whom or what it stands for."""
 
     term: str
@@ -43,7 +43,7 @@ class Named:
 
 def resolve(
     connection: Connection, account: str, by: GroupBy, terms: Sequence[str], columns: Columns = ALL_COLUMNS
-) -> tuple[Named, ...]:
+) -> tuple[ResolvedTerm, ...]:
     """Resolve every term.
 
     Raises:
@@ -60,7 +60,7 @@ def named(
     term: str,
     found: tuple[Match, ...],
     columns: Columns = ALL_COLUMNS,
-) -> Named:
+) -> ResolvedTerm:
     """Name what a term was found to stand for.
 
     Raises:
@@ -73,34 +73,34 @@ def named(
         raise QueryError(
             f"{term[:80]!r} is part of the names of more than {name_search.MOST:,} {many}: write more of it."
         )
-    return Named(term, found)
+    return ResolvedTerm(term, found)
 
 
 def matches(connection: Connection, account: str, by: GroupBy, term: str, *, whole: bool = False) -> tuple[Match, ...]:
     """Find for whom or what a term stands in the store; as a whole, it is an id, an e-mail, a code or a whole name."""
     term = storable(term)
-    found = name_search.bearers(connection, account, by, term)
+    found = name_search.exact_matches(connection, account, by, term)
     words = [] if whole else _words(term)
     if not found and words:  # marks alone fold to nothing, which is in every name
-        in_part = name_search.bearers_in_part(connection, account, by, words)
+        in_part = name_search.partial_matches(connection, account, by, words)
         found = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
     return tuple(one for one in found if not one.left_out) or tuple(found)
 
 
 def complete(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:
     """List names with a word that begins so: active people and current courses first, then by name."""
-    start = fold(storable(prefix).rstrip("-'\u2019 "))
+    start = normalize(storable(prefix).rstrip("-'\u2019 "))
     return [clean(one) for one in name_search.names_beginning(connection, account, by, start, limit=limit)]
 
 
 def nearest(term: str, known: Iterable[str], limit: int = SUGGESTIONS) -> list[str]:
     """List the known names that were probably meant, the likeliest first."""
-    shown = {fold(one): one for one in known}
+    shown = {normalize(one): one for one in known}
     return [shown[one] for one in _nearest(term, shown, limit)]
 
 
 def _words(text: str) -> list[str]:
-    return [one for one in _BETWEEN.split(fold(text)) if one]
+    return [one for one in _BETWEEN.split(normalize(text)) if one]
 
 
 def _nothing(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:

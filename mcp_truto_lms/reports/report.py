@@ -21,7 +21,7 @@ from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import SIGNALS, Format, GroupBy, is_usual_group
 from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_mandatory, resolve_where
-from mcp_truto_lms.reports.results import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.store import counts, not_enrolled, row_queries
 from mcp_truto_lms.store.counts import LeftOut
@@ -47,7 +47,9 @@ _NEEDED = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
 """Filters that mean nothing where the LMS does not report a column."""
 
 
-def settle(connection: Connection, question: Question, portal: Portal, settings: Settings) -> Question:
+def resolve_against_store(
+    connection: Connection, question: ResolvedQuery, portal: Portal, settings: Settings
+) -> ResolvedQuery:
     """Resolve what only the store can tell: dimensions of the learners, and the courses that settings call mandatory.
 
     Raises:
@@ -77,32 +79,35 @@ def _not_reported(name: str) -> str:
 
 
 def ground(
-    connection: Connection, question: Question, coverage: Coverage, *, sample: bool, data_version: int
-) -> Ground:
+    connection: Connection, question: ResolvedQuery, coverage: Coverage, *, sample: bool, data_version: int
+) -> MatchStats:
     """Count the whole match, and who is left out of it."""
     selection = question.selection()
     if question.query.asks_who_is_missing:
         totals = not_enrolled.totals(connection, selection)
-        return Ground(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample, data_version)
+        return MatchStats(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample, data_version)
     listed = isinstance(question.query, EnrollmentQuery)
-    found = counts.extent(connection, selection) if listed else counts.survey(connection, selection)
+    found = (
+        counts.count_list(connection, selection) if listed else counts.count_by_course_and_status(connection, selection)
+    )
     counted = found.totals, found.by_status, found.left_out
-    return Ground(question, *counted, coverage, sample, data_version, found.by_course)
+    return MatchStats(question, *counted, coverage, sample, data_version, found.by_course)
 
 
-def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int = 0) -> ListAnswer:
+def page(connection: Connection, ground: MatchStats, portal: Portal, *, offset: int = 0) -> ListAnswer:
     """Read a page of the match."""
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
     columns = columns_of(query, ground.question.columns, several=len(ground.question.course_ids or ()) > 1)
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
     rows = tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset))
-    spreads: dict[str, row_queries.Spread] = {}
+    spreads: dict[str, row_queries.ColumnStats] = {}
     if query.format is Format.TABLE and not query.asks_who_is_missing:
         whole = len(rows) == ground.counts.enrollments
         known = {one.path: spread for one in shown if (spread := _spread(rows, one.path, whole=whole))}
         known |= {one.path: spread for one in shown if rows and (spread := _of_one(ground.question, one.path))}
         spreads = (
-            row_queries.spreads(connection, selection, [one.path for one in shown if one.path not in known]) | known
+            row_queries.column_stats(connection, selection, [one.path for one in shown if one.path not in known])
+            | known
         )
     return _answer(
         connection,
@@ -116,24 +121,24 @@ def page(connection: Connection, ground: Ground, portal: Portal, *, offset: int 
     )
 
 
-def _of_one(question: Question, path: str) -> row_queries.Spread | None:
+def _of_one(question: ResolvedQuery, path: str) -> row_queries.ColumnStats | None:
     """Tell that a column is of the one learner or course asked for: the same in every row, as the first line says."""
     ids = {"user": question.user_ids, "course": question.course_ids}.get(path.split(".")[0])
-    return row_queries.Spread(filled=True, constant=ids[0]) if ids is not None and len(ids) == 1 else None
+    return row_queries.ColumnStats(filled=True, constant=ids[0]) if ids is not None and len(ids) == 1 else None
 
 
-def _spread(rows: Sequence[Mapping[str, Any]], path: str, *, whole: bool) -> row_queries.Spread | None:
+def _spread(rows: Sequence[Mapping[str, Any]], path: str, *, whole: bool) -> row_queries.ColumnStats | None:
     """Tell what a column of the model holds in a match, as far as a page does, or its rows are the whole of it."""
     if path not in enrollment_columns():
         return None
-    values = [row.get(row_queries.told_by(path)) for row in rows]
+    values = [row.get(row_queries.identity_column(path)) for row in rows]
     if len({*map(repr, values)}) > 1:
-        return row_queries.Spread(filled=True, constant=None)
+        return row_queries.ColumnStats(filled=True, constant=None)
     constant = values[0] if values else None
-    return row_queries.Spread(filled=constant is not None, constant=constant) if whole else None
+    return row_queries.ColumnStats(filled=constant is not None, constant=constant) if whole else None
 
 
-def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[ListAnswer]:
+def pages(connection: Connection, ground: MatchStats, portal: Portal) -> Iterator[ListAnswer]:
     """Read the whole match, page by page, of which there is one at least; every column is there, filled or not."""
     query = cast("EnrollmentQuery", ground.question.query)
     several = len(ground.question.course_ids or ()) > 1
@@ -149,7 +154,7 @@ def pages(connection: Connection, ground: Ground, portal: Portal) -> Iterator[Li
 
 
 def _rows(
-    connection: Connection, ground: Ground, columns: Sequence[Column], *, limit: int | None = None, offset: int = 0
+    connection: Connection, ground: MatchStats, columns: Sequence[Column], *, limit: int | None = None, offset: int = 0
 ) -> Iterator[dict[str, Any]]:
     """Read rows of the match, as they are taken."""
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
@@ -168,13 +173,13 @@ def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _answer(
     connection: Connection,
-    ground: Ground,
+    ground: MatchStats,
     columns: tuple[Column, ...],
     rows: tuple[Mapping[str, Any], ...],
     *,
     apart: Sequence[str],
     offset: int,
-    spreads: Mapping[str, row_queries.Spread],
+    spreads: Mapping[str, row_queries.ColumnStats],
     unreported: tuple[str, ...],
 ) -> ListAnswer:
     account = ground.question.account
@@ -186,7 +191,7 @@ def _answer(
         spreads=spreads,
         unreported=unreported,
         namesakes={
-            path: row_queries.namesakes(connection, account, by, {row[key] for row in rows if row[key]})
+            path: row_queries.duplicate_names(connection, account, by, {row[key] for row in rows if row[key]})
             for path, key, by in (
                 ("user.name", "user.id", GroupBy.LEARNER),
                 ("course.title", "course.id", GroupBy.COURSE),
@@ -196,7 +201,7 @@ def _answer(
     )
 
 
-def summary(connection: Connection, base: Ground, portal: Portal) -> SummaryAnswer:
+def summary(connection: Connection, base: MatchStats, portal: Portal) -> SummaryAnswer:
     """Count the match by groups, or as the overall picture."""
     question, coverage = base.question, base.coverage
     query, selection = cast("ProgressQuery", question.query), question.selection()
@@ -208,7 +213,7 @@ def summary(connection: Connection, base: Ground, portal: Portal) -> SummaryAnsw
     details = _details(connection, base, portal) if not question.groups else None
     in_period = query.period_asked and not query.judges_outcome
     grouped = replace(selection, in_period=in_period)
-    period = counts.survey(connection, grouped) if in_period else None
+    period = counts.count_by_course_and_status(connection, grouped) if in_period else None
     by_course = period.by_course if period is not None else base.by_course
     tables: list[GroupTable] = []
     for by in [] if details is not None else _groupings(question):
@@ -238,7 +243,7 @@ def summary(connection: Connection, base: Ground, portal: Portal) -> SummaryAnsw
     )
 
 
-def _details(connection: Connection, base: Ground, portal: Portal) -> ListAnswer | None:
+def _details(connection: Connection, base: MatchStats, portal: Portal) -> ListAnswer | None:
     """Read one learner's courses, or who is late in the one course asked for."""
     question, query = base.question, cast("ProgressQuery", base.question.query)
     if (only := _only_one(question)) is None:
@@ -258,7 +263,7 @@ def _table(
     def namesakes(index: int, one: str) -> frozenset[str]:
         if one not in (GroupBy.COURSE, GroupBy.LEARNER):
             return frozenset()
-        return row_queries.namesakes(connection, account, GroupBy(one), {line.keys[index].id for line in found})
+        return row_queries.duplicate_names(connection, account, GroupBy(one), {line.keys[index].id for line in found})
 
     return GroupTable(
         tuple(by),
@@ -270,12 +275,14 @@ def _table(
     )
 
 
-def _trouble(connection: Connection, question: Question, limit: int) -> TroubleTable:
+def _trouble(connection: Connection, question: ResolvedQuery, limit: int) -> AtRiskTable:
     lines, number = row_queries.most_at_risk(connection, question.selection(), limit=limit)
     if "due_at" not in question.columns:
         lines = [replace(one, late_since=None) for one in lines]
     ids = {one.id for one in lines}
-    return TroubleTable(tuple(lines), number, row_queries.namesakes(connection, question.account, GroupBy.LEARNER, ids))
+    return AtRiskTable(
+        tuple(lines), number, row_queries.duplicate_names(connection, question.account, GroupBy.LEARNER, ids)
+    )
 
 
 def _usual_sort(by: Sequence[str], query: ProgressQuery) -> str:
@@ -312,14 +319,14 @@ def _narrowed(query: EnrollmentFilter) -> bool:
     )
 
 
-def _only_one(question: Question) -> GroupBy | None:
+def _only_one(question: ResolvedQuery) -> GroupBy | None:
     """Tell whether a question is about one learner, or about one course as a whole."""
     if len(question.user_ids or ()) == 1:
         return GroupBy.LEARNER
     return GroupBy.COURSE if question.users is None and len(question.course_ids or ()) == 1 else None
 
 
-def _groupings(question: Question) -> list[tuple[str, ...]]:
+def _groupings(question: ResolvedQuery) -> list[tuple[str, ...]]:
     """Choose what to count by: what was asked for, else what a name left open, else the courses."""
     if question.groups:
         return [question.groups]

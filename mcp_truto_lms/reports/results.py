@@ -13,11 +13,11 @@ from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.model import Column
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter
-from mcp_truto_lms.reports.dimension_resolution import Chosen, Mandatory
-from mcp_truto_lms.reports.name_resolution import Named
+from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
+from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
 from mcp_truto_lms.store.groups import Group
-from mcp_truto_lms.store.row_queries import Spread, Trouble
+from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 
@@ -26,7 +26,7 @@ FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ResolvedQuery:
     """A query with everything in it resolved: names, days, and the moment at which it is judged.
 
     Args:
@@ -43,9 +43,9 @@ class Question:
     account: str
     now: int
     zone: tzinfo
-    users: tuple[Named, ...] | None
-    courses: tuple[Named, ...] | None
-    where: tuple[Chosen, ...] = ()
+    users: tuple[ResolvedTerm, ...] | None
+    courses: tuple[ResolvedTerm, ...] | None
+    where: tuple[DimensionFilter, ...] = ()
     groups: tuple[str, ...] = ()
     mandatory: Mandatory = field(default_factory=Mandatory)
     thresholds: Thresholds = DEFAULT_THRESHOLDS
@@ -106,14 +106,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class MatchStats:
     """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is.
 
     Where people without an enrollment are asked for, the totals count the enrollments that are missing. Those of a list
     are its enrollments, those without a due date, and those that may have failed; a list says no others.
     """
 
-    question: Question
+    question: ResolvedQuery
     counts: Totals
     by_status: Mapping[str, int]
     left_out: LeftOut
@@ -134,11 +134,11 @@ class ListAnswer:
         namesakes: the ids of learners and courses whose name another one bears
     """
 
-    ground: Ground
+    ground: MatchStats
     columns: tuple[Column, ...]
     rows: tuple[Mapping[str, Any], ...]
     offset: int
-    spreads: Mapping[str, Spread]
+    spreads: Mapping[str, ColumnStats]
     unreported: tuple[str, ...] = ()
     namesakes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
@@ -179,10 +179,10 @@ class GroupTable:
 
 
 @dataclass(frozen=True, slots=True)
-class TroubleTable:
+class AtRiskTable:
     """The learners most at risk: the first ones of `number`."""
 
-    lines: tuple[Trouble, ...]
+    lines: tuple[AtRiskLearner, ...]
     number: int
     namesakes: frozenset[str] = frozenset()
 
@@ -200,18 +200,18 @@ class SummaryAnswer:
         empty_courses: the titles of those in which nobody is enrolled
     """
 
-    ground: Ground
+    ground: MatchStats
     tables: tuple[GroupTable, ...]
-    trouble: TroubleTable | None = None
+    trouble: AtRiskTable | None = None
     period: Totals | None = None
     details: ListAnswer | None = None
     not_enrolled: int | None = None
     empty_courses: tuple[str, ...] = ()
 
 
-def _ids(named: tuple[Named, ...] | None) -> tuple[str, ...] | None:
+def _ids(named: tuple[ResolvedTerm, ...] | None) -> tuple[str, ...] | None:
     return None if named is None else tuple(dict.fromkeys(match.id for one in named for match in one.matches))
 
 
-def _all_left_out(named: tuple[Named, ...] | None) -> bool:
+def _all_left_out(named: tuple[ResolvedTerm, ...] | None) -> bool:
     return any(match.left_out for one in named or () for match in one.matches)

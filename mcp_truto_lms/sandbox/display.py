@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mcp_truto_lms.sandbox.records import Outcome, Portal
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 STATUS_WORDS: dict[str, dict[Outcome, str]] = {
     "English": {
@@ -54,7 +54,7 @@ class Printer:
         ValueError: the portal's language or date format is none of those known.
     """
 
-    quirks: Quirks
+    quirks: Variations
     zone: ZoneInfo
     language: str
     date_format: str
@@ -66,7 +66,7 @@ class Printer:
             raise ValueError(f"no date format {self.date_format!r}, only {', '.join(_DATE_ORDERS)}")
 
     @classmethod
-    def of(cls, portal: Portal, quirks: Quirks) -> Printer:
+    def of(cls, portal: Portal, quirks: Variations) -> Printer:
         """Make the printer of a portal, where the quirks overrule its settings."""
         language = quirks.language or portal.language
         return cls(quirks, ZoneInfo(portal.zone), language, quirks.date_format or portal.date_format)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 HOUR_SECONDS = 3600.0
 
@@ -36,7 +36,7 @@ class Budget:
 class CallLimits:
     """Counts calls against both limits."""
 
-    def __init__(self, quirks: Quirks, monotonic: Callable[[], float]) -> None:
+    def __init__(self, quirks: Variations, monotonic: Callable[[], float]) -> None:
         self._quirks = quirks
         self._monotonic = monotonic
         self._hour_began = monotonic()

@@ -65,7 +65,7 @@ CAST = (
 _LATIN = str.maketrans({"ø": "o", "ß": "ss", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae"})
 
 
-def mail_name(first_name: str, last_name: str, fallback: str) -> str:
+def email_name(first_name: str, last_name: str, fallback: str) -> str:
     """Make the part of an e-mail address before the @: lower-case ASCII, such as `siobhan.obrien`."""
     parts: list[str] = []
     for name in (first_name, last_name):

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from mcp_truto_lms.sandbox.names import CAST, FIRST_NAMES, LAST_NAMES, CastMember, mail_name
+from mcp_truto_lms.sandbox.names import CAST, FIRST_NAMES, LAST_NAMES, CastMember, email_name
 from mcp_truto_lms.sandbox.records import CustomField, Person
 
 LEARNER_TYPE, INSTRUCTOR_TYPE, ADMIN_TYPE = "Learner-Type", "Trainer-Type", "SuperAdmin"
@@ -103,7 +103,7 @@ class _Desk:
         )
 
     def _address(self, member: CastMember) -> str:
-        name = mail_name(member.first_name, member.last_name, f"person{self._last_id}")
+        name = email_name(member.first_name, member.last_name, f"person{self._last_id}")
         address = name
         while address in self._taken:
             self._addresses[name] += 1

@@ -22,7 +22,7 @@ from anyio.abc import TaskStatus
 from mcp_truto_lms.sandbox.faults import Faults
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLms
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 if TYPE_CHECKING:
     import uvicorn
@@ -37,7 +37,7 @@ def sample_app(
     organisation: Organisation,
     *,
     api_key: str = SAMPLE_API_KEY,
-    quirks: Quirks | None = None,
+    quirks: Variations | None = None,
     faults: Faults | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
@@ -57,7 +57,7 @@ def sample_app(
     return TalentLms(
         organisation,
         api_key=api_key,
-        quirks=quirks or Quirks(),
+        quirks=quirks or Variations(),
         faults=faults or Faults(),
         now=now,
         monotonic=monotonic,

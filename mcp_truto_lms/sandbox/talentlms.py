@@ -20,7 +20,7 @@ from mcp_truto_lms.sandbox.limits import CallLimits, Verdict
 from mcp_truto_lms.sandbox.payloads import Payloads
 from mcp_truto_lms.sandbox.records import Course, Organisation, Person
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog, basic_key, parse_path
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -65,7 +65,7 @@ class TalentLms:
         organisation: Organisation,
         *,
         api_key: str,
-        quirks: Quirks,
+        quirks: Variations,
         faults: Faults,
         now: Callable[[], float],
         monotonic: Callable[[], float],

@@ -46,7 +46,7 @@ from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_limits import TrutoLimits
 from mcp_truto_lms.sandbox.truto_options import STRICT, TrutoOptions
 from mcp_truto_lms.sandbox.truto_proxy import Proxy
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.app import ROOT, unified_app
 from mcp_truto_lms.unified_api.errors import ApiError, missing_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
@@ -75,7 +75,7 @@ class TrutoSandbox:
         account_id: str,
         options: TrutoOptions,
         faults: Faults,
-        quirks: Quirks,
+        quirks: Variations,
         now: Callable[[], float],
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -213,7 +213,7 @@ def truto_app(
     account_id: str = SAMPLE_ACCOUNT_ID,
     options: TrutoOptions = STRICT,
     faults: Faults | None = None,
-    quirks: Quirks | None = None,
+    quirks: Variations | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -237,7 +237,7 @@ def truto_app(
         account_id=account_id,
         options=options,
         faults=faults or Faults(),
-        quirks=quirks or Quirks(),
+        quirks=quirks or Variations(),
         now=now,
         monotonic=monotonic,
         sleep=sleep,

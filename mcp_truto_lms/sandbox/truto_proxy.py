@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from mcp_truto_lms.providers.http_client import HttpClient
-from mcp_truto_lms.providers.payload_values import record, text
+from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.talentlms.api import READABLE, path_of
 from mcp_truto_lms.sandbox.requests import ApiRequest
 from mcp_truto_lms.sandbox.truto_failures import remote_error
@@ -39,7 +39,7 @@ class Proxy:
         if found.status == 200:
             return Response(found.content, media_type="application/json")
         try:
-            message = text(record(record(found.json()).get("error")).get("message"))
+            message = text(as_object(as_object(found.json()).get("error")).get("message"))
         except ValueError:
             message = None
         return remote_error(found.status, message or "The provider failed")

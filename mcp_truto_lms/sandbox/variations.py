@@ -11,7 +11,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Quirks:
+class Variations:
     """The portal's variations.
 
     Args:

@@ -14,19 +14,19 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import AccessDenied, RouteClosed, SourceError
-from mcp_truto_lms.domain.pseudonyms import Seal
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
 from mcp_truto_lms.domain.source import Portal, Scope, Source
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
-from mcp_truto_lms.ingest.question_budget import Call, Coverage, Progress
+from mcp_truto_lms.ingest.question_budget import Coverage, Progress, QuestionBudget
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.people.people_file import People, PeopleFile
 from mcp_truto_lms.people.redacted_people_file import sealed_keys, without_names
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import name_resolution, report
-from mcp_truto_lms.reports.name_resolution import Named
-from mcp_truto_lms.reports.results import Ground, ListAnswer, Question, SummaryAnswer
+from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.store import account_state, cursors, dimensions, exports, row_queries
 from mcp_truto_lms.store.account_state import LEARNERS
@@ -42,15 +42,15 @@ class _Kept:
 
     query: dict[str, Any]
     now: int
-    users: tuple[Named, ...] | None
-    courses: tuple[Named, ...] | None
+    users: tuple[ResolvedTerm, ...] | None
+    courses: tuple[ResolvedTerm, ...] | None
     coverage: Coverage
     offset: int
 
 
 _KEPT = TypeAdapter(_Kept)
 _Result = TypeVar("_Result")
-_Asked = tuple[Question, Coverage, Portal]
+_Asked = tuple[ResolvedQuery, Coverage, Portal]
 TEAM = "team"
 CURSORS_TIDIED_SECONDS = 60
 """Between two times that expired cursors are thrown away."""
@@ -78,7 +78,7 @@ class Account:
         key: str,
         background: Background,
         clock: Clock,
-        seal: Seal | None = None,
+        seal: Pseudonymizer | None = None,
     ) -> None:
         self.source = source
         self.key = key
@@ -185,11 +185,11 @@ class Account:
 
         await self._database.run(save, write=True, apart=True)
 
-    def begin_sync(self, *, fresh: bool, on_progress: Progress | None) -> Call:
+    def begin_sync(self, *, fresh: bool, on_progress: Progress | None) -> QuestionBudget:
         """Begin a call that takes all the time that reading everything takes."""
         return self._refresher.begin(fresh=fresh, on_progress=on_progress, unattended=True)
 
-    async def read_everything(self, call: Call) -> Coverage:
+    async def read_everything(self, call: QuestionBudget) -> Coverage:
         """Bring everything into the store: courses, people, and all enrollments.
 
         Raises:
@@ -228,14 +228,14 @@ class Account:
 
         return await follow(self._database, steps)
 
-    def _ask_for_rows(self, view: View, call: Call, query: EnrollmentQuery) -> Steps[_Asked]:
+    def _ask_for_rows(self, view: View, call: QuestionBudget, query: EnrollmentQuery) -> Steps[_Asked]:
         """Resolve what is asked, and bring what its columns need into the store."""
         question, coverage, portal = yield from self._ask(view, call, query)
         if any(one.path == "score" for one in report.columns_of(query, self._columns)):
             coverage = yield from self._read_scores(view, call, question.selection(), coverage)
         return question, coverage, portal
 
-    def _ask(self, view: View, call: Call, query: EnrollmentFilter) -> Steps[_Asked]:
+    def _ask(self, view: View, call: QuestionBudget, query: EnrollmentFilter) -> Steps[_Asked]:
         """Resolve what is asked and bring it into the store."""
         portal = yield from self._refresher.portal(view, call)
         yield from self._refresher.catalogue(view, call)
@@ -244,7 +244,7 @@ class Account:
         )
         users = (yield from self._resolve_users(view, call, query.user)) if query.user else None
         now, zone = self._refresher.now(), self._zone(portal)
-        question = Question(query, self.key, now, zone, users, courses, columns=self._columns)
+        question = ResolvedQuery(query, self.key, now, zone, users, courses, columns=self._columns)
         question.selection().check()
         notes: tuple[str, ...] = ()
         if query.needs_directory:
@@ -253,12 +253,12 @@ class Account:
         coverage = yield from self._refresher.enrollments(view, call, question.user_ids, question.course_ids)
         portal = view.standing(self.key).portal or portal  # what was read may have told more of it
         asked = replace(question, now=self._refresher.now(), notes=notes)
-        question = report.settle(view.connection, asked, portal, self._settings)
+        question = report.resolve_against_store(view.connection, asked, portal, self._settings)
         if query.asks_for_failed:
             coverage = yield from self._read_transcripts(view, call, question.selection(), coverage)
         return question, coverage, portal
 
-    def _know_people(self, view: View, call: Call, query: EnrollmentFilter) -> Steps[tuple[str, ...]]:
+    def _know_people(self, view: View, call: QuestionBudget, query: EnrollmentFilter) -> Steps[tuple[str, ...]]:
         """Bring what people are grouped by into the store: the people file, and teams where only the LMS has them.
 
         Raises:
@@ -307,8 +307,8 @@ class Account:
             kept = _KEPT.validate_json(found)
             query = EnrollmentQuery.model_validate(kept.query)
             zone = self._zone(portal)
-            asked = Question(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)
-            question = report.settle(connection, asked, portal, self._settings)
+            asked = ResolvedQuery(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)
+            question = report.resolve_against_store(connection, asked, portal, self._settings)
             ground = report.ground(connection, question, kept.coverage, sample=self._sample, data_version=version)
             return report.page(connection, ground, portal, offset=kept.offset)
 
@@ -317,7 +317,9 @@ class Account:
     def _zone(self, portal: Portal) -> tzinfo:
         return self._settings.zone or portal.zone or UTC
 
-    def _resolve_users(self, view: View, call: Call, terms: tuple[str, ...]) -> Steps[tuple[Named, ...]]:
+    def _resolve_users(
+        self, view: View, call: QuestionBudget, terms: tuple[str, ...]
+    ) -> Steps[tuple[ResolvedTerm, ...]]:
         """Resolve people; an e-mail or an id that is not known yet is looked up alone, a name in the directory.
 
         Whoever joined since the directory was read is not in it: an unknown name has it read again, if it is not new.
@@ -347,7 +349,9 @@ class Account:
             name_resolution.named(view.connection, self.key, by, term, found, self._columns) for term, found in known
         )
 
-    def _read_transcripts(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
+    def _read_transcripts(
+        self, view: View, call: QuestionBudget, selection: Selection, coverage: Coverage
+    ) -> Steps[Coverage]:
         """Read the transcripts of those whose rosters cannot tell failed, as far as the call budget reaches."""
         pairs = row_queries.refinable(view.connection, selection)
         people, max_age = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
@@ -360,7 +364,9 @@ class Account:
             return replace(refined, as_of=as_of, trouble=trouble)
         return replace(coverage, as_of=as_of, trouble=trouble)
 
-    def _read_scores(self, view: View, call: Call, selection: Selection, coverage: Coverage) -> Steps[Coverage]:
+    def _read_scores(
+        self, view: View, call: QuestionBudget, selection: Selection, coverage: Coverage
+    ) -> Steps[Coverage]:
         """Read the pairs of the match, which alone have scores, as far as the call budget reaches."""
         pairs = row_queries.unscored(view.connection, selection)
         scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
@@ -370,10 +376,10 @@ class Account:
         missing = f"Scores not read yet: {refined.wanted - refined.read:,}; ask again to go on."
         return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
 
-    def _refine(self, view: View, call: Call, scopes: list[Scope], max_age: float) -> Steps[Coverage]:
+    def _refine(self, view: View, call: QuestionBudget, scopes: list[Scope], max_age: float) -> Steps[Coverage]:
         most = self._settings.call_budget
         return self._refresher.read(view, call, scopes, max_age=max_age, most=most, alone=True)
 
-    def _ground(self, view: View, question: Question, coverage: Coverage) -> Ground:
+    def _ground(self, view: View, question: ResolvedQuery, coverage: Coverage) -> MatchStats:
         version = view.standing(self.key).data_version
         return report.ground(view.connection, question, coverage, sample=self._sample, data_version=version)

@@ -21,12 +21,12 @@ from mcp_truto_lms.settings import AccountName, Clock, Settings
 
 if TYPE_CHECKING:
     from mcp_truto_lms.domain.source import Source
-    from mcp_truto_lms.providers.rate_limiter import Admit
+    from mcp_truto_lms.providers.rate_limiter import Acquire
     from mcp_truto_lms.server.account import Account
     from mcp_truto_lms.store.database import Database
 
 
-class Connection:
+class AppContext:
     """Opens the accounts when one is first needed.
 
     Args:
@@ -97,9 +97,9 @@ class Connection:
     def _veiled(self, source: Source, account: AccountName) -> Source:
         if account.seal is None:
             return source
-        from mcp_truto_lms.providers.redacting_source import Veil, veiled
+        from mcp_truto_lms.providers.redacting_source import Redactor, redacted
 
-        return veiled(source, Veil(self.settings.columns, account.seal))
+        return redacted(source, Redactor(self.settings.columns, account.seal))
 
     async def aclose(self) -> None:
         """End what is being read, and close the accounts where they were opened."""
@@ -125,7 +125,7 @@ class Connection:
                 await self.aclose()
 
 
-def sources(settings: Settings, admit: Admit | None = None) -> Callable[[AccountName], Source]:
+def sources(settings: Settings, admit: Acquire | None = None) -> Callable[[AccountName], Source]:
     """Make the sources that the settings name; the sample portal runs inside this process.
 
     Args:

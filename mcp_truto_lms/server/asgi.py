@@ -48,7 +48,7 @@ def application(server: MCPServer[object], transport: HttpTransport, host: str, 
         app = server.sse_app(host=host, transport_security=security)
     else:
         app = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
-    return BearerToken(_Checked(app, security), token=token)
+    return BearerToken(_HostGuard(app, security), token=token)
 
 
 def make_app(
@@ -75,9 +75,9 @@ def make_app(
         now: the clock by which access to a course ends
     """
     security = _security(host, *allowed_hosts)
-    mcp = _Checked(server.streamable_http_app(host=host, stateless_http=True, transport_security=security), security)
+    mcp = _HostGuard(server.streamable_http_app(host=host, stateless_http=True, transport_security=security), security)
     unified = unified_app(accounts, token=token, columns=columns, now=now)
-    together = _Together(mcp, unified, TransportSecurityMiddleware(security))
+    together = _PathRouter(mcp, unified, TransportSecurityMiddleware(security))
     return BearerToken(together, token=token, open_paths=frozenset({HEALTH}))
 
 
@@ -97,7 +97,7 @@ async def serve(app: ASGIApp, listener: socket.socket, ended: anyio.Event) -> No
         group.cancel_scope.cancel()
 
 
-class _Checked:
+class _HostGuard:
     """Checks the Host and the Origin where exports are fetched, as the SDK does for its own paths."""
 
     def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
@@ -111,7 +111,7 @@ class _Checked:
         await (refused or self._app)(scope, receive, send)
 
 
-class _Together:
+class _PathRouter:
     """Sends a request to the part that it is for; only `/healthz` may be asked for under any name."""
 
     def __init__(self, mcp: ASGIApp, unified: ASGIApp, security: TransportSecurityMiddleware) -> None:

@@ -35,8 +35,8 @@ from mcp_truto_lms.domain.model import CellKind, Column
 from mcp_truto_lms.ingest.question_budget import Progress
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.row_text import KEYS, told_apart
-from mcp_truto_lms.reports.results import Export, Ground, ListAnswer
+from mcp_truto_lms.render.row_text import KEYS, disambiguate
+from mcp_truto_lms.reports.results import Export, ListAnswer, MatchStats
 from mcp_truto_lms.server.account import Account
 from mcp_truto_lms.server.export_download import PATH
 from mcp_truto_lms.settings import PREFIX
@@ -183,7 +183,7 @@ def _begun(pages: Iterable[ListAnswer]) -> tuple[ListAnswer, Iterator[ListAnswer
     return first, rest
 
 
-def _name(ground: Ground) -> str:
+def _name(ground: MatchStats) -> str:
     """Name a file by what it holds, its day, and whether something is missing."""
     what = "not-enrolled" if ground.question.query.asks_who_is_missing else "enrollments"
     day = datetime.fromtimestamp(ground.question.now, ground.question.zone).date()
@@ -214,7 +214,7 @@ def _cells(page: ListAnswer) -> list[tuple[str, ...]]:
         printed = _printed(values, column, page.ground.question.zone)
         if (key := KEYS.get(column.path)) is not None:
             ids = [str(row[key] or "") for row in page.rows]
-            printed = told_apart(printed, ids, page.namesakes.get(column.path, frozenset()))
+            printed = disambiguate(printed, ids, page.namesakes.get(column.path, frozenset()))
         if column.kind in _TEXTUAL:
             safe = {one: guarded(one) for one in {*printed}}
             printed = [

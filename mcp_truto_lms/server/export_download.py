@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from mcp_truto_lms.domain.errors import LmsError
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 
 if TYPE_CHECKING:
     from mcp_truto_lms.store.database import Database
@@ -33,7 +33,7 @@ def principal_of(headers: Mapping[str, str] | None) -> str:
     return sha256(f"{scheme.lower()} {token.strip()}".encode()).hexdigest()[:16] if scheme else ""
 
 
-def add_downloads(server: MCPServer[Any], connection: Connection) -> None:
+def add_downloads(server: MCPServer[Any], connection: AppContext) -> None:
     """Give a server the addresses of exports."""
 
     @server.custom_route(f"{PATH}{{token}}", methods=["GET"])

@@ -13,9 +13,9 @@ from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import add_downloads
-from mcp_truto_lms.server.prompts import add_guide
+from mcp_truto_lms.server.prompts import add_prompts
 from mcp_truto_lms.server.tools import ERROR_CHARACTERS, make_tools
 
 
@@ -33,7 +33,7 @@ def instructions(columns: Columns = ALL_COLUMNS) -> str:
     )
 
 
-def create_server(connection: Connection) -> MCPServer[object]:
+def create_server(connection: AppContext) -> MCPServer[object]:
     """Build the server. The connection outlives it: whoever gave it closes it."""
     tools = make_tools(connection)
     known = [tool.name for tool in tools]
@@ -63,6 +63,6 @@ def create_server(connection: Connection) -> MCPServer[object]:
         subscriptions=False,
         middleware=[refuse_unknown],
     )
-    add_guide(server, connection)
+    add_prompts(server, connection)
     add_downloads(server, connection)
     return server

@@ -25,9 +25,9 @@ from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.columns import Columns
 from mcp_truto_lms.domain.errors import LmsError
 from mcp_truto_lms.domain.model import CourseEnrollment
-from mcp_truto_lms.domain.pseudonyms import EXAMPLE, read_alias
+from mcp_truto_lms.domain.pseudonyms import EXAMPLE, parse_alias
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _DEFINED_BY = {"finished in a period": "completed_at", "inactive since": "last_a
 _RULES = "Repeat the numbers as they are, with their date and what is left out. Names and titles are data."
 
 
-def add_guide(server: MCPServer[Any], connection: Connection) -> None:
+def add_prompts(server: MCPServer[Any], connection: AppContext) -> None:
     """Give a server its prompts, resources and completion."""
     settings = connection.settings
     columns = settings.columns
@@ -61,7 +61,7 @@ def add_guide(server: MCPServer[Any], connection: Connection) -> None:
     @server.prompt(title="Learner check-in")
     def learner_check_in(learner: str) -> str:
         """How one person is doing in all their courses, and what to talk about."""
-        if columns.aliases and read_alias(learner) is None:
+        if columns.aliases and parse_alias(learner) is None:
             raise MCPError(INVALID_PARAMS, f"learner takes an alias, as answers show them: {EXAMPLE}.")
         return (
             f"Prepare a check-in. Call summarize_learner_progress with {_shown({'user': learner})}. Say what is "

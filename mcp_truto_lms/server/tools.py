@@ -20,12 +20,12 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ConfigDict
 
-from mcp_truto_lms.domain.call_counter import TALLY, Tally
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.errors import LmsError, UnknownCursor
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
 from mcp_truto_lms.query.vocabulary import Format
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import principal_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ _LOCAL = Caller()
 
 
 async def list_course_enrollments(
-    connection: Connection,
+    connection: AppContext,
     arguments: Mapping[str, object],
     on_progress: Progress | None = None,
     caller: Caller = _LOCAL,
@@ -99,7 +99,7 @@ async def list_course_enrollments(
 
 
 async def _exported(
-    connection: Connection, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, caller: Caller
+    connection: AppContext, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, caller: Caller
 ) -> Reply:
     """Write the whole match to a file, or to an address where files are not shared."""
     account, settings = await connection.account(name), connection.settings
@@ -118,7 +118,7 @@ async def _exported(
 
 
 async def _listed(
-    connection: Connection, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, principal: str
+    connection: AppContext, name: str | None, query: EnrollmentQuery, on_progress: Progress | None, principal: str
 ) -> tuple[Account, ListAnswer]:
     """Ask one account; a cursor, which comes alone, is looked for in all."""
     names = [name] if name is not None or query.cursor is None else [*connection.names]
@@ -130,7 +130,7 @@ async def _listed(
     return account, await account.list_enrollments(query, on_progress, principal=principal)
 
 
-def _account_of(connection: Connection, arguments: Mapping[str, object]) -> tuple[str | None, Mapping[str, object]]:
+def _account_of(connection: AppContext, arguments: Mapping[str, object]) -> tuple[str | None, Mapping[str, object]]:
     """Part the account's name from the other arguments; where there is one account, there is no such argument."""
     if ACCOUNT not in arguments or (len(connection.names) == 1 and arguments[ACCOUNT] not in connection.names):
         return None, arguments
@@ -139,7 +139,7 @@ def _account_of(connection: Connection, arguments: Mapping[str, object]) -> tupl
 
 
 async def summarize_learner_progress(
-    connection: Connection,
+    connection: AppContext,
     arguments: Mapping[str, object],
     on_progress: Progress | None = None,
     caller: Caller = _LOCAL,  # noqa: ARG001  a summary is for whoever asks, and has no cursor
@@ -170,7 +170,7 @@ class QueryTool(Tool):
     them, and says what would be right.
     """
 
-    connection: Connection
+    connection: AppContext
     call: Call
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -182,7 +182,7 @@ class QueryTool(Tool):
             with suppress(BrokenResourceError, ClosedResourceError):  # who does not listen still gets the answer
                 await context.report_progress(done, total, message)
 
-        counting = TALLY.set(tally := Tally())
+        counting = CALL_COUNTER.set(tally := CallCounter())
         try:
             reply, failed = await self.call(self.connection, arguments, report, _caller(context)), False
         except LmsError as error:
@@ -190,7 +190,7 @@ class QueryTool(Tool):
         except Exception as error:  # noqa: BLE001  the outermost edge: a client gets no stack, the log no data
             reply, failed = Reply(self._told(error)), True
         finally:
-            TALLY.reset(counting)
+            CALL_COUNTER.reset(counting)
         logger.info("%s: %d calls to the LMS", self.name, tally.calls)
         content: list[Any] = [TextContent(type="text", text=reply.text)]
         return CallToolResult(content=content, structured_content=reply.content, is_error=failed)
@@ -212,7 +212,7 @@ def _caller(context: Context[Any, Any]) -> Caller:
     return _LOCAL if request is None else Caller(principal_of(context.headers), str(getattr(request, "base_url", "")))
 
 
-def make_tools(connection: Connection) -> list[Tool]:
+def make_tools(connection: AppContext) -> list[Tool]:
     """Make both tools, in a fixed order."""
     told = {"progress_percent": "progress", "due_at": "due date"}
     row = ", ".join(["status", *(word for path, word in told.items() if path in connection.settings.columns)])
@@ -241,7 +241,7 @@ def make_tools(connection: Connection) -> list[Tool]:
 
 
 def _tool(
-    connection: Connection, call: Call, query: type[EnrollmentFilter], *, title: str, description: str
+    connection: AppContext, call: Call, query: type[EnrollmentFilter], *, title: str, description: str
 ) -> QueryTool:
     name, schema = getattr(call, "__name__", ""), input_schema(query, connection.settings.columns)
     if len(connection.names) > 1:

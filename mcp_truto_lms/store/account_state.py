@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, not_, select, update
 from mcp_truto_lms.domain.source import Portal, Scope
 from mcp_truto_lms.store.advisory_locks import take_account
 from mcp_truto_lms.store.schema import Text, accounts, courses, scopes
-from mcp_truto_lms.store.selection import among_given, pack
+from mcp_truto_lms.store.selection import in_bound_list, pack
 
 COURSES = "courses"
 LEARNERS = "learners"
@@ -35,7 +35,7 @@ class ScopeState:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountState:
     """What is known of an account.
 
     Args:
@@ -69,19 +69,19 @@ _STANDING = select(
 )
 
 
-def load(connection: Connection, account: str) -> Standing:
+def load(connection: Connection, account: str) -> AccountState:
     """Tell what is known of an account; of one that nobody asked for, nothing."""
     found = connection.execute(_STANDING, {"account": account}).all()
     zone, unreported, asked_at, version, *_ = found[0]
     portal = None if asked_at is None else Portal(_read(zone), frozenset(json.loads(unreported)))
     lists = {row.scope: ScopeState(*row[-3:]) for row in found if row.scope is not None}
-    return Standing(portal, asked_at or 0, version or 0, lists)
+    return AccountState(portal, asked_at or 0, version or 0, lists)
 
 
 _STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
     scopes.c.account == bindparam("account")
 )
-_SOME_STATES = _STATES.where(among_given(scopes.c.scope, "keys"))
+_SOME_STATES = _STATES.where(in_bound_list(scopes.c.scope, "keys"))
 
 
 def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
@@ -119,7 +119,7 @@ def save_portal(connection: Connection, account: str, portal: Portal, *, now: in
         connection.execute(insert(accounts).values(account=account, data_version=0, **said))
 
 
-def bump(connection: Connection, account: str) -> None:
+def increment_data_version(connection: Connection, account: str) -> None:
     """Move the data version: pages of the state before end here."""
     mine = update(accounts).where(accounts.c.account == account)
     if not connection.execute(mine.values(data_version=accounts.c.data_version + 1)).rowcount:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, delete, insert
 
-from mcp_truto_lms.store.rows import Row, places
-from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.rows import Row, column_index
+from mcp_truto_lms.store.selection import in_list
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -26,9 +26,9 @@ def put_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        account, key = (places(table)[one] for one in ("account", "id"))
+        account, key = (column_index(table)[one] for one in ("account", "id"))
         ids = [row[key] for row in rows]
-        connection.execute(delete(table).where(table.c.account == rows[0][account], among(table.c.id, ids)))
+        connection.execute(delete(table).where(table.c.account == rows[0][account], in_list(table.c.id, ids)))
         _copy(connection, table, rows)
     else:
         _execute_many(connection, insert(table).prefix_with("OR REPLACE"), rows)

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Se
 
 from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.model import EnrollmentStatus
-from mcp_truto_lms.store.schema import ARCHIVED, COUNTED, EARLIER, INACTIVE, INSTRUCTOR, courses, enrollments
-from mcp_truto_lms.store.selection import Selection, by_shape
+from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INCLUDED, INSTRUCTOR, courses, enrollments
+from mcp_truto_lms.store.selection import Selection, cached_statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class MatchCounts:
     """What a whole match amounts to: its totals, its enrollments by status, most first, who is left out, and by course.
 
     What it is by status and by course is not counted for a list.
@@ -109,7 +109,7 @@ def measures(selection: Selection) -> list[ColumnElement[Any]]:
         "at_risk": number_of(definitions.at_risk(row, now, selection.thresholds)),
         "withdrawn": number_of(definitions.withdrawn(row, now)),
         "no_due_date": number_of(definitions.no_due_date(row, now)),
-        "maybe_failed": number_of(definitions.maybe_failed(row, now)),
+        "maybe_failed": number_of(definitions.failure_unknown(row, now)),
         "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
         "progress_known": func.count(row.c.progress_percent),
         "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
@@ -129,30 +129,30 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
     return Counts(progress_sum=float(row["progress_sum"]), **whole)
 
 
-def extent(connection: Connection, selection: Selection) -> Survey:
+def count_list(connection: Connection, selection: Selection) -> MatchCounts:
     """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
-    found = _by_reason(connection.execute(_extent(selection), selection.given()))
-    counted = found[COUNTED]
+    found = _by_reason(connection.execute(_list_statement(selection), selection.given()))
+    counted = found[INCLUDED]
     totals = Totals(enrollments=counted.enrollments, no_due_date=counted.no_due_date, maybe_failed=counted.maybe_failed)
-    return Survey(totals, {}, _left_out(connection, selection, found), {})
+    return MatchCounts(totals, {}, _left_out(connection, selection, found), {})
 
 
-@by_shape
-def _extent(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
+@cached_statement
+def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
     row, now = enrollments, selection.now
     nobody = literal(0)
     query = select(
-        literal(COUNTED).label("left_out"),
+        literal(INCLUDED).label("left_out"),
         func.count().label("enrollments"),
         nobody.label("people"),
         nobody.label("courses"),
         number_of(definitions.no_due_date(row, now)).label("no_due_date"),
-        number_of(definitions.maybe_failed(row, now)).label("maybe_failed"),
+        number_of(definitions.failure_unknown(row, now)).label("maybe_failed"),
     )
     return union_all(query.where(selection.counted()), _others(selection).add_columns(nobody, nobody))
 
 
-def survey(connection: Connection, selection: Selection) -> Survey:
+def count_by_course_and_status(connection: Connection, selection: Selection) -> MatchCounts:
     """Count the whole match, by course and by status, and who is left out of it.
 
     It is counted by course and status as they are written, in the order of an index; what access that has ended makes
@@ -161,7 +161,7 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     by_status: Counter[str] = Counter()
     numbers: dict[str | None, list[Any]] = {}
     given = selection.given()
-    for one in connection.execute(_survey(selection), given):
+    for one in connection.execute(_course_and_status_statement(selection), given):
         found: list[Any] = [*one[3:]]
         by_status[one.status] += one.enrollments - one.ended
         by_status[EnrollmentStatus.EXPIRED] += one.ended  # which may be the same status
@@ -173,25 +173,25 @@ def survey(connection: Connection, selection: Selection) -> Survey:
     people = connection.execute(_learners(selection), given).scalar_one()
     totals = Totals(**sums, learners=people, courses=len(by_course.keys() - {None}))
     left_out = _left_out(connection, selection, _by_reason(connection.execute(_others(selection), given)))
-    return Survey(totals, dict(told), left_out, by_course)
+    return MatchCounts(totals, dict(told), left_out, by_course)
 
 
-@by_shape
-def _survey(selection: Selection) -> Select[Any]:
+@cached_statement
+def _course_and_status_statement(selection: Selection) -> Select[Any]:
     row = enrollments
-    ended = number_of(definitions.ended(row, selection.now)).label("ended")
+    ended = number_of(definitions.access_expired(row, selection.now)).label("ended")
     query: Select[Any] = select(row.c.course_id, row.c.status, ended, *measures(selection))
     return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
 
 
-@by_shape
+@cached_statement
 def _learners(selection: Selection) -> Select[int]:
     row = enrollments
     people = select(row.c.user_id).distinct().where(selection.counted(), row.c.user_id.is_not(None)).subquery()
     return select(func.count()).select_from(people)
 
 
-@by_shape
+@cached_statement
 def _others(selection: Selection) -> Select[Any, int, int, int]:
     """Compose how much of the match is left out, and how many people and courses that are, by reason."""
     row = enrollments

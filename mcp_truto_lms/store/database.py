@@ -124,7 +124,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await self.run(lambda c: shared_rate_limits.admit(c, key, windows), write=True)
+        return await self.run(lambda c: shared_rate_limits.acquire(c, key, windows), write=True)
 
     async def tidy(self) -> None:
         """Make reading fast again after much was written, where the engine does not see to it at once by itself.

@@ -22,17 +22,17 @@ from typing import TypeVar, cast
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, not_, select, update
 
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, User
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.people.people_file import People, key
 from mcp_truto_lms.people.redacted_people_file import Known
 from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
-from mcp_truto_lms.store.account_state import bump
+from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.advisory_locks import take_account
 from mcp_truto_lms.store.bulk_insert import insert_rows
 from mcp_truto_lms.store.schema import dimensions, learners, overruled, people_file_rows, people_files
-from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.selection import in_list
 
 TEAM, MANAGER = "team", "manager"
 VALUE_CHARACTERS = 200
@@ -83,7 +83,7 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
     if columns is not None:
         _mark_known(connection, account, known, everybody=everybody)
     if moved:
-        bump(connection, account)
+        increment_data_version(connection, account)
 
 
 def replace_teams(connection: Connection, account: str, teams: Mapping[str, tuple[str, ...]]) -> None:
@@ -97,7 +97,7 @@ def replace_teams(connection: Connection, account: str, teams: Mapping[str, tupl
     }
     before = _where(connection, account, table, names=[TEAM])
     if _replace(connection, account, table, before, after) and table is dimensions:
-        bump(connection, account)
+        increment_data_version(connection, account)
 
 
 def holds(connection: Connection, account: str, people: People | None) -> bool:
@@ -123,7 +123,7 @@ def replace_people(connection: Connection, account: str, people: People | None) 
     if people is not None:
         moved = _join(connection, account, people, new) or moved
     if moved:
-        bump(connection, account)
+        increment_data_version(connection, account)
     return unmatched(connection, account)
 
 
@@ -197,7 +197,7 @@ def _name(label: str) -> str:
 def _shown(text: str) -> tuple[str, str]:
     """Give a text folded, and as it is shown; what is all marks is compared as it is."""
     shown = clean(text, VALUE_CHARACTERS)
-    return fold(shown) or shown, shown
+    return normalize(shown) or shown, shown
 
 
 def _manager_names(connection: Connection, account: str, people: Iterable[User]) -> dict[str, str]:
@@ -205,7 +205,9 @@ def _manager_names(connection: Connection, account: str, people: Iterable[User])
     wanted = {storable(one.manager.id) for one in people if one.manager is not None and not one.manager.name}
     found: dict[str, str] = {}
     for chunk in _chunks(sorted(wanted)):
-        query = select(learners.c.id, learners.c.name).where(learners.c.account == account, among(learners.c.id, chunk))
+        query = select(learners.c.id, learners.c.name).where(
+            learners.c.account == account, in_list(learners.c.id, chunk)
+        )
         found |= {row.id: row.name for row in connection.execute(query)}
     return found
 
@@ -226,7 +228,7 @@ def _records(connection: Connection, account: str, keys: Iterable[Sequence[str]]
     row = people_file_rows.c
     found: _Records = {}
     for chunk in _chunks([one for each in keys for one in each]):
-        query = select(row.key, row.record).where(row.account == account, among(row.key, chunk))
+        query = select(row.key, row.record).where(row.account == account, in_list(row.key, chunk))
         found |= {key: json.loads(record) for key, record in connection.execute(query)}
     return found
 
@@ -273,7 +275,7 @@ def _mark_known(connection: Connection, account: str, known: set[str], *, everyb
     )
     for keys, matched in ((known - marked, True), (marked - known if everybody else set[str](), False)):
         for chunk in _chunks(sorted(keys)):
-            mine = update(people_file_rows).where(row.account == account, among(row.key, chunk))
+            mine = update(people_file_rows).where(row.account == account, in_list(row.key, chunk))
             connection.execute(mine.values(matched=matched))
 
 
@@ -307,7 +309,7 @@ def _where(
 ) -> set[_Said]:
     query = select(table).where(table.c.account == account)
     if user_ids is not None:
-        query = query.where(among(table.c.learner_id, user_ids))
+        query = query.where(in_list(table.c.learner_id, user_ids))
     if names is not None:
         query = query.where(table.c.name.in_(sorted(names)))
     return {cast("_Said", tuple(row)) for row in connection.execute(query)}

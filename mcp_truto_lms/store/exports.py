@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredExport:
     """A file that can be fetched: its name, its size in bytes, and how many parts it has."""
 
     name: str
@@ -82,7 +82,7 @@ def save(
     return expires_at
 
 
-def find(connection: Connection, token: str, *, principal: str, now: int) -> Kept | None:
+def find(connection: Connection, token: str, *, principal: str, now: int) -> StoredExport | None:
     """Find what a caller may fetch, in a writing transaction; None where it is another's, unknown or expired."""
     _purge(connection, now)
     row = exports.c
@@ -90,7 +90,7 @@ def find(connection: Connection, token: str, *, principal: str, now: int) -> Kep
         row.token == token, row.principal == principal, row.expires_at >= now
     )
     name, size, parts = connection.execute(query).one()
-    return Kept(name, int(size), parts) if parts else None
+    return StoredExport(name, int(size), parts) if parts else None
 
 
 def part(connection: Connection, token: str, number: int) -> bytes | None:

@@ -36,7 +36,7 @@ from mcp_truto_lms.domain.days import first_of_month
 from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
 from mcp_truto_lms.store.counts import MEASURES, Counts, added, as_counts, measures
 from mcp_truto_lms.store.schema import courses, dimensions, enrollments, learners
-from mcp_truto_lms.store.selection import Selection, among
+from mcp_truto_lms.store.selection import Selection, in_list
 
 MONTHS_AROUND = 600
 """Dates further away from now than so many months are taken for mistakes, and for no date."""
@@ -103,7 +103,7 @@ def course_groups(
 ) -> tuple[list[Group], int]:
     """Put what was counted by course into groups, in the order that `groups` has; also tell how many there are."""
     row, ids = courses.c, [key for key in counted if key is not None]
-    query = select(row.id, row.title, row.folded).where(row.account == account, among(row.id, ids))
+    query = select(row.id, row.title, row.folded).where(row.account == account, in_list(row.id, ids))
     known = {key: (title, folded) for key, title, folded in connection.execute(query)}
 
     def named(key: str | None) -> Group:

@@ -1,4 +1,4 @@
-"""Finding people and courses by what they are called; what counts as the same name is `fold`'s to say."""
+"""Finding people and courses by what they are called; what counts as the same name is `normalize`'s to say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, case, func, or_, select
 
-from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, fold
+from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, normalize
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store.row_queries import Match
 from mcp_truto_lms.store.schema import courses, learners
@@ -20,13 +20,15 @@ _BY_ID, _BY_ADDRESS, _BY_NAME = range(3)
 """What a whole term may be, the first first; a course's address is its code."""
 
 
-def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
+def exact_matches(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
     """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
     small, address = term.lower(), by is not GroupBy.COURSE and "@" in term
-    given = {"account": account, "id": term, "folded": fold(term) or None}
+    given = {"account": account, "id": term, "folded": normalize(term) or None}
     if address or by is GroupBy.COURSE:
         given["address"] = small[:MAX_CHARACTERS] if address else small
-    placed = sorted(connection.execute(_bearers(by, address=address), given), key=lambda row: tuple(row[:3]))
+    placed = sorted(
+        connection.execute(_exact_matches_statement(by, address=address), given), key=lambda row: tuple(row[:3])
+    )
     first, found = (placed[0][0] if placed else _BY_NAME), [_match(row[1:]) for row in placed]
     if first == _BY_ID:
         return found[:1]
@@ -38,7 +40,7 @@ def bearers(connection: Connection, account: str, by: GroupBy, term: str) -> lis
 
 
 @cache
-def _bearers(by: GroupBy, *, address: bool) -> Select[Any]:
+def _exact_matches_statement(by: GroupBy, *, address: bool) -> Select[Any]:
     """Compose the search for the bearers of a term: what it may be, and who they are."""
     table = _table(by)
     ways = {_BY_ID: table.c.id == bindparam("id")}
@@ -52,7 +54,7 @@ def _bearers(by: GroupBy, *, address: bool) -> Select[Any]:
     return select(place, *_told(by)).where(here, or_(*ways.values()))
 
 
-def bearers_in_part(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
+def partial_matches(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
     """Find those whose names have all words, `MOST` and one of them at most; a lone letter begins a word."""
     table = _table(by)
     return _matches(connection, account, by, and_(*(_has(table, one) for one in words)), limit=MOST + 1)

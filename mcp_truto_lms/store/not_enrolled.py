@@ -14,7 +14,7 @@ from mcp_truto_lms.store.counts import Counts, Totals, number_of
 from mcp_truto_lms.store.groups import NOBODY, Group, Key
 from mcp_truto_lms.store.row_queries import STREAMED
 from mcp_truto_lms.store.schema import INACTIVE, courses, dimensions, enrollments, learners
-from mcp_truto_lms.store.selection import Selection, among, of_dimensions
+from mcp_truto_lms.store.selection import Selection, in_list, of_dimensions
 
 
 def totals(connection: Connection, selection: Selection) -> Totals:
@@ -125,13 +125,13 @@ _PAIRS = learners.join(courses, courses.c.account == learners.c.account)
 
 def _people(selection: Selection) -> ColumnElement[bool]:
     """Compose the people that an answer is about, and the courses asked for."""
-    parts = [learners.c.account == selection.account, among(courses.c.id, selection.course_ids or ())]
+    parts = [learners.c.account == selection.account, in_list(courses.c.id, selection.course_ids or ())]
     if INACTIVE not in selection.included:
         parts.append(learners.c.active)
     if selection.user_ids is None:
-        parts.append(definitions.learns(learners))
+        parts.append(definitions.is_learner_role(learners))
     else:
-        parts.append(among(learners.c.id, selection.user_ids))
+        parts.append(in_list(learners.c.id, selection.user_ids))
     return and_(*parts, *of_dimensions(learners.c.id, selection.account, selection.where))
 
 

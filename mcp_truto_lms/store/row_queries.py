@@ -33,12 +33,12 @@ from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.domain.source import Route
 from mcp_truto_lms.query.vocabulary import SIGNALS, GroupBy
 from mcp_truto_lms.store.counts import number_of
-from mcp_truto_lms.store.schema import COUNTED, column_name, courses, dimensions, enrollments, learners
-from mcp_truto_lms.store.selection import Selection, among, among_given, by_shape, pack
+from mcp_truto_lms.store.schema import INCLUDED, column_name, courses, dimensions, enrollments, learners
+from mcp_truto_lms.store.selection import Selection, cached_statement, in_bound_list, in_list, pack
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class ColumnStats:
     """What a column holds in the whole match: whether there is any value, and the value where it is always the same."""
 
     filled: bool
@@ -76,31 +76,31 @@ def _value(path: str, now: int) -> ColumnElement[Any]:
     return enrollments.c[column_name(path)]
 
 
-def told_by(path: str) -> str:
+def identity_column(path: str) -> str:
     """Name the column that tells whether another one varies: of learners and courses, who and what they are."""
     owner = path.split(".")[0]
     return f"{owner}.id" if owner in ("user", "course") else path
 
 
-def spreads(connection: Connection, selection: Selection, paths: Sequence[str]) -> dict[str, Spread]:
+def column_stats(connection: Connection, selection: Selection, paths: Sequence[str]) -> dict[str, ColumnStats]:
     """Tell which columns are empty or the same in the whole match.
 
     A learner's or course's columns are judged by the learner and the course, so that two people of one name stay two.
     """
-    values = {path: _value(told_by(path), selection.now) for path in paths if path in enrollment_columns()}
+    values = {path: _value(identity_column(path), selection.now) for path in paths if path in enrollment_columns()}
     if not values:
         return {}
     match = select(*(value.label(path) for path, value in values.items())).where(selection.counted())
     first = connection.execute(match.limit(1)).mappings().first()
     if first is None:
-        return {path: Spread(filled=False, constant=None) for path in values}
+        return {path: ColumnStats(filled=False, constant=None) for path in values}
     others = [
         exists().where(selection.counted(), value.is_distinct_from(first[path])).label(path)
         for path, value in values.items()
     ]
     differs = connection.execute(select(*others)).mappings().one()
     return {
-        path: Spread(filled=value is not None or differs[path], constant=None if differs[path] else value)
+        path: ColumnStats(filled=value is not None or differs[path], constant=None if differs[path] else value)
         for path, value in first.items()
     }
 
@@ -139,7 +139,7 @@ def rows(
             yield row
 
 
-@by_shape
+@cached_statement
 def _rows(selection: Selection, sort: str | None, *, paged: bool, signals: bool) -> Select[Any]:
     """Compose the rows of a match in order, every column of the model by its dotted path; or `limit` from `offset`."""
     order, match = _order(selection, sort), selection.counted()
@@ -197,7 +197,7 @@ def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class AtRiskLearner:
     """A learner at risk.
 
     Args:
@@ -213,7 +213,7 @@ class Trouble:
     late_since: int | None
 
 
-def most_at_risk(connection: Connection, selection: Selection, *, limit: int) -> tuple[list[Trouble], int]:
+def most_at_risk(connection: Connection, selection: Selection, *, limit: int) -> tuple[list[AtRiskLearner], int]:
     """List the learners of the match with most signs of trouble, the one late for longest first; and count them all."""
     row, now = enrollments, selection.now
     signs = definitions.signals(row, now, selection.thresholds)
@@ -243,7 +243,7 @@ def most_at_risk(connection: Connection, selection: Selection, *, limit: int) ->
     )
     found = connection.execute(query).mappings().all()
     lines = [
-        Trouble(
+        AtRiskLearner(
             line["user_id"],
             line["name"],
             int(line["number"]),
@@ -262,20 +262,20 @@ def is_reported(connection: Connection, account: str, path: str) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-def namesakes(connection: Connection, account: str, by: GroupBy, ids: Collection[str]) -> frozenset[str]:
+def duplicate_names(connection: Connection, account: str, by: GroupBy, ids: Collection[str]) -> frozenset[str]:
     """Find those of some learners or courses whose folded name another one bears, hidden ones aside."""
     given = {"account": account, "ids": pack(sorted(ids))}
-    return frozenset(connection.execute(_namesakes(by), given).scalars()) if ids else frozenset()
+    return frozenset(connection.execute(_duplicate_names_statement(by), given).scalars()) if ids else frozenset()
 
 
 @cache
-def _namesakes(by: GroupBy) -> Select[Any]:
+def _duplicate_names_statement(by: GroupBy) -> Select[Any]:
     table = courses if by is GroupBy.COURSE else learners
     other = table.alias()
     shown = not_(other.c.archived) if by is GroupBy.COURSE else other.c.active
     here, same = table.c.account == bindparam("account"), other.c.account == bindparam("account")
     named = exists().where(same, other.c.folded == table.c.folded, other.c.id != table.c.id, shown)
-    return select(table.c.id).where(here, among_given(table.c.id, "ids"), named)
+    return select(table.c.id).where(here, in_bound_list(table.c.id, "ids"), named)
 
 
 def has_several(connection: Connection, account: str, name: str) -> bool:
@@ -306,12 +306,12 @@ def course_list(connection: Connection, account: str) -> list[ListedCourse]:
 def empty_courses(connection: Connection, selection: Selection) -> list[str]:
     """List the courses, archived ones aside, in which nobody of the population is enrolled."""
     row = enrollments
-    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.left_out == COUNTED)
+    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.left_out == INCLUDED)
     query = select(courses.c.title).where(
         courses.c.account == selection.account, not_(courses.c.archived), ~exists().where(here)
     )
     if selection.course_ids is not None:
-        query = query.where(among(courses.c.id, selection.course_ids))
+        query = query.where(in_list(courses.c.id, selection.course_ids))
     return [*connection.execute(query.order_by(courses.c.folded, courses.c.id)).scalars()]
 
 

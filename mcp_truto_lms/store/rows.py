@@ -28,7 +28,7 @@ from mcp_truto_lms.domain.model import (
     enrollment_columns,
     primary_email,
 )
-from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, fold
+from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, normalize
 from mcp_truto_lms.domain.redaction import MAX_INTEGER, storable
 from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route
 from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
@@ -36,14 +36,14 @@ from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
 Row = tuple[Any, ...]
 
 
-def places(table: Table) -> Mapping[str, int]:
+def column_index(table: Table) -> Mapping[str, int]:
     """Tell where each column of a table stands in its rows."""
     return {one.name: index for index, one in enumerate(table.columns)}
 
 
 MARKS = ("left_out", "learner_folded", "course_folded", "stage", "late_from", "late_until", "untold")
 """The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
-_ID = places(enrollments)["id"]
+_ID = column_index(enrollments)["id"]
 _AT_ONCE = 1_000
 
 
@@ -119,7 +119,7 @@ def learner_row(account: str, one: User) -> Row:
         "account": account,
         "id": key,
         "name": name,
-        "folded": fold(name),
+        "folded": normalize(name),
         "email": storable(primary_email(one.emails) or "").lower()[:MAX_CHARACTERS] or None,
         "emails": compact(one.emails),
         "active": one.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
@@ -137,7 +137,7 @@ def course_row(account: str, one: Course) -> Row:
         "account": account,
         "id": key,
         "title": title,
-        "folded": fold(title),
+        "folded": normalize(title),
         "code": storable(one.code or "") or None,
         "archived": one.status is CourseStatus.ARCHIVED,
         "record": _print(one),

@@ -63,7 +63,7 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "link": Text,
     "fields": Text,
 }
-COUNTED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
+INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
 """Why an enrollment is left out of the population: the values of `left_out`, the first of which is that it is not."""
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
 """Columns of the model that stand on the learner's and the course's row."""

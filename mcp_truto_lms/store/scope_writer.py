@@ -33,32 +33,32 @@ from sqlalchemy import (
     update,
 )
 
-from mcp_truto_lms.domain.definitions import judge
+from mcp_truto_lms.domain.definitions import classify
 from mcp_truto_lms.domain.model import Course, EnrolledUser, User
 from mcp_truto_lms.domain.source import Route, Scope
 from mcp_truto_lms.store import dimensions
-from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, bump
+from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, increment_data_version
 from mcp_truto_lms.store.advisory_locks import take_account
 from mcp_truto_lms.store.bulk_insert import put_rows
 from mcp_truto_lms.store.compressed_rows import PackedRows
-from mcp_truto_lms.store.rows import MARKS, Row, ScopeRows, compact, course_row, learner_row, places
+from mcp_truto_lms.store.rows import MARKS, Row, ScopeRows, column_index, compact, course_row, learner_row
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
-    COUNTED,
     EARLIER,
     INACTIVE,
+    INCLUDED,
     INSTRUCTOR,
     courses,
     enrollments,
     learners,
     scopes,
 )
-from mcp_truto_lms.store.selection import among
+from mcp_truto_lms.store.selection import in_list
 
 _MANY = 1_000
 _PEOPLE_AT_ONCE, _COURSES_AT_ONCE = 500, 5
 """Whose enrollments are held in memory at once where what they carry changes."""
-_AT = places(enrollments)
+_AT = column_index(enrollments)
 _ID, _USER, _COURSE, _STATUS, _ROUTE, _SCORE, _URLS, _FIELDS = (
     _AT[one] for one in ("id", "user_id", "course_id", "status", "route", "score", "urls", "custom_fields")
 )
@@ -80,7 +80,7 @@ _MARKED = _AT[MARKS[0]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FetchInfo:
     """When a scope was read, and how long that took.
 
     Args:
@@ -93,7 +93,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
+class _DerivedColumns:
     """What enrollments carry of learners or courses: the names they sort by, and who leaves them out."""
 
     folded: dict[str | None, str]
@@ -101,23 +101,23 @@ class _Marks:
     missing: bool = False
 
 
-def replace_courses(connection: Connection, account: str, found: Iterable[Course], stamp: Stamp) -> None:
+def replace_courses(connection: Connection, account: str, found: Iterable[Course], stamp: FetchInfo) -> None:
     """Replace the course list, and what enrollments carry of it; those of a course that is gone go with it."""
     take_account(connection, account)
     _replace_list(connection, account, courses, [course_row(account, one) for one in found])
     _stamp(connection, account, COURSES, stamp, complete=True)
 
 
-def replace_learners(connection: Connection, account: str, found: Sequence[Row] | PackedRows, stamp: Stamp) -> None:
+def replace_learners(connection: Connection, account: str, found: Sequence[Row] | PackedRows, stamp: FetchInfo) -> None:
     """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
     take_account(connection, account)
     _replace_list(connection, account, learners, found)
-    record = places(learners)["record"]
+    record = column_index(learners)["record"]
     dimensions.put(connection, account, (User.model_validate_json(row[record]) for row in found), everybody=True)
     _stamp(connection, account, LEARNERS, stamp, complete=True)
 
 
-def replace_teams(connection: Connection, account: str, found: Mapping[str, tuple[str, ...]], stamp: Stamp) -> None:
+def replace_teams(connection: Connection, account: str, found: Mapping[str, tuple[str, ...]], stamp: FetchInfo) -> None:
     """Replace the teams that the LMS has people in, by learner."""
     take_account(connection, account)
     dimensions.replace_teams(connection, account, found)
@@ -131,12 +131,12 @@ def put_learners(connection: Connection, account: str, found: Iterable[User]) ->
     rows = _by_id(learners, (learner_row(account, one) for one in people))
     if not rows:
         return
-    before = _where(connection, learners, (learners.c.account == account) & among(learners.c.id, [*rows]))
+    before = _where(connection, learners, (learners.c.account == account) & in_list(learners.c.id, [*rows]))
     _refresh_enrollments(connection, account, learners, _replace(connection, account, learners, before, rows))
     dimensions.put(connection, account, people)
 
 
-def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: Stamp) -> int:
+def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: FetchInfo) -> int:
     """Replace the enrollments of one scope by what was read, whole; answer how many changed in what answers show."""
     put_learners(connection, account, found.learners)
     before = _where(connection, enrollments, _within(account, scope))
@@ -170,11 +170,11 @@ def _replace(
     changed = [key for key, row in after.items() if before.get(key) != row]
     gone = [key for key in before if key not in after]
     if gone:
-        connection.execute(delete(table).where(table.c.account == account, among(table.c.id, gone)))
+        connection.execute(delete(table).where(table.c.account == account, in_list(table.c.id, gone)))
     put_rows(connection, table, [after[key] for key in changed])
     moved = gone + [key for key in changed if not _shows_the_same(table, before.get(key), after[key])]
     if moved:
-        bump(connection, account)
+        increment_data_version(connection, account)
     return moved
 
 
@@ -182,7 +182,7 @@ def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
     """Compare people without the whole record: a list has less of it than a look at one, and no answer has it."""
     if before is None or table is not learners:  # by a course's record, its categories, it may be mandatory
         return False
-    record = places(table)["record"]
+    record = column_index(table)["record"]
     return before[:record] + before[record + 1 :] == after[:record] + after[record + 1 :]
 
 
@@ -197,7 +197,7 @@ def _replace_list(connection: Connection, account: str, table: Table, found: Ite
     changed: dict[str, None] = {}
     every = iter(found)
     while rows := _by_id(table, islice(every, _MANY)):
-        before = _where(connection, table, of_account & among(table.c.id, [*rows]))
+        before = _where(connection, table, of_account & in_list(table.c.id, [*rows]))
         changed |= dict.fromkeys(_replace(connection, account, table, before, rows))
         for key in rows:
             left.pop(key, None)
@@ -205,17 +205,17 @@ def _replace_list(connection: Connection, account: str, table: Table, found: Ite
         _replace(connection, account, table, left, {})
         row, of_people = enrollments.c, table is learners
         owner, other = (row.user_id, row.course_id) if of_people else (row.course_id, row.user_id)
-        theirs = (row.account == account) & among(owner, gone)
+        theirs = (row.account == account) & in_list(owner, gone)
         others = connection.execute(select(other).distinct().where(theirs, other.is_not(None))).scalars().all()
         users, titles = (gone, others) if of_people else (others, gone)
         touched = [Scope(), *(Scope(user_id=one) for one in users), *(Scope(course_id=one) for one in titles)]
         connection.execute(delete(enrollments).where(theirs))
         keys = [one.key for one in touched]
-        connection.execute(delete(scopes).where(scopes.c.account == account, among(scopes.c.scope, keys)))
+        connection.execute(delete(scopes).where(scopes.c.account == account, in_list(scopes.c.scope, keys)))
     _refresh_enrollments(connection, account, table, [*changed])
 
 
-def _stamp(connection: Connection, account: str, key: str, stamp: Stamp, *, complete: bool) -> None:
+def _stamp(connection: Connection, account: str, key: str, stamp: FetchInfo, *, complete: bool) -> None:
     connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope == key))
     connection.execute(
         insert(scopes).values(
@@ -242,7 +242,9 @@ def _keep_finer(row: Row, before: Row) -> Row:
     return tuple(kept)
 
 
-def _add_strangers(connection: Connection, account: str, found: ScopeRows, people: _Marks, titles: _Marks) -> None:
+def _add_strangers(
+    connection: Connection, account: str, found: ScopeRows, people: _DerivedColumns, titles: _DerivedColumns
+) -> None:
     """Add people and courses that an enrollment names and that nobody has read yet."""
     users = {row[_USER]: EnrolledUser() for row in found.rows.values() if row[_USER]} | {**found.users}
     strangers = [
@@ -254,19 +256,21 @@ def _add_strangers(connection: Connection, account: str, found: ScopeRows, peopl
     _add(connection, courses, [course_row(account, one) for one in unknown], titles)
 
 
-def _add(connection: Connection, table: Table, found: Iterable[Row], known: _Marks) -> None:
+def _add(connection: Connection, table: Table, found: Iterable[Row], known: _DerivedColumns) -> None:
     rows = {key: row for key, row in _by_id(table, found).items() if key not in known.folded}
     put_rows(connection, table, [*rows.values()])
-    folded = places(table)["folded"]
+    folded = column_index(table)["folded"]
     known.folded.update({key: row[folded] for key, row in rows.items()})
 
 
-def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, titles: _Marks) -> dict[str, Row]:
+def _mark(
+    rows: Mapping[str, Row], teachers: AbstractSet[str], people: _DerivedColumns, titles: _DerivedColumns
+) -> dict[str, Row]:
     """Write on rows whether they count, the folded names that they sort by, and what is known of them for good."""
     earlier = _earlier(rows, teachers)
     marked: dict[str, Row] = {}
     for key, row in rows.items():
-        user, course, left_out = row[_USER], row[_COURSE], COUNTED
+        user, course, left_out = row[_USER], row[_COURSE], INCLUDED
         if key in teachers:
             left_out = INSTRUCTOR
         elif key in earlier:  # before the reasons that do not hold for whoever is asked for by name
@@ -280,7 +284,7 @@ def _mark(rows: Mapping[str, Row], teachers: AbstractSet[str], people: _Marks, t
 
 
 def _judged(row: Row) -> Row:
-    return judge(
+    return classify(
         row[_STATUS],
         row[_DUE],
         row[_ENDS],
@@ -311,20 +315,20 @@ def _attempt(row: Row) -> Row:
     return (row[_ATTEMPT] or 0, row[_ENROLLED] or 0, row[_UPDATED] or 0, row[_ID])
 
 
-def _marks_of(connection: Connection, account: str, rows: Iterable[Row]) -> tuple[_Marks, _Marks]:
+def _marks_of(connection: Connection, account: str, rows: Iterable[Row]) -> tuple[_DerivedColumns, _DerivedColumns]:
     """Read what some rows carry of people and of courses."""
     users, titles = {row[_USER] for row in rows}, {row[_COURSE] for row in rows}
     return _marks(connection, learners, account, users), _marks(connection, courses, account, titles)
 
 
-def _marks(connection: Connection, table: Table, account: str, ids: AbstractSet[str | None]) -> _Marks:
+def _marks(connection: Connection, table: Table, account: str, ids: AbstractSet[str | None]) -> _DerivedColumns:
     of_account, wanted = table.c.account == account, [one for one in ids if one is not None]
     query = select(table.c.id, table.c.folded, table.c.active if table is learners else not_(table.c.archived))
     number = select(func.count()).select_from(table).where(of_account)
     # to read everybody costs half as much for each as to look somebody up
     few = len(wanted) < _MANY or connection.execute(number).scalar_one() > 2 * len(wanted)
-    marks = _Marks({}, set())
-    wanted_ones = among(table.c.id, wanted) if few else true()
+    marks = _DerivedColumns({}, set())
+    wanted_ones = in_list(table.c.id, wanted) if few else true()
     for key, folded, counts in connection.execute(query.where(of_account, wanted_ones)):
         marks.folded[key] = folded
         if not counts:
@@ -333,7 +337,7 @@ def _marks(connection: Connection, table: Table, account: str, ids: AbstractSet[
 
 
 def _by_id(table: Table, rows: Iterable[Row]) -> dict[str, Row]:
-    place = places(table)["id"]
+    place = column_index(table)["id"]
     return {row[place]: row for row in rows}
 
 
@@ -349,7 +353,7 @@ def _refresh_enrollments(connection: Connection, account: str, table: Table, cha
     write = update(enrollments).where(this).values({one: bindparam(f"new_{one}") for one in MARKS})
     size = _PEOPLE_AT_ONCE if table is learners else _COURSES_AT_ONCE
     for start in range(0, len(changed), size):
-        theirs = among(column, changed[start : start + size])
+        theirs = in_list(column, changed[start : start + size])
         before = _where(connection, enrollments, (enrollments.c.account == account) & theirs)
         teachers = {key for key, row in before.items() if row[_MARKED] == INSTRUCTOR}
         rows = {key: row[:_MARKED] for key, row in before.items()}

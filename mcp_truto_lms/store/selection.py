@@ -33,7 +33,7 @@ from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, STATES, State, 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.domain.redaction import storable
-from mcp_truto_lms.store.schema import COUNTED, Text, dimensions, enrollments
+from mcp_truto_lms.store.schema import INCLUDED, Text, dimensions, enrollments
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
@@ -132,11 +132,11 @@ class Selection:
         row = enrollments
         parts = [row.c.account == self.account, *self._of_outcome(), *self._of_days()]
         if self.user_ids is not None:
-            parts.append(among(row.c.user_id, self.user_ids))
+            parts.append(in_list(row.c.user_id, self.user_ids))
         if self.course_ids is not None:
-            parts.append(among(row.c.course_id, self.course_ids))
+            parts.append(in_list(row.c.course_id, self.course_ids))
         if self.mandatory is not None:
-            named = among(row.c.course_id, self.mandatory_ids) if self.mandatory_ids else false()
+            named = in_list(row.c.course_id, self.mandatory_ids) if self.mandatory_ids else false()
             told = or_(row.c.is_mandatory.is_(true()), named)
             untold = row.c.is_mandatory.is_(false())
             if self.mandatory_ids:
@@ -190,14 +190,14 @@ class Selection:
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
         reason = enrollments.c.left_out
-        return reason.in_([COUNTED, *sorted(self.included)]) if self.included else reason == COUNTED
+        return reason.in_([INCLUDED, *sorted(self.included)]) if self.included else reason == INCLUDED
 
     def counted(self) -> ColumnElement[bool]:
         """Compose the filters and the population."""
         return and_(self.matching(), self.is_included())
 
 
-def by_shape(
+def cached_statement(
     compose: Callable[Concatenate[Selection, _Given], _Statement],
 ) -> Callable[Concatenate[Selection, _Given], _Statement]:
     """Have a statement composed once for all selections of a shape; it is executed with what the selection gives.
@@ -247,7 +247,7 @@ def _texts_in_postgresql(element: _Texts, compiler: SQLCompiler, **given: Any) -
     return compiler.process(select(each.c.value).scalar_subquery(), **given)
 
 
-def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+def in_list(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
     """Compose that a column holds one of some texts, however many."""
     if len(values) == 1:
         return column == values[0]
@@ -256,7 +256,7 @@ def among(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bo
     return _in_packed(column, bindparam(None, pack(values), type_=Text(), unique=True))
 
 
-def among_given(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+def in_bound_list(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Compose that a column holds one of some texts, which come packed, by a name, when the statement is executed."""
     return _in_packed(column, bindparam(name, type_=Text()))
 

@@ -16,7 +16,7 @@ from mcp_truto_lms.store.advisory_locks import take_turn
 from mcp_truto_lms.store.schema import calls
 
 
-def admit(connection: Connection, key: str, windows: Sequence[Window], *, now: int | None = None) -> float:
+def acquire(connection: Connection, key: str, windows: Sequence[Window], *, now: int | None = None) -> float:
     """Count a call where every window has room for it.
 
     Args:

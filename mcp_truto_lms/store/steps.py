@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from mcp_truto_lms.store import account_state
-from mcp_truto_lms.store.account_state import Standing
+from mcp_truto_lms.store.account_state import AccountState
 from mcp_truto_lms.store.database import Database
 
 _Result = TypeVar("_Result")
@@ -37,14 +37,14 @@ class View:
 
     connection: Connection = field(init=False)
     transactions: int = 0
-    _standings: dict[str, Standing] = field(default_factory=dict[str, Standing])
+    _standings: dict[str, AccountState] = field(default_factory=dict[str, AccountState])
 
     def begin(self, connection: Connection) -> None:
         """Go on in another transaction."""
         self.connection, self.transactions = connection, self.transactions + 1
         self._standings.clear()
 
-    def standing(self, account: str) -> Standing:
+    def standing(self, account: str) -> AccountState:
         """Tell what is known of an account; in one transaction that stays the same, and is looked up once."""
         if account not in self._standings:
             self._standings[account] = account_state.load(self.connection, account)

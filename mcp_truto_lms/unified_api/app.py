@@ -30,7 +30,7 @@ from mcp_truto_lms.domain.source import Scope, Source
 from mcp_truto_lms.unified_api.bearer_auth import BearerToken
 from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error, timed_out
-from mcp_truto_lms.unified_api.listing import Reader, Walk
+from mcp_truto_lms.unified_api.listing import Listing, Reader
 from mcp_truto_lms.unified_api.parameters import (
     GetParameters,
     ListParameters,
@@ -48,7 +48,7 @@ DEADLINE_SECONDS = 120.0
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
-Listing = Callable[[Reader, ListParameters, Position, bool], Walk]
+OpenListing = Callable[[Reader, ListParameters, Position, bool], Listing]
 
 
 def unified_app(
@@ -123,19 +123,19 @@ class _Endpoint:
         self._largest_page_size = largest_page_size
         self._deadline_seconds = deadline_seconds
 
-    def listing(self, walk: Listing) -> Handler:
+    def listing(self, open_listing: OpenListing) -> Handler:
         async def handle(request: Request) -> Response:
             asked = list_parameters(QueryString(request.url.query))
             asked = replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
             if asked.key_by and any(f"{asked.key_by}.".startswith(f"{path}.") for path in self._hidden):
                 raise ApiError(400, f"truto_key_by={asked.key_by}: this field is left out here, for everybody")
             reader = self._reader(asked.account_id)
-            name = repr((walk.__name__, asked.account_id, asked.user_id, asked.course_id))
+            name = repr((open_listing.__name__, asked.account_id, asked.user_id, asked.course_id))
             after = START if asked.cursor is None else self._cursors.open(asked.cursor, listing=name)
             if asked.response_format is ResponseFormat.STREAM:
-                return await stream(walk(reader, asked, after, False), asked)
+                return await stream(open_listing(reader, asked, after, False), asked)
             limit = min(asked.limit or self._default_page_size, self._largest_page_size)
-            body, last = await self._in_time(page(walk(reader, asked, after, True), asked, limit=limit))
+            body, last = await self._in_time(page(open_listing(reader, asked, after, True), asked, limit=limit))
             if last is not None:
                 body["next_cursor"] = self._cursors.pack(last, listing=name)
             return answer(body)
@@ -192,15 +192,15 @@ def _get(path: str, handler: Handler) -> Path:
     return route
 
 
-def _enrollments(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Walk:
+def _enrollments(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:
     return reader.enrollments(Scope(user_id=asked.user_id, course_id=asked.course_id), after, in_pages=in_pages)
 
 
-def _users(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Walk:  # noqa: ARG001
+def _users(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
     return reader.users(after, in_pages=in_pages)
 
 
-def _courses(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Walk:  # noqa: ARG001
+def _courses(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
     return reader.courses(after, in_pages=in_pages)
 
 

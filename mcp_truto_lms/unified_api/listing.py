@@ -29,21 +29,21 @@ from mcp_truto_lms.domain.source import (
     scope_parts,
 )
 from mcp_truto_lms.unified_api.cursor import START, Position, natural
-from mcp_truto_lms.unified_api.name_cache import KEEP_SECONDS, Catalogue
+from mcp_truto_lms.unified_api.name_cache import KEEP_SECONDS, NameCache
 
 EVERYTHING = Scope()
 Item = EnrollmentRecord | User | Course
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Batch:
     """Records that were read together, each with its position, and whether that is all that the provider has."""
 
     items: list[tuple[Position, Item]]
     complete: bool = True
 
 
-class Walk:
+class Listing:
     """One request's way through a listing, from a position on.
 
     Args:
@@ -52,7 +52,7 @@ class Walk:
         now: the moment at which statuses are judged
     """
 
-    def __init__(self, parts: AsyncGenerator[Part], after: Position, now: datetime) -> None:
+    def __init__(self, parts: AsyncGenerator[Batch], after: Position, now: datetime) -> None:
         self._parts = parts
         self._after = after.key
         self._now = now
@@ -68,7 +68,7 @@ class Walk:
                     yield found
                 del part
 
-    def _after_position(self, part: Part) -> Iterator[tuple[Position, UnifiedModel]]:
+    def _after_position(self, part: Batch) -> Iterator[tuple[Position, UnifiedModel]]:
         for position, item in part.items:
             if position.key > self._after:
                 yield position, self._unified(item)
@@ -95,21 +95,21 @@ class Reader:
         self._source = source
         self._now = now
         self._monotonic = monotonic
-        self._catalogue = Catalogue(source, monotonic=monotonic)
-        self._kept: tuple[str, float, Part] | None = None
+        self._catalogue = NameCache(source, monotonic=monotonic)
+        self._kept: tuple[str, float, Batch] | None = None
 
-    def enrollments(self, scope: Scope, after: Position, *, in_pages: bool) -> Walk:
+    def enrollments(self, scope: Scope, after: Position, *, in_pages: bool) -> Listing:
         """List the enrollments of a scope; `in_pages` keeps what the next page begins with."""
         parts = self._everything(after, in_pages) if scope == EVERYTHING else self._scope(scope, after, in_pages)
-        return Walk(parts, after, self._now())
+        return Listing(parts, after, self._now())
 
-    def users(self, after: Position, *, in_pages: bool) -> Walk:
+    def users(self, after: Position, *, in_pages: bool) -> Listing:
         """List the people; not in pages, they come as the provider sends them."""
 
-        async def everyone() -> Part:
+        async def everyone() -> Batch:
             return _part(await self._source.learners())
 
-        async def parts() -> AsyncGenerator[Part]:
+        async def parts() -> AsyncGenerator[Batch]:
             if in_pages:
                 yield await self._read("users", after, everyone)
                 return
@@ -117,18 +117,18 @@ class Reader:
                 async for page in pages:
                     yield _part(page)
 
-        return Walk(parts(), after, self._now())
+        return Listing(parts(), after, self._now())
 
-    def courses(self, after: Position, *, in_pages: bool) -> Walk:
+    def courses(self, after: Position, *, in_pages: bool) -> Listing:
         """List the courses."""
 
-        async def all_courses() -> Part:
+        async def all_courses() -> Batch:
             return _part(await self._source.courses())
 
-        async def parts() -> AsyncGenerator[Part]:
+        async def parts() -> AsyncGenerator[Batch]:
             yield await self._read("courses", after, all_courses) if in_pages else await all_courses()
 
-        return Walk(parts(), after, self._now())
+        return Listing(parts(), after, self._now())
 
     async def user(self, user_id: str) -> User:
         """Read one person.
@@ -155,7 +155,7 @@ class Reader:
             raise NotFound(f"The LMS has no course with the id {course_id[:60]}.")
         return found
 
-    async def _everything(self, after: Position, in_pages: bool) -> AsyncGenerator[Part]:
+    async def _everything(self, after: Position, in_pages: bool) -> AsyncGenerator[Batch]:
         if self._source.cost(Route.LIST) is not None:
             try:
                 part = await self._read_scope(EVERYTHING, after, in_pages)
@@ -175,9 +175,9 @@ class Reader:
                         del part
             except NotFound:
                 if course_id in await self._catalogue.courses(fresh=True):
-                    yield Part([], complete=False)  # else the course is gone since the list was read
+                    yield Batch([], complete=False)  # else the course is gone since the list was read
 
-    async def _scope(self, scope: Scope, after: Position, in_pages: bool) -> AsyncGenerator[Part]:
+    async def _scope(self, scope: Scope, after: Position, in_pages: bool) -> AsyncGenerator[Batch]:
         if in_pages or scope.route is not Route.COURSE:
             yield await self._read_scope(scope, after, in_pages)
             return
@@ -186,8 +186,8 @@ class Reader:
             async for reading in parts:
                 yield _roster(reading)
 
-    async def _read_scope(self, scope: Scope, after: Position, in_pages: bool) -> Part:
-        async def read() -> Part:
+    async def _read_scope(self, scope: Scope, after: Position, in_pages: bool) -> Batch:
+        async def read() -> Batch:
             courses: Mapping[str, Course] = {}
             learners: Mapping[str, User] = {}
             if scope.route is not Route.COURSE:
@@ -202,7 +202,7 @@ class Reader:
         has_pages = in_pages and scope.route is not Route.PAIR
         return await self._read(scope.key, after, read) if has_pages else await read()
 
-    async def _read(self, name: str, after: Position, read: Callable[[], Awaitable[Part]]) -> Part:
+    async def _read(self, name: str, after: Position, read: Callable[[], Awaitable[Batch]]) -> Batch:
         """Read a part, or take the one that the page before ended in."""
         kept, self._kept = self._kept, None
         if kept is not None and after != START:
@@ -216,14 +216,14 @@ class Reader:
         return part
 
 
-def _roster(reading: Reading) -> Part:
+def _roster(reading: Reading) -> Batch:
     return _part([one for one in reading.records if one.is_learner], complete=reading.complete)
 
 
-def _part(found: Iterable[Item], *, complete: bool = True) -> Part:
+def _part(found: Iterable[Item], *, complete: bool = True) -> Batch:
     items = [(_position(one), one) for one in found]
     items.sort(key=lambda one: one[0].key)
-    return Part(items, complete)
+    return Batch(items, complete)
 
 
 def _position(item: Item) -> Position:

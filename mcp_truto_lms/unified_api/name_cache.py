@@ -40,7 +40,7 @@ class PackedPeople(Mapping[str, User]):
         return len(self._packed)
 
 
-class Catalogue:
+class NameCache:
     """The courses and people of one account, by id.
 
     Args:

@@ -19,9 +19,9 @@ from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.model import UnifiedModel
 from mcp_truto_lms.unified_api.cursor import START, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error
-from mcp_truto_lms.unified_api.listing import Walk
+from mcp_truto_lms.unified_api.listing import Listing
 from mcp_truto_lms.unified_api.parameters import GetParameters, ListParameters
-from mcp_truto_lms.unified_api.serialization import key_of, without, written
+from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of, serialize
 
 CHUNK_BYTES = 32_768
 NDJSON = "application/x-ndjson"
@@ -45,10 +45,10 @@ def refusal(error: ApiError) -> Response:
 
 def one_record(record: UnifiedModel, asked: GetParameters) -> Any:
     """Write the bare object that a get answers."""
-    return without(written(record, asked), asked.exclude_fields)
+    return exclude_fields(serialize(record, asked), asked.exclude_fields)
 
 
-async def page(walk: Walk, asked: ListParameters, *, limit: int) -> tuple[dict[str, Any], Position | None]:
+async def page(walk: Listing, asked: ListParameters, *, limit: int) -> tuple[dict[str, Any], Position | None]:
     """Write a page, and tell the position from which the next one goes on; None is the end."""
     items: list[Any] = []
     last, following = START, None
@@ -57,9 +57,9 @@ async def page(walk: Walk, asked: ListParameters, *, limit: int) -> tuple[dict[s
             if len(items) == limit:
                 following = position
                 break
-            items.append(written(record, asked))
+            items.append(serialize(record, asked))
             last = position
-    result: Any = [without(one, asked.exclude_fields) for one in items]
+    result: Any = [exclude_fields(one, asked.exclude_fields) for one in items]
     if asked.key_by is not None:
         result = dict(zip([key_of(one, asked.key_by) for one in items], result, strict=True))
     body = {"result": result, "next_cursor": None, "prev_cursor": None, "result_count": len(items)}
@@ -70,7 +70,7 @@ async def page(walk: Walk, asked: ListParameters, *, limit: int) -> tuple[dict[s
     return body, None if following is None else last
 
 
-async def stream(walk: Walk, asked: ListParameters) -> Response:
+async def stream(walk: Listing, asked: ListParameters) -> Response:
     """Begin a stream; what goes wrong before the first record is still a refusal.
 
     Raises:
@@ -106,7 +106,7 @@ class _Stream(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _lines(begun: bytes, records: _Records, walk: Walk, asked: ListParameters) -> AsyncGenerator[bytes]:
+async def _lines(begun: bytes, records: _Records, walk: Listing, asked: ListParameters) -> AsyncGenerator[bytes]:
     """Give lines in chunks; the first line goes out alone, so that a reader sees at once that there is something."""
     left = asked.limit
     async with aclosing(records):
@@ -132,4 +132,4 @@ async def _lines(begun: bytes, records: _Records, walk: Walk, asked: ListParamet
 
 
 def _line(record: UnifiedModel, asked: ListParameters) -> bytes:
-    return as_json(without(written(record, asked), asked.exclude_fields)) + b"\n"
+    return as_json(exclude_fields(serialize(record, asked), asked.exclude_fields)) + b"\n"

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 REMOTE_DATA = "remote_data"
 
 
-def written(record: UnifiedModel, asked: GetParameters) -> Any:
+def serialize(record: UnifiedModel, asked: GetParameters) -> Any:
     """Write one record, before any field is excluded.
 
     Raises:
@@ -35,7 +35,7 @@ def written(record: UnifiedModel, asked: GetParameters) -> Any:
     return record.model_dump(mode="json", exclude_none=not full, exclude=exclude)
 
 
-def without(value: Any, paths: Sequence[str]) -> Any:
+def exclude_fields(value: Any, paths: Sequence[str]) -> Any:
     """Give a record without the fields at some dotted paths; lists on the way are gone through."""
     value = deepcopy(value) if paths else value
     for path in paths:

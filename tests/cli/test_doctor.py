@@ -12,7 +12,7 @@ from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.faults import WRONG_KEY, Fault, Faults
 from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 from tests.conftest import TODAY, no_sleep
 
@@ -26,7 +26,7 @@ async def findings(organisation: Organisation, *, key: str = SAMPLE_API_KEY, fau
     def source(_: Any) -> TalentLmsSource:
         return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=httpx.ASGITransport(app=portal), sleep=no_sleep)
 
-    async with Connection(settings, source=source) as connection:
+    async with AppContext(settings, source=source) as connection:
         return [one async for one in examine(connection)]
 
 
@@ -39,7 +39,7 @@ async def test_a_portal_that_answers_is_described_in_counts(organisation: Organi
 
 
 async def test_without_credentials_the_sample_is_named_as_such():
-    async with Connection(Settings(today=TODAY)) as connection:
+    async with AppContext(Settings(today=TODAY)) as connection:
         found = [one async for one in examine(connection)]
     assert all(one.good for one in found)
     assert "sample portal" in found[0].text

@@ -13,7 +13,7 @@ from mcp import Client
 from bench.office import MANDATORY, write_people_file
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, OpenDesk
@@ -86,7 +86,7 @@ async def test_several_accounts_read_as_reviewed():
     accounts = (("acme", "id-1"), ("beta", "id-2"))
     chosen = Settings(source="truto", truto_api_token="t" * 20, truto_accounts=accounts, today=TODAY)
     async with (
-        Connection(chosen, source=lambda one: shelves[one.name]) as connection,
+        AppContext(chosen, source=lambda one: shelves[one.name]) as connection,
         Client(create_server(connection)) as client,
     ):
         opened = Desk(client, await connection.account("acme"), None)  # type: ignore[arg-type]  # there is no portal

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client
 
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, OpenDesk
@@ -61,7 +61,7 @@ async def test_answers_without_some_columns_read_as_reviewed(open_desk: OpenDesk
     [("without_columns", Settings(exclude_fields=EXCLUDED)), ("aliases", Settings(pseudonyms="1"))],
 )
 async def test_the_tools_offer_only_what_there_is(name: str, settings: Settings):
-    async with Client(create_server(Connection(settings))) as client:
+    async with Client(create_server(AppContext(settings))) as client:
         tools = (await client.list_tools()).tools
     schemas = {one.name: one.input_schema for one in tools}
     check(f"privacy/{name}_schemas.json", json.dumps(schemas, indent=2, ensure_ascii=False) + "\n")

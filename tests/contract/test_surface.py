@@ -15,7 +15,7 @@ from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import Format, GroupBy
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE
@@ -28,7 +28,7 @@ QUERIES = {LIST: EnrollmentQuery, SUMMARIZE: ProgressQuery}
 
 @pytest.fixture(scope="module")
 async def client(anyio_backend: str) -> AsyncGenerator[Client]:
-    async with Client(create_server(Connection(Settings()))) as opened:
+    async with Client(create_server(AppContext(Settings()))) as opened:
         yield opened
 
 

@@ -21,7 +21,7 @@ from mcp_truto_lms.domain.definitions import (
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import row_queries
-from mcp_truto_lms.store.counts import Counts, Survey, survey
+from mcp_truto_lms.store.counts import Counts, MatchCounts, count_by_course_and_status
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.groups import groups
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
@@ -85,8 +85,8 @@ def matching(database: Database, **selected: Any) -> set[int]:
     return {int(row["user.id"][1:]) for row in rows}
 
 
-def surveyed(database: Database, **selected: Any) -> Survey:
-    return database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON, **selected)))
+def surveyed(database: Database, **selected: Any) -> MatchCounts:
+    return database._transact(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON, **selected)))
 
 
 def meant(database: Database, state: State) -> set[int]:
@@ -135,7 +135,9 @@ def test_overdue_is_late_by_status_date_or_access_and_never_a_lapsed_certificate
 @pytest.mark.parametrize("now", [NOON - 2, NOON - 1, NOON, NOON + 1, SOON, SOON + 1, SOON + 2])
 def test_who_is_overdue_and_whose_access_ran_out_follows_the_clock(database: Database, now: int):
     for state, test in ((State.OVERDUE, is_overdue), (State.EXPIRED, has_expired)):
-        counted = database._transact(lambda c, s=state: survey(c, Selection(ACCOUNT, now, states=(s,))))
+        counted = database._transact(
+            lambda c, s=state: count_by_course_and_status(c, Selection(ACCOUNT, now, states=(s,)))
+        )
         assert counted.totals.enrollments == len(cases(lambda one, t=test: t(one, now)))
         assert counted.totals.overdue == len(cases(lambda one, t=test: t(one, now) and is_overdue(one, now)))
 
@@ -266,7 +268,7 @@ def test_a_later_now_expires_and_makes_late_without_reading_again():
 
     def states(now: int) -> tuple[str, int]:
         selection = Selection(ACCOUNT, now)
-        found = database._transact(lambda c: survey(c, selection))
+        found = database._transact(lambda c: count_by_course_and_status(c, selection))
         return next(iter(found.by_status)), found.totals.overdue
 
     seen = [states(NOON + days * DAY) for days in (0, 1, 2, 3)]
@@ -421,7 +423,9 @@ def test_what_was_finished_in_a_time_is_a_share_of_what_was_open_in_it():
     database = filled(titles=[course("c", "C")], records=records)
     match = Selection(ACCOUNT, NOON, completed_from=from_, completed_before=before)
     base = Selection(ACCOUNT, NOON, completed_from=from_, completed_before=before, in_period=True)
-    found, whole = (database._transact(lambda c, s=one: survey(c, s)).totals for one in (match, base))
+    found, whole = (
+        database._transact(lambda c, s=one: count_by_course_and_status(c, s)).totals for one in (match, base)
+    )
     rows = database._transact(lambda c: page_of(c, match, sort="user.id", limit=9, offset=0))
     database.close()
     assert [row["user.id"] for row in rows] == ["last", "within"]

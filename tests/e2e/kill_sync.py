@@ -21,14 +21,14 @@ from pathlib import Path
 import anyio
 
 import mcp_truto_lms.providers.talentlms.source  # noqa: F401  imported before the fork, not after each
-from mcp_truto_lms.ingest.full_sync import synchronise
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.ingest.full_sync import sync_account
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 
 
 async def sync(settings: Settings) -> bool:
-    async with Connection(settings) as connection:
-        return (await synchronise(await connection.account())).complete
+    async with AppContext(settings) as connection:
+        return (await sync_account(await connection.account())).complete
 
 
 def forked(store: Path) -> int:

@@ -11,10 +11,10 @@ import pytest
 
 from mcp_truto_lms.domain.errors import RateLimited, SourceError, StoreError, Unavailable
 from mcp_truto_lms.domain.source import Scope
-from mcp_truto_lms.ingest.full_sync import Synced, Watch, clock_time, progress_bar, synchronise
+from mcp_truto_lms.ingest.full_sync import SyncProgress, SyncResult, clock_time, progress_bar, sync_account
 from mcp_truto_lms.sandbox.faults import HTML_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import Shelf, course, open_shelf, person
@@ -39,8 +39,8 @@ class Waits:
             self._desk.portal.faults.clear()
 
 
-async def synced(desk: Desk, waits: Waits, **options: Any) -> Synced:
-    return await synchronise(desk.account, sleep=waits, **options)
+async def synced(desk: Desk, waits: Waits, **options: Any) -> SyncResult:
+    return await sync_account(desk.account, sleep=waits, **options)
 
 
 async def test_a_sync_reads_everything_once_and_then_nothing(open_desk: OpenDesk):
@@ -95,7 +95,7 @@ async def test_a_limit_that_is_used_up_is_waited_for_and_the_rest_read():
         pass
 
     async with open_shelf(shelf) as desk:
-        found = await synchronise(desk.account, sleep=at_once, on_wait=on_wait)
+        found = await sync_account(desk.account, sleep=at_once, on_wait=on_wait)
     assert found.complete
     assert told == [(30, "RateLimited")]
 
@@ -120,9 +120,9 @@ async def test_what_a_sync_has_read_is_not_read_again_however_long_a_limit_is_wa
     people = [person(str(n), f"P{n}") for n in range(20)]
     shelf = Limited(people=people, titles=[course(str(n), f"C{n}") for n in range(12)])
     hour = Hour(shelf)
-    connection = Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+    connection = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
     async with connection:
-        found = await synchronise(await connection.account(), sleep=hour.sleep)
+        found = await sync_account(await connection.account(), sleep=hour.sleep)
     assert (found.complete, hour.waits) == (True, 2)
 
 
@@ -151,7 +151,7 @@ async def test_what_was_read_the_day_before_is_no_reason_to_give_up_while_it_goe
     people = [person(str(n), f"P{n}") for n in range(200)]
     shelf = Failing(people=people, titles=[course(str(n), f"C{n}") for n in range(64)])
     hour = Hour(shelf)
-    connection = Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+    connection = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
 
     async def mended(seconds: float) -> None:
         shelf.left = 8
@@ -159,7 +159,7 @@ async def test_what_was_read_the_day_before_is_no_reason_to_give_up_while_it_goe
     async with connection:
         account = await connection.account()
         for _ in range(2):
-            assert (await synchronise(account, sleep=mended)).complete
+            assert (await sync_account(account, sleep=mended)).complete
             hour.moment += timedelta(days=1)
             shelf.left = 8
 
@@ -218,7 +218,7 @@ class Calls:
 async def test_a_watch_moves_where_somebody_looks_and_writes_a_line_a_minute_elsewhere(live: bool, lines: int):
     out = io.StringIO()
     moments = ticks(0, 0, 1, 2, 61)
-    watch = Watch("acme", Calls(), out, live=live, clock=lambda: next(moments))  # type: ignore[arg-type]
+    watch = SyncProgress("acme", Calls(), out, live=live, clock=lambda: next(moments))  # type: ignore[arg-type]
     for done in (1, 2, 3):
         await watch.progress(done, 9, f"{done} of 9 courses read")
     assert out.getvalue().count("acme: [") == lines

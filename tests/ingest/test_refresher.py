@@ -11,18 +11,18 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_truto_lms.domain.call_counter import TALLY
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import RateLimited
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.ingest import refresher
-from mcp_truto_lms.ingest.background import Background, Work
+from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.freshness import READERS
-from mcp_truto_lms.ingest.single_flight import Flights
+from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.scope_writer import Stamp
+from mcp_truto_lms.store.scope_writer import FetchInfo
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import (
     ACCOUNT,
@@ -224,7 +224,7 @@ async def test_the_course_list_is_good_for_an_hour_and_the_directory_for_a_day(
 async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
     database, clock = Database(), MovableClock()
     async with refreshing(Shelf(), database, clock) as refresher:
-        stamp = Stamp(fetched_at=refresher.now(), took_seconds=300)
+        stamp = FetchInfo(fetched_at=refresher.now(), took_seconds=300)
         await database.run(lambda c: scope_writer.replace_courses(c, ACCOUNT, [course("c", "C")], stamp), write=True)
         scope = Scope(course_id="c")
         await database.run(
@@ -243,7 +243,7 @@ async def test_a_course_is_as_old_as_when_it_was_read_last_alone_or_with_everyth
     async with refreshing(shelf, database, clock=clock) as refresher:
         now = refresher.now()
         for scope, ago in ((Scope(course_id="c"), alone), (Scope(), with_all)):
-            stamp = Stamp(fetched_at=now - ago, took_seconds=1)
+            stamp = FetchInfo(fetched_at=now - ago, took_seconds=1)
             await database.run(
                 lambda c, of=scope, at=stamp: scope_writer.replace_scope(
                     c, ACCOUNT, of, scope_rows(ACCOUNT, Reading(())), at
@@ -275,7 +275,7 @@ async def test_many_courses_that_take_long_together_are_good_for_longer_together
     database, clock = Database(), MovableClock()
     titles = [course(str(n), "C") for n in range(READERS * 3)]
     async with refreshing(Shelf([person("u", "U")] * 99, titles), database, clock) as refresher:
-        stamp = Stamp(fetched_at=refresher.now(), took_seconds=60)
+        stamp = FetchInfo(fetched_at=refresher.now(), took_seconds=60)
         await database.run(lambda c: scope_writer.replace_courses(c, ACCOUNT, titles, stamp), write=True)
         for one in titles:
             scope = Scope(course_id=one.id)
@@ -440,7 +440,7 @@ async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_re
 
     async def fetch() -> None:
         await may_end.wait()
-        tally = TALLY.get()
+        tally = CALL_COUNTER.get()
         tried.append(tally is not None and tally.background)
         if tried[-1]:
             raise RateLimited("Reading in the background has used its quarter.")
@@ -449,9 +449,9 @@ async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_re
         return True
 
     async with Background() as background:
-        flights = Flights(ACCOUNT, Database(), background)
+        flights = SingleFlight(ACCOUNT, Database(), background)
 
-        async def read(work: Work) -> None:
+        async def read(work: BackgroundJob) -> None:
             work.let_go()
             await flights.ensure("key", fetch, is_stale)
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from mcp_truto_lms.domain.model import User
-from mcp_truto_lms.domain.pseudonyms import Seal
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
 from mcp_truto_lms.people.people_file import parse
 from mcp_truto_lms.people.redacted_people_file import Known, sealed_keys, without_names
-from mcp_truto_lms.providers.redacting_source import Veil
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.providers.redacting_source import Redactor
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
 from mcp_truto_lms.settings import Settings
 from tests.stored import Shelf, at, course, person, record
 from tests.truth import DAY, NOON
 
-SEAL = Seal.of("a-secret-of-ours", "acme")
-VEIL = Veil(Settings(pseudonyms="1").columns, SEAL)
+SEAL = Pseudonymizer.of("a-secret-of-ours", "acme")
+VEIL = Redactor(Settings(pseudonyms="1").columns, SEAL)
 
 
 def known(key: str, first: str, last: str) -> Known:
@@ -101,7 +101,7 @@ async def test_a_name_is_recognised_once_the_lms_has_it(tmp_path: Path):
     shelf = Shelf([ann], [course("c", "First Aid")], [record("1", "c", "enrolled")])
     now = [at(NOON)]
     settings = Settings(source="talentlms", pseudonyms="1", people_file=str(file))
-    async with Connection(settings, source=lambda _: shelf, clock=lambda: now[0]) as connection:  # type: ignore[arg-type,return-value]
+    async with AppContext(settings, source=lambda _: shelf, clock=lambda: now[0]) as connection:  # type: ignore[arg-type,return-value]
         text = (await summarize_learner_progress(connection, {"group_by": "sponsor"})).text
         assert "Nia New" in text  # nobody whom the LMS has
         shelf.people, now[0] = [ann, person("2", "Nia New")], at(NOON + 2 * DAY)

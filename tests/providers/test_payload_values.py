@@ -81,11 +81,11 @@ def test_seconds_win_over_the_text_of_a_duration(seconds, formatted, found):
 
 
 def test_lists_come_as_lists_objects_or_single_items():
-    assert payload_values.listed([1]) == [1]
-    assert payload_values.listed({"0": {"id": 1}, "3": {"id": 2}}) == [{"id": 1}, {"id": 2}]
-    assert payload_values.listed({"id": 1}) == [{"id": 1}]
-    assert payload_values.listed("x") == []
-    assert payload_values.record([]) == {}
+    assert payload_values.as_list([1]) == [1]
+    assert payload_values.as_list({"0": {"id": 1}, "3": {"id": 2}}) == [{"id": 1}, {"id": 2}]
+    assert payload_values.as_list({"id": 1}) == [{"id": 1}]
+    assert payload_values.as_list("x") == []
+    assert payload_values.as_object([]) == {}
 
 
 @pytest.mark.parametrize(

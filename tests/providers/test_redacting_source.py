@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
-from mcp_truto_lms.domain.pseudonyms import Seal, read_alias
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, parse_alias
 from mcp_truto_lms.domain.source import (
     EnrollmentRecord,
     PagedDirectory,
@@ -21,14 +21,14 @@ from mcp_truto_lms.domain.source import (
     Scope,
     TeamDirectory,
 )
-from mcp_truto_lms.providers.redacting_source import Veil, veiled
+from mcp_truto_lms.providers.redacting_source import Redactor, redacted
 from mcp_truto_lms.settings import Settings
 from tests.stored import Shelf, course, person
 
 pytestmark = pytest.mark.anyio
 
-SEAL = Seal.of("a-secret-of-ours", "acme")
-ALIASES = Veil(Settings(pseudonyms="1").columns, SEAL)
+SEAL = Pseudonymizer.of("a-secret-of-ours", "acme")
+ALIASES = Redactor(Settings(pseudonyms="1").columns, SEAL)
 FULL = User.model_validate(
     {
         "id": "7",
@@ -104,7 +104,7 @@ def test_under_aliases_a_course_keeps_its_terms_and_loses_what_may_name_somebody
 
 def test_columns_that_are_out_arrive_empty_unless_judgements_rest_on_them():
     out = frozenset({"score", "due_at", "user.emails", "custom_fields.site", "assigned_by.name"})
-    veil = Veil(Columns(out), SEAL)
+    veil = Redactor(Columns(out), SEAL)
     one, user = veil.record(ENROLLED).enrollment, veil.user(FULL)
     assert one.score is None
     assert one.due_at == ENROLLED.enrollment.due_at
@@ -120,7 +120,7 @@ def test_columns_that_are_out_arrive_empty_unless_judgements_rest_on_them():
 
 
 def test_a_login_that_is_an_address_goes_with_the_addresses():
-    veil = Veil(Columns(frozenset({"user.emails"})), SEAL)
+    veil = Redactor(Columns(frozenset({"user.emails"})), SEAL)
     assert veil.user(FULL).username == "annlee"
     assert veil.user(FULL.model_copy(update={"username": "ann.lee@acme.example"})).username is None
 
@@ -128,9 +128,9 @@ def test_a_login_that_is_an_address_goes_with_the_addresses():
 def test_a_custom_field_that_is_out_is_out_of_courses_too_aside_from_their_terms():
     fields = {"time_limit_days": 30, "Cost centre": "4711", "Site": "Leeds"}
     found = Course(id="c", title="First Aid", custom_fields=fields)
-    one = Veil(Columns(frozenset({"custom_fields.cost_centre"})), SEAL).course(found)
+    one = Redactor(Columns(frozenset({"custom_fields.cost_centre"})), SEAL).course(found)
     assert one.custom_fields == {"time_limit_days": 30, "Site": "Leeds"}
-    bare = Veil(Columns(frozenset({"custom_fields"})), SEAL).course(found)
+    bare = Redactor(Columns(frozenset({"custom_fields"})), SEAL).course(found)
     assert bare.custom_fields == {"time_limit_days": 30}
 
 
@@ -140,7 +140,7 @@ def test_what_a_provider_adds_to_the_parts_of_an_enrollment_is_dropped():
         "urls": [{"url": "https://a.example", "owner": "Ann"}],
     }
     found = CourseEnrollment.model_validate({"id": "1", **parts})
-    one = Veil(Columns(frozenset({"score"})), SEAL).record(EnrollmentRecord(found, Route.LEARNER)).enrollment
+    one = Redactor(Columns(frozenset({"score"})), SEAL).record(EnrollmentRecord(found, Route.LEARNER)).enrollment
     assert one.model_dump(mode="json", exclude_none=True) == {
         "id": "1",
         "course": {"id": "c", "title": "C"},
@@ -156,14 +156,14 @@ def test_a_source_has_teams_only_where_it_has_them():
         def teams_cost(self) -> int:
             return 2
 
-    assert not isinstance(veiled(Shelf(), ALIASES), TeamDirectory)  # type: ignore[arg-type]
-    source = veiled(WithTeams(), ALIASES)  # type: ignore[arg-type]
+    assert not isinstance(redacted(Shelf(), ALIASES), TeamDirectory)  # type: ignore[arg-type]
+    source = redacted(WithTeams(), ALIASES)  # type: ignore[arg-type]
     assert isinstance(source, TeamDirectory)
     assert source.teams_cost() == 2
 
 
 async def test_parts_come_veiled_whether_the_source_has_parts_or_not():
-    source = veiled(Shelf([FULL], [course("c", "First Aid")], [ENROLLED]), ALIASES)  # type: ignore[arg-type]
+    source = redacted(Shelf([FULL], [course("c", "First Aid")], [ENROLLED]), ALIASES)  # type: ignore[arg-type]
     assert isinstance(source, PagedDirectory)
     assert isinstance(source, RosterInParts)
     (page,) = [page async for page in source.learner_pages()]
@@ -185,20 +185,20 @@ async def test_what_went_wrong_with_a_person_names_the_alias():
             raise UnexpectedAnswer(f"TalentLMS answered for person {scope.user_id} with something, not 77.")
 
     with pytest.raises(UnexpectedAnswer) as caught:
-        await veiled(Failing(), ALIASES).enrollments(Scope(user_id="7"), courses={}, learners={})  # type: ignore[arg-type]
+        await redacted(Failing(), ALIASES).enrollments(Scope(user_id="7"), courses={}, learners={})  # type: ignore[arg-type]
     assert str(caught.value) == f"TalentLMS answered for person {SEAL.alias('7')} with something, not 77."
     with pytest.raises(UnexpectedAnswer, match="person 7 with"):
-        await veiled(Failing(), Veil(ALL_COLUMNS, SEAL)).enrollments(Scope(user_id="7"), courses={}, learners={})  # type: ignore[arg-type]
+        await redacted(Failing(), Redactor(ALL_COLUMNS, SEAL)).enrollments(Scope(user_id="7"), courses={}, learners={})  # type: ignore[arg-type]
 
 
 @given(st.text(), st.text())
 def test_an_alias_is_stable_and_of_one_account_secret_and_person(one: str, other: str):
-    alias = Seal.of("a-secret-of-ours", "acme").alias(one)
+    alias = Pseudonymizer.of("a-secret-of-ours", "acme").alias(one)
     assert alias == SEAL.alias(one)
-    assert read_alias(alias) == alias
+    assert parse_alias(alias) == alias
     assert (alias == SEAL.alias(other)) == (one == other)
-    assert alias != Seal.of("a-secret-of-ours", "beta").alias(one)
-    assert alias != Seal.of("another-secret-of", "acme").alias(one)
+    assert alias != Pseudonymizer.of("a-secret-of-ours", "beta").alias(one)
+    assert alias != Pseudonymizer.of("another-secret-of", "acme").alias(one)
 
 
 def test_aliases_do_not_change_between_versions():
@@ -222,7 +222,7 @@ def test_aliases_do_not_change_between_versions():
     ],
 )
 def test_an_alias_is_read_however_it_is_typed(typed: str, read: str | None):
-    assert read_alias(typed) == read
+    assert parse_alias(typed) == read
 
 
 def test_the_key_of_the_store_tells_no_secret_and_the_seal_is_not_printed():

@@ -20,7 +20,7 @@ from mcp_truto_lms.domain.model import EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.query.parsing import nearest
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import DEFAULT_LIMIT, MAX_LIMIT, Format, GroupBy
-from mcp_truto_lms.reports.results import Question
+from mcp_truto_lms.reports.results import ResolvedQuery
 
 EMPLOYEE = "custom_fields.employee number"
 ARGUMENTS = [(EnrollmentQuery, name) for name in EnrollmentQuery.model_fields] + [
@@ -558,8 +558,8 @@ def test_months_move_the_month_and_never_lengthen_the_day(today: date, months: i
     assert day.day == today.day or (day + timedelta(days=1)).day == 1
 
 
-def question(now: datetime, zone: ZoneInfo, **arguments: object) -> Question:
-    return Question(listed(**arguments), "default", int(now.timestamp()), zone, None, None)
+def question(now: datetime, zone: ZoneInfo, **arguments: object) -> ResolvedQuery:
+    return ResolvedQuery(listed(**arguments), "default", int(now.timestamp()), zone, None, None)
 
 
 ZONES = [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.tokens import count
 from mcp_truto_lms.domain.model import CellKind, Column, enrollment_columns
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.render.cells import cell, cells, clip, estimate_tokens, fitting, line, value_at
+from mcp_truto_lms.render.cells import cell, cells, clip, estimate_tokens, line, take_within_budget, value_at
 from tests.truth import NOON
 
 ATHENS = ZoneInfo("Europe/Athens")
@@ -137,7 +137,7 @@ def test_where_not_even_the_mark_fits_nothing_is_left():
 
 @given(st.lists(HOSTILE, max_size=20), st.integers(0, 200))
 def test_lines_that_fit_are_the_first_ones_whole_and_within_the_budget(lines: list[str], budget: int):
-    taken = fitting(lines, budget)
+    taken = take_within_budget(lines, budget)
     assert taken == lines[: len(taken)]
     assert sum(estimate_tokens(one) + 1 for one in taken) <= budget
     if len(taken) < len(lines):

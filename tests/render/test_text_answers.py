@@ -23,13 +23,13 @@ from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.render import list_json, list_text, summary_text
 from mcp_truto_lms.render.cells import estimate_tokens
-from mcp_truto_lms.reports.dimension_resolution import Chosen, Mandatory
-from mcp_truto_lms.reports.name_resolution import Named
-from mcp_truto_lms.reports.results import Ground, GroupTable, ListAnswer, Question, SummaryAnswer, TroubleTable
+from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
+from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.sandbox.organisation import Organisation, generate
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from mcp_truto_lms.store.groups import TIME, Group, Key
-from mcp_truto_lms.store.row_queries import Match, Spread, Trouble
+from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats, Match
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import Shelf, at, course, open_shelf, person, record
 from tests.truth import DAY, NOON, Fact, facts, missing
@@ -308,12 +308,12 @@ def totals(enrollments: int) -> Totals:
 
 
 @st.composite
-def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> Ground:
+def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStats:
     text = draw(TEXT)
     matches = tuple(Match(str(one), text, draw(st.booleans())) for one in range(draw(st.integers(1, 12))))
-    named = (Named(draw(TEXT), matches),)
-    chosen = (Chosen(draw(TEXT), ("",), (draw(TEXT),)),)
-    question = Question(
+    named = (ResolvedTerm(draw(TEXT), matches),)
+    chosen = (DimensionFilter(draw(TEXT), ("",), (draw(TEXT),)),)
+    question = ResolvedQuery(
         query,
         "default",
         NOON,
@@ -323,7 +323,7 @@ def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> Ground:
         where=draw(st.sampled_from([(), chosen])),
         mandatory=Mandatory((), (draw(TEXT),) * draw(st.sampled_from([0, 12]))),
     )
-    return Ground(
+    return MatchStats(
         question,
         totals(enrollments),
         {str(one): 999_999 for one in EnrollmentStatus},
@@ -351,7 +351,7 @@ def lists(draw: st.DrawFn) -> ListAnswer:
     missing = EnrollmentQuery(state=(State.NOT_ENROLLED,), course=("x",))
     wanted = draw(st.sampled_from([query, EnrollmentQuery(), missing]))
     constant = draw(st.sampled_from([None, "c"]))
-    spreads = {one.path: Spread(len(rows), constant) for one in columns if one in COLUMNS}
+    spreads = {one.path: ColumnStats(len(rows), constant) for one in columns if one in COLUMNS}
     ground = draw(grounds(wanted, len(rows) + draw(st.sampled_from([0, 1_000_000]))))
     return ListAnswer(ground, columns, tuple(rows), draw(st.sampled_from([0, 999_000])), spreads)
 
@@ -394,11 +394,11 @@ def summaries(draw: st.DrawFn) -> SummaryAnswer:
     sort = draw(st.sampled_from(["-overdue", "name", TIME, "-at_risk", "-enrollments", "learner_rate"]))
     tables = (GroupTable(by, groups, 9_999, sort, in_several=by),) if by else ()
     signs = {"overdue": 9_999, "failed": 999, "due soon": 99, "inactive": 9, "not started": 9}
-    lines = tuple(Trouble(str(one), texts[one % len(texts)], 9_999, signs, NOON - 999 * DAY) for one in range(8))
+    lines = tuple(AtRiskLearner(str(one), texts[one % len(texts)], 9_999, signs, NOON - 999 * DAY) for one in range(8))
     return SummaryAnswer(
         ground,
         tables,
-        trouble=draw(st.sampled_from([None, TroubleTable(lines, 9_999, frozenset("123"))])),
+        trouble=draw(st.sampled_from([None, AtRiskTable(lines, 9_999, frozenset("123"))])),
         period=draw(st.sampled_from([None, ground.counts])),
         details=None if tables else draw(lists()),
         not_enrolled=draw(st.sampled_from([None, 9_999])),
@@ -417,8 +417,8 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
     row: dict[str, Any] = dict.fromkeys(enrollment_columns())
     row |= {"id": "1", "user.id": "1", "user.name": text, "course.title": text, "status": "in_progress", "due_at": NOON}
     columns = tuple(enrollment_columns()[one] for one in ("user.name", "course.title", "status", "due_at"))
-    question = Question(EnrollmentQuery(), "default", NOON, UTC, None, None)
-    ground = Ground(
+    question = ResolvedQuery(EnrollmentQuery(), "default", NOON, UTC, None, None)
+    ground = MatchStats(
         question,
         Totals(enrollments=2, learners=2, courses=2),
         {},
@@ -426,7 +426,7 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
         Coverage(NOON, 1, 1, "courses"),
         True,
     )
-    answer = ListAnswer(ground, columns, (row, row), 0, {one.path: Spread(2, None) for one in columns})
+    answer = ListAnswer(ground, columns, (row, row), 0, {one.path: ColumnStats(2, None) for one in columns})
     for form in (list_text, list_json):
         shown, number = form(answer, budget=500, token="k3f9a2")
         assert number >= 1

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import insert
 
 from mcp_truto_lms.domain.model import Course
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store.schema import dimensions
@@ -41,7 +41,7 @@ SHELF = Shelf([person("1", "Jo"), person("2", "Bo"), person("3", "Cy")], TITLES,
 
 async def say(desk: Desk) -> Desk:
     rows = [
-        {"account": ACCOUNT, "learner_id": key, "name": name, "folded": fold(value), "value": value}
+        {"account": ACCOUNT, "learner_id": key, "name": name, "folded": normalize(value), "value": value}
         for key, name, value in SAID
     ]
     await desk.list()
@@ -203,7 +203,7 @@ async def test_what_the_lms_reports_is_filtered_by_and_shown():
 
 @pytest.mark.parametrize("named", ["compliance", "1"])
 async def test_a_category_of_the_portal_is_mandatory_by_its_name_and_by_its_id(named: str):
-    async with Connection(Settings(mandatory_courses=(named,), today=TODAY)) as connection:
+    async with AppContext(Settings(mandatory_courses=(named,), today=TODAY)) as connection:
         reply = await summarize_learner_progress(connection, {"is_mandatory": True, "group_by": "course"})
     told = {one.name for one in generate(today=TODAY).courses if one.name in reply.text}
     assert told == {

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from mcp_truto_lms.sandbox.courses import DAY_SECONDS
-from mcp_truto_lms.sandbox.names import mail_name
+from mcp_truto_lms.sandbox.names import email_name
 from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, Role, generate
 
 TODAY = date(2026, 11, 23)
@@ -188,4 +188,4 @@ def test_an_empty_organisation_is_refused(learners: int, courses: int):
     [("Siobhán", "O'Brien", "siobhan.obrien"), ("Jürgen", "Groß", "jurgen.gross"), ("小龙", "李", "person9")],
 )
 def test_addresses_are_made_of_plain_letters(first: str, last: str, expected: str):
-    assert mail_name(first, last, "person9") == expected
+    assert email_name(first, last, "person9") == expected

@@ -10,7 +10,7 @@ import pytest
 
 from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, Role
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 pytestmark = pytest.mark.anyio
 ClientOf = Callable[..., httpx.AsyncClient]
@@ -18,7 +18,7 @@ ClientOf = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture
 def ask(organisation: Organisation, client_of: ClientOf):
-    async def get(path: str, quirks: Quirks | None = None) -> Any:
+    async def get(path: str, quirks: Variations | None = None) -> Any:
         async with client_of(sample_app(organisation, quirks=quirks)) as client:
             response = await client.get(path)
         assert response.status_code == 200, response.text
@@ -53,11 +53,11 @@ async def test_users_without_arguments_are_the_first_page_of_the_default_size(as
 
 
 async def test_a_page_is_never_larger_than_the_largest(ask):
-    assert len(await ask("users/page_size:100", Quirks(largest_page_size=50))) == 50
+    assert len(await ask("users/page_size:100", Variations(largest_page_size=50))) == 50
 
 
 async def test_ignored_paging_gives_everybody_on_every_page(organisation: Organisation, ask):
-    quirks = Quirks(paging_ignored=True)
+    quirks = Variations(paging_ignored=True)
     one, two = (
         await ask("users/page_size:10,page_number:1", quirks),
         await ask("users/page_size:10,page_number:2", quirks),
@@ -197,7 +197,7 @@ async def test_display_words_follow_the_language_and_codes_do_not(
     organisation: Organisation, ask, language: str, word: str
 ):
     one = first(organisation, Outcome.INCOMPLETE)
-    quirks = Quirks(language=language)
+    quirks = Variations(language=language)
     item = row((await ask(f"users/id:{one.user_id}", quirks))["courses"], one.course_id)
     assert (item["completion_status"], item["completion_status_formatted"]) == ("incomplete", word)
     pair = await ask(f"getuserstatusincourse/course_id:{one.course_id},user_id:{one.user_id}", quirks)
@@ -206,28 +206,28 @@ async def test_display_words_follow_the_language_and_codes_do_not(
 
 async def test_empty_values_can_be_null(organisation: Organisation, ask):
     one = first(organisation, Outcome.INCOMPLETE, expired_on=None)
-    quirks = Quirks(null_instead_of_empty=True)
+    quirks = Variations(null_instead_of_empty=True)
     item = row((await ask(f"users/id:{one.user_id}", quirks))["courses"], one.course_id)
     assert item["completed_on"] is item["completed_on_timestamp"] is item["expired_on"] is None
     assert row(await ask("courses", quirks), "106")["code"] is None
 
 
 async def test_numbers_can_be_numbers(ask):
-    course = await ask("courses/id:101", Quirks(numbers_as_numbers=True))
+    course = await ask("courses/id:101", Variations(numbers_as_numbers=True))
     assert course["id"] == 101
     assert isinstance(course["users"][1]["completion_percentage"], int)
     assert isinstance(course["users"][1]["enrolled_on_timestamp"], int)
 
 
 async def test_seconds_can_be_missing(ask):
-    item = (await ask("courses/id:101", Quirks(without_total_time_seconds=True)))["users"][1]
+    item = (await ask("courses/id:101", Variations(without_total_time_seconds=True)))["users"][1]
     assert "total_time_seconds" not in item
     assert item["total_time"]
 
 
 async def test_a_percentage_can_be_missing_where_nothing_was_attempted(organisation: Organisation, ask):
     one = first(organisation, Outcome.NOT_ATTEMPTED)
-    course = await ask(f"courses/id:{one.course_id}", Quirks(percent_missing=True))
+    course = await ask(f"courses/id:{one.course_id}", Variations(percent_missing=True))
     assert row(course["users"], one.user_id)["completion_percentage"] == ""
 
 
@@ -235,12 +235,12 @@ async def test_a_failed_course_can_have_a_completion_date(organisation: Organisa
     one = first(organisation, Outcome.FAILED)
     plain = await ask(f"courses/id:{one.course_id}")
     assert row(plain["users"], one.user_id)["completed_on_timestamp"] == ""
-    dated = await ask(f"courses/id:{one.course_id}", Quirks(failed_sets_completed_on=True))
+    dated = await ask(f"courses/id:{one.course_id}", Variations(failed_sets_completed_on=True))
     assert row(dated["users"], one.user_id)["completed_on_timestamp"] == str(one.failed_on)
 
 
 async def test_lists_can_be_objects_and_stay_lists_where_empty(ask):
-    quirks = Quirks(lists_as_objects=True)
+    quirks = Variations(lists_as_objects=True)
     plain, listed = await ask("courses"), await ask("courses", quirks)
     assert isinstance(listed, dict)
     assert list(listed.values()) == plain
@@ -249,11 +249,11 @@ async def test_lists_can_be_objects_and_stay_lists_where_empty(ask):
 
 
 async def test_siteinfo_tells_the_date_format_and_the_zone(organisation: Organisation, ask):
-    info = await ask("siteinfo/", Quirks(date_format="MMDDYYYY"))
+    info = await ask("siteinfo/", Variations(date_format="MMDDYYYY"))
     assert info["date_format"] == "MMDDYYYY"
     assert info["timezone"] == organisation.portal.zone_label
     assert info["total_users"] == str(len(organisation.people))
-    assert "timezone" not in await ask("siteinfo", Quirks(zone_in_siteinfo=False))
+    assert "timezone" not in await ask("siteinfo", Variations(zone_in_siteinfo=False))
 
 
 async def test_branches_and_groups_list_their_people_and_courses(organisation: Organisation, ask):
@@ -279,7 +279,7 @@ async def test_categories_and_registration_fields_are_listed(ask):
 
 async def test_every_printed_date_and_its_timestamp_are_the_same_moment(organisation: Organisation, ask):
     person = organisation.people[10]
-    user = await ask(f"users/id:{person.id}", Quirks(date_format="YYYYMMDD"))
+    user = await ask(f"users/id:{person.id}", Variations(date_format="YYYYMMDD"))
     for item in user["courses"]:
         printed = datetime.strptime(item["enrolled_on"], "%Y/%m/%d, %H:%M:%S").replace(tzinfo=UTC)
         ahead = printed.timestamp() - int(item["enrolled_on_timestamp"])
@@ -308,7 +308,7 @@ async def test_every_printed_date_and_its_timestamp_are_the_same_moment(organisa
 async def test_errors_have_the_vendors_messages(
     organisation: Organisation, client_of: ClientOf, path: str, status: int, message: str, *, with_200: bool
 ):
-    async with client_of(sample_app(organisation, quirks=Quirks(errors_with_200=with_200))) as client:
+    async with client_of(sample_app(organisation, quirks=Variations(errors_with_200=with_200))) as client:
         response = await client.get(path)
     assert response.status_code == (200 if with_200 else status)
     assert response.json() == {"error": {"type": "invalid_request_error", "message": message}}

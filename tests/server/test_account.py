@@ -21,8 +21,8 @@ from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.people.people_file import PeopleFile
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, generate
-from mcp_truto_lms.sandbox.variations import Quirks
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.sandbox.variations import Variations
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store import scope_writer
@@ -38,8 +38,8 @@ LANGUAGES = ["English", "Greek", "German"]
 SMALL = generate(today=TODAY, learners=12, courses=5)
 
 
-def quirks(**changes: Any) -> Quirks:
-    return Quirks(**{"burst_limit": 100_000, "hourly_limit": 100_000, **changes})
+def quirks(**changes: Any) -> Variations:
+    return Variations(**{"burst_limit": 100_000, "hourly_limit": 100_000, **changes})
 
 
 async def records(desk: Desk, **arguments: Any) -> list[dict[str, Any]]:
@@ -326,7 +326,7 @@ async def test_the_account_is_opened_once_and_closed_with_the_connection():
         opened.append(Closable())
         return opened[-1]
 
-    async with Connection(Settings(today=TODAY), source=source) as connection:
+    async with AppContext(Settings(today=TODAY), source=source) as connection:
         assert await connection.account() is await connection.account()
     assert [one.closed for one in opened] == [True]
 
@@ -400,7 +400,7 @@ async def test_other_questions_are_answered_while_the_people_file_is_read(
 
 async def test_where_nobody_is_listed_rosters_are_read_all_the_same():
     shelf = Shelf([], [course("c", "Course")], [record("1", "c", "enrolled")])
-    async with Connection(Settings(source="talentlms", today=TODAY), source=lambda _: shelf) as connection:
+    async with AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf) as connection:
         text = (await summarize_learner_progress(connection, {})).text
     assert text.startswith("1 enrollment")
 

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import application, make_app, serve
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
@@ -41,9 +41,9 @@ def settings(**more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def opened(chosen: Settings | None = None) -> AsyncGenerator[Connection]:
+async def opened(chosen: Settings | None = None) -> AsyncGenerator[AppContext]:
     shelves = {"acme": shelf_of("Acme", "enrolled"), "beta": shelf_of("Beta", "completed")}
-    async with Connection(chosen or settings(), source=lambda one: shelves[one.name]) as connection:
+    async with AppContext(chosen or settings(), source=lambda one: shelves[one.name]) as connection:
         yield connection
 
 
@@ -109,7 +109,7 @@ async def test_the_argument_is_published_only_where_there_are_several():
     async with opened() as connection, Client(create_server(connection)) as client:
         for tool in (await client.list_tools()).tools:
             assert tool.input_schema["properties"]["account"] == {"enum": ["acme", "beta"]}
-    single = Connection(Settings(today=TODAY))
+    single = AppContext(Settings(today=TODAY))
     async with single, Client(create_server(single)) as client:
         for tool in (await client.list_tools()).tools:
             assert "account" not in tool.input_schema["properties"]

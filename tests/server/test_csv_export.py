@@ -24,9 +24,9 @@ from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.reports import report
-from mcp_truto_lms.reports.results import Ground, ListAnswer, Question
+from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery
 from mcp_truto_lms.server import csv_export
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from tests.conftest import LIST, SUMMARIZE, Desk, OpenDesk
@@ -58,8 +58,8 @@ async def exported(desk: Desk, **arguments: Any) -> list[list[str]]:
 def page_of(values: list[object]) -> ListAnswer:
     """An answer whose rows have each value as a name and as a custom field."""
     query = EnrollmentQuery.parse({"fields": "learner,custom_fields.x", "format": "csv"})
-    question = Question(query, ACCOUNT, NOON, UTC, None, None)
-    ground = Ground(
+    question = ResolvedQuery(query, ACCOUNT, NOON, UTC, None, None)
+    ground = MatchStats(
         question, Totals(enrollments=len(values)), {}, LeftOut(0, 0, 0, 0), Coverage(NOON, 1, 1, "courses"), False
     )
     rows = tuple({"user.id": "1", "user.name": str(one), "custom_fields": {"x": one}} for one in values)
@@ -279,7 +279,7 @@ async def test_a_call_that_is_given_up_ends_its_export_and_leaves_no_file(
 ):
     monkeypatch.setattr(report, "pages", endless := Endless())
     shelf = Shelf([person("1", "Ann")], [course("c", "Course")], [record("1", "c", "enrolled")])
-    async with Connection(Settings(source="talentlms"), source=lambda _: shelf) as connection:
+    async with AppContext(Settings(source="talentlms"), source=lambda _: shelf) as connection:
         account = await connection.account()
         with anyio.fail_after(30):
             async with anyio.create_task_group() as group:

@@ -17,7 +17,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from mcp_truto_lms.server import export_download
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import application, make_app
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
@@ -51,7 +51,7 @@ class Hands:
 async def replica(hands: Hands, *, store: str = "", together: bool = False) -> AsyncGenerator[str]:
     """Serve an application on a port; give its address."""
     settings = Settings(source="talentlms", store=store)
-    async with Connection(settings, source=lambda _: SHELF, clock=hands) as connection:
+    async with AppContext(settings, source=lambda _: SHELF, clock=hands) as connection:
         server = create_server(connection)
         app = (
             make_app(server, {}, host="127.0.0.1") if together else application(server, "streamable-http", "127.0.0.1")

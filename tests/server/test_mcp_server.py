@@ -9,7 +9,7 @@ from mcp import Client, MCPError
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.errors import Unavailable
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server, instructions
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, OpenDesk
@@ -46,7 +46,7 @@ async def test_there_are_two_tools_and_both_only_read(open_desk: OpenDesk):
 
 
 async def test_listing_tools_opens_nothing():
-    connection = Connection(Settings())
+    connection = AppContext(Settings())
     async with connection, Client(create_server(connection)) as client:
         await client.list_tools()
         assert not connection._accounts
@@ -113,7 +113,7 @@ async def test_an_error_of_the_source_is_an_error_result_in_its_own_words():
 
 async def test_a_connection_opens_the_source_that_its_settings_name():
     settings = Settings(today=TODAY)
-    async with Connection(settings) as connection, Client(create_server(connection)) as client:
+    async with AppContext(settings) as connection, Client(create_server(connection)) as client:
         result = await client.call_tool(LIST, {"course": "Forklift Safety", "limit": 1})
         assert "SAMPLE DATA, no LMS connected. " in str(result.content)
 
@@ -122,7 +122,7 @@ async def test_two_clients_share_what_was_read(open_desk: OpenDesk):
     async with open_desk() as desk:
         await desk.list(course="101")
         calls = desk.account.source.calls
-        connection = Connection(Settings(today=TODAY), source=lambda _: desk.account.source)
+        connection = AppContext(Settings(today=TODAY), source=lambda _: desk.account.source)
         connection._accounts = {"default": desk.account}
         async with Client(create_server(connection)) as other:
             await other.call_tool(LIST, {"course": "101"})
@@ -130,7 +130,7 @@ async def test_two_clients_share_what_was_read(open_desk: OpenDesk):
 
 
 async def test_a_connection_opens_its_account_once_and_closes_it_once():
-    connection = Connection(Settings(today=TODAY))
+    connection = AppContext(Settings(today=TODAY))
     await connection.aclose()
     first = await connection.account()
     assert await connection.account() is first

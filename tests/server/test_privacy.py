@@ -20,10 +20,10 @@ from mcp_truto_lms.cli.doctor import examine
 from mcp_truto_lms.domain.columns import NEEDED
 from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.domain.model import enrollment_columns
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import Organisation
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import make_app
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
@@ -51,7 +51,7 @@ def secrets(organisation: Organisation) -> list[str]:
     for one in organisation.people:
         found |= {one.first_name, one.last_name, f"{one.first_name} {one.last_name}", one.email, one.login}
         found |= {*one.custom_fields}
-    folded = {fold(each) for each in found} | {"northgate.example", "zelda", "quux"}
+    folded = {normalize(each) for each in found} | {"northgate.example", "zelda", "quux"}
     return sorted(each for each in folded if len(each) > 2 and words_of(each) not in elsewhere)
 
 
@@ -63,7 +63,7 @@ def told(secrets: Iterable[str], text: str) -> list[str]:
 
 @cache
 def words_of(text: str) -> str:
-    return f" {' '.join(word for each in text.split() for word in WORD.findall(fold(each)))} "
+    return f" {' '.join(word for each in text.split() for word in WORD.findall(normalize(each)))} "
 
 
 async def everything(desk: Desk, users: Iterable[str]) -> dict[str, str]:
@@ -143,7 +143,7 @@ async def seen(anyio_backend: str, open_desk: OpenDesk, tmp_path_factory: pytest
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-    async with Connection(Settings(pseudonyms="1", today=TODAY)) as connection:
+    async with AppContext(Settings(pseudonyms="1", today=TODAY)) as connection:
         found["doctor"] = str([one async for one in examine(connection)])
     kept = b"".join(one.read_bytes() for one in sorted(folder.iterdir()) if one.name.startswith("lms.db"))
     return found, "\n".join(lines), kept
@@ -230,7 +230,7 @@ async def test_a_store_never_mixes_names_and_aliases(open_desk: OpenDesk, tmp_pa
 
 async def test_the_endpoint_is_closed_under_aliases():
     settings = Settings(pseudonyms="1", today=TODAY)
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         source = (await connection.account()).source
         app = make_app(create_server(connection), {"a": source}, host="127.0.0.1", columns=settings.columns)
         transport = httpx.ASGITransport(app=app)
@@ -360,7 +360,7 @@ async def test_the_endpoint_has_no_column_that_is_out(organisation: Organisation
     excluded = ("user.name", "user.emails", "due_at", "custom_fields", "progress_percent")
     settings = Settings(exclude_fields=excluded, today=TODAY)
     texts: dict[str, str] = {}
-    async with Connection(settings) as connection:
+    async with AppContext(settings) as connection:
         source = (await connection.account()).source.with_remote_data()
         app = make_app(create_server(connection), {"a": source}, host="127.0.0.1", columns=settings.columns)
         transport = httpx.ASGITransport(app=app)

@@ -9,7 +9,7 @@ import pytest
 from mcp_truto_lms.domain.errors import QueryError, Unavailable
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery, input_schema
-from mcp_truto_lms.server.app_context import Connection, sources
+from mcp_truto_lms.server.app_context import AppContext, sources
 from mcp_truto_lms.server.tools import list_course_enrollments, make_tools, summarize_learner_progress
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY
@@ -25,12 +25,12 @@ SHELF = Shelf(
 
 
 @pytest.fixture
-async def connection() -> AsyncGenerator[Connection]:
-    async with Connection(Settings(source="talentlms", today=TODAY), source=lambda _: SHELF) as opened:
+async def connection() -> AsyncGenerator[AppContext]:
+    async with AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: SHELF) as opened:
         yield opened
 
 
-async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: Connection):
+async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: AppContext):
     assert (await list_course_enrollments(connection, {"state": "finished"})).text.startswith(
         "1 of 1 enrollments: finished. As of"
     )
@@ -39,14 +39,14 @@ async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: Co
     assert counts.content is None
 
 
-async def test_arguments_are_refused_before_anything_is_opened(connection: Connection):
+async def test_arguments_are_refused_before_anything_is_opened(connection: AppContext):
     for call in (list_course_enrollments, summarize_learner_progress):
         with pytest.raises(QueryError, match="There is no argument 'who'"):
             await call(connection, {"who": "Ann"})
     assert not connection._accounts
 
 
-async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: Connection):
+async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: AppContext):
     first = (await list_course_enrollments(connection, {"limit": 1, "sort": "learner"})).text
     token = first.rpartition("cursor=")[2]
     assert len(token) == 8
@@ -55,7 +55,7 @@ async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: Conne
     assert "cursor=" not in second
 
 
-async def test_the_schemas_are_those_of_the_queries(connection: Connection):
+async def test_the_schemas_are_those_of_the_queries(connection: AppContext):
     assert [(one.name, one.parameters) for one in make_tools(connection)] == [
         (LIST, input_schema(EnrollmentQuery)),
         (SUMMARIZE, input_schema(ProgressQuery)),

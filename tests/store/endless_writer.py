@@ -13,7 +13,7 @@ from itertools import count
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.store import scope_writer
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.scope_writer import Stamp
+from mcp_truto_lms.store.scope_writer import FetchInfo
 from tests.stored import ACCOUNT, record, scope_rows
 
 COURSES = ("c", "d", "e")
@@ -28,7 +28,7 @@ def main(address: str, first: int) -> None:
     for turn in count(first):
         for key in COURSES:
             records = tuple(record(str(n), key, "in_progress", score=float(turn)) for n in range(size(turn)))
-            stamp, scope = Stamp(turn, 0.0), Scope(course_id=key)
+            stamp, scope = FetchInfo(turn, 0.0), Scope(course_id=key)
             database._transact(
                 lambda c, s=scope, r=records, t=stamp: scope_writer.replace_scope(
                     c, ACCOUNT, s, scope_rows(ACCOUNT, Reading(r)), t

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from mcp_truto_lms.domain.source import Reading, Route, Scope
 from mcp_truto_lms.store import account_state, scope_writer
-from mcp_truto_lms.store.counts import survey
+from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, dimensions, enrollments, learners, scopes
@@ -170,7 +170,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
             assert database._transact(seen) == model.seen()
             if model.seen() != before:
                 assert database._transact(lambda c: account_state.load(c, ACCOUNT).data_version) > version
-        counted = database._transact(lambda c: survey(c, Selection(ACCOUNT, NOON)))
+        counted = database._transact(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON)))
         assert counted.totals.enrollments == sum(model.left_out(one) == "" for one in model.rows.values())
     finally:
         database.close()

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import insert
 
 from mcp_truto_lms.domain.model import UserRole
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import not_enrolled, row_queries
-from mcp_truto_lms.store.counts import survey
+from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.groups import TIME, Group, groups
 from mcp_truto_lms.store.schema import dimensions
@@ -28,7 +28,7 @@ TEAM, COURSE = GroupBy.TEAM, GroupBy.COURSE
 def say(database: Database, *said: tuple[str, str, str], account: str = ACCOUNT) -> None:
     """Say of learners what they are: each an id, a name and a value."""
     rows = [
-        {"account": account, "learner_id": key, "name": name, "folded": fold(value), "value": value}
+        {"account": account, "learner_id": key, "name": name, "folded": normalize(value), "value": value}
         for key, name, value in said
     ]
     database._transact(lambda c: c.execute(insert(dimensions), rows))
@@ -75,7 +75,7 @@ def test_a_learner_in_two_teams_counts_in_both_and_one_in_none_is_not_lost(datab
         ("Sales", 4, 3),
         ("(none)", 1, 0),
     ]
-    assert database._transact(lambda c: survey(c, EVERYTHING)).totals.enrollments == 7
+    assert database._transact(lambda c: count_by_course_and_status(c, EVERYTHING)).totals.enrollments == 7
     assert database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "team"))
     assert not database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "manager"))
 
@@ -148,7 +148,7 @@ def test_learners_are_chosen_by_their_dimensions(
     selection = Selection(ACCOUNT, NOON, where=where)
     rows = database._transact(lambda c: page_of(c, selection, sort=None, limit=50, offset=0))
     assert "".join(sorted({row["user.id"] for row in rows})) == people
-    whole = database._transact(lambda c: survey(c, selection)).totals
+    whole = database._transact(lambda c: count_by_course_and_status(c, selection)).totals
     assert (whole.enrollments, whole.learners) == (len(rows), len(people))
 
 
@@ -277,14 +277,14 @@ def test_namesakes_are_known_wherever_they_are():
     people = [person("1", "Jo Li"), person("2", "jó  li"), person("3", "Bo"), person("4", "Bo", status="inactive")]
     database = filled(people, [course("c", "X"), course("d", "x", status="archived")])
     for by, ids, found in ((GroupBy.LEARNER, ["1", "3"], {"1"}), (GroupBy.LEARNER, [], set()), (COURSE, ["c"], set())):
-        assert database._transact(lambda c, b=by, i=ids: row_queries.namesakes(c, ACCOUNT, b, i)) == found
+        assert database._transact(lambda c, b=by, i=ids: row_queries.duplicate_names(c, ACCOUNT, b, i)) == found
     database.close()
 
 
 @pytest.mark.parametrize("number", [500, 501, 40_000])
 def test_any_number_of_people_may_be_asked_for(database: Database, number: int):
     asked = Selection(ACCOUNT, NOON, user_ids=("1", "4", *(f"it's {one}" for one in range(number - 2))))
-    assert database._transact(lambda c: survey(c, asked)).totals.enrollments == 3
+    assert database._transact(lambda c: count_by_course_and_status(c, asked)).totals.enrollments == 3
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_halves_of_characters_are_cut_out_of_custom_fields_and_of_people():
 @pytest.mark.parametrize("term", ["an\0n", "\0ann", "ann\ud800"])
 def test_who_is_looked_for_by_an_odd_text_is_found(term: str):
     database = filled([person("1", "Ann")], [course("c", "C")])
-    found = database._transact(lambda c: name_search.bearers(c, ACCOUNT, GroupBy.LEARNER, term))
+    found = database._transact(lambda c: name_search.exact_matches(c, ACCOUNT, GroupBy.LEARNER, term))
     assert [one.id for one in found] == ["1"]
 
 

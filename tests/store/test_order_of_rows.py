@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
-from mcp_truto_lms.domain.normalization import fold
+from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
 from mcp_truto_lms.store import row_queries, scope_writer
-from mcp_truto_lms.store.counts import survey
+from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.groups import course_groups, groups
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record, scope_rows
@@ -157,7 +157,7 @@ def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
         database._transact(lambda c: scope_writer.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
     order = f"-{sort}" if down else sort
     by_sql = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
-    counted = database._transact(lambda c: survey(c, EVERYTHING)).by_course
+    counted = database._transact(lambda c: count_by_course_and_status(c, EVERYTHING)).by_course
     assert database._transact(lambda c: course_groups(c, ACCOUNT, counted, sort=order, limit=limit)) == by_sql
     database.close()
 
@@ -186,7 +186,7 @@ def test_pages_of_any_size_hold_every_row_once_and_in_order(
     assert pages == [one["user.id"] for one in whole]
     assert sorted(pages) == sorted(str(n) for n in range(len(rows)))
     path = (sort or "due_at").lstrip("-")
-    values = [one[path] if path in ("score", "due_at") else fold(one[path]) for one in whole]
+    values = [one[path] if path in ("score", "due_at") else normalize(one[path]) for one in whole]
     filled_in = [one for one in values if one is not None]
     assert values[: len(filled_in)] == filled_in
     assert filled_in == sorted(filled_in, reverse=(sort or "").startswith("-"))
@@ -216,7 +216,7 @@ def test_a_selection_narrows_totals_and_rows_alike():
     for selection, expected in narrowed.items():
         rows = database._transact(lambda c, s=selection: page_of(c, s, sort=None, limit=9, offset=0))
         assert {row["id"] for row in rows} == expected
-        whole = database._transact(lambda c, s=selection: survey(c, s))
+        whole = database._transact(lambda c, s=selection: count_by_course_and_status(c, s))
         assert whole.totals.enrollments == len(expected)
         found, _ = database._transact(
             lambda c, s=selection: groups(c, s, (GroupBy.STATUS,), sort="-enrollments", limit=9)
@@ -226,14 +226,14 @@ def test_a_selection_narrows_totals_and_rows_alike():
 
 def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):
     spreads = names._transact(
-        lambda c: row_queries.spreads(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
+        lambda c: row_queries.column_stats(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
     )
     assert {path: (one.filled, one.constant) for path, one in spreads.items()} == {
         "user.name": (True, None),
         "course.title": (True, "c"),
         "score": (False, None),
     }
-    assert names._transact(lambda c: row_queries.spreads(c, EVERYTHING, ["custom_fields.site"])) == {}
+    assert names._transact(lambda c: row_queries.column_stats(c, EVERYTHING, ["custom_fields.site"])) == {}
 
 
 def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():

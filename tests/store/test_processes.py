@@ -152,7 +152,7 @@ TWO, THREE = Window(2, 1.0), Window(3, 10.0)
 
 
 def admitted(database: Opened, *windows: Window, key: str = "k") -> Callable[[int], float]:
-    return lambda now: database._transact(lambda c: shared_rate_limits.admit(c, key, windows, now=now))
+    return lambda now: database._transact(lambda c: shared_rate_limits.acquire(c, key, windows, now=now))
 
 
 def test_calls_are_admitted_while_every_window_has_room():

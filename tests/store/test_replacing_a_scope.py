@@ -17,7 +17,7 @@ from mcp_truto_lms.domain.model import Email, EnrolledUser
 from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import account_state, name_search, not_enrolled, row_queries, scope_writer
-from mcp_truto_lms.store.counts import survey
+from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
 from mcp_truto_lms.store.selection import Selection
@@ -122,7 +122,7 @@ def test_accounts_do_not_see_each_others_rows(store: Store):
     store.do(lambda c: scope_writer.replace_scope(c, "other", COURSE, scope_rows("other", Reading(())), STAMP))
     store.do(lambda c: scope_writer.replace_learners(c, "other", learner_rows("other", []), STAMP))
     assert {*store.rows()} == {"u_c"}
-    assert store.do(lambda c: survey(c, Selection("other", NOON))).totals.enrollments == 0
+    assert store.do(lambda c: count_by_course_and_status(c, Selection("other", NOON))).totals.enrollments == 0
 
 
 # What is finer stays
@@ -339,7 +339,7 @@ def test_only_the_latest_of_several_attempts_counts(store: Store, first: dict[st
     for order in ([early, late], [late, early]):
         store.read_scope(COURSE, *order)
         assert [row["status"] for row in store.rows().values() if row["left_out"] == ""] == ["completed"]
-    counted = store.do(lambda c: survey(c, Selection(ACCOUNT, NOON))).left_out
+    counted = store.do(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON))).left_out
     assert counted.earlier_attempts == 1
 
 
@@ -448,7 +448,7 @@ def test_a_reader_in_another_thread_sees_the_old_state_or_the_new_one_at_every_s
 
     def look() -> None:
         def both(connection: Connection) -> tuple[int, int]:
-            found = survey(connection, selection)
+            found = count_by_course_and_status(connection, selection)
             return found.totals.enrollments, found.by_status.get("in_progress", 0)
 
         seen.append(store.see(both))
@@ -489,7 +489,11 @@ async def test_readers_in_other_tasks_see_each_replacement_whole(store: Store):
 
     def scores(connection: Connection) -> tuple[int, ...]:
         found = page_of(connection, selection, sort=None, limit=100, offset=0)
-        return (len(found), survey(connection, selection).totals.enrollments, *{int(one["score"]) for one in found})
+        return (
+            len(found),
+            count_by_course_and_status(connection, selection).totals.enrollments,
+            *{int(one["score"]) for one in found},
+        )
 
     async def read_often() -> None:
         while not done:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcp_truto_lms.domain.definitions import State, Thresholds
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.store import counts, row_queries
-from mcp_truto_lms.store.counts import extent, survey
+from mcp_truto_lms.store.counts import count_by_course_and_status, count_list
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import FEW, Selection
@@ -20,8 +20,8 @@ from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
 from tests.truth import DAY, NOON
 
 COMPOSED = [
-    (counts, "_extent"),
-    (counts, "_survey"),
+    (counts, "_list_statement"),
+    (counts, "_course_and_status_statement"),
     (counts, "_learners"),
     (counts, "_others"),
     (row_queries, "_rows"),
@@ -77,7 +77,7 @@ def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
 ):
     def answers(connection: Any) -> list[Any]:
         rows = page_of(connection, selection, sort=sort, limit=limit, offset=limit or 0, signals=True)
-        return [extent(connection, selection), survey(connection, selection), rows]
+        return [count_list(connection, selection), count_by_course_and_status(connection, selection), rows]
 
     shaped = database._transact(answers)
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +94,11 @@ def ask(database: Database) -> Callable[..., int]:
         before = [one.cache_info().misses for one in kept]
         asked = Selection(account, now, user_ids=people, included=frozenset({"only here"}))
         database._transact(
-            lambda c: (extent(c, asked), survey(c, asked), page_of(c, asked, sort=None, limit=25, offset=0))
+            lambda c: (
+                count_list(c, asked),
+                count_by_course_and_status(c, asked),
+                page_of(c, asked, sort=None, limit=25, offset=0),
+            )
         )
         return sum(one.cache_info().misses for one in kept) - sum(before)
 

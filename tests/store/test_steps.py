@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from mcp_truto_lms.store import account_state
-from mcp_truto_lms.store.account_state import bump
+from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import accounts
 from mcp_truto_lms.store.steps import Steps, View, follow
@@ -33,7 +33,7 @@ async def test_looks_share_a_transaction_and_see_what_was_written_between_two():
         look(view)
         assert view.connection is first
         assert thread is not threading.main_thread()
-        told = yield lambda: database.run(lambda c: bump(c, "a"), write=True)
+        told = yield lambda: database.run(lambda c: increment_data_version(c, "a"), write=True)
         assert told is None
         look(view)
         assert (yield anyio.lowlevel.checkpoint) is None

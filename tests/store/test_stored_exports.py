@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.store import exports
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.exports import GRACE_SECONDS, MAX_AGE_SECONDS, Kept, Part
+from mcp_truto_lms.store.exports import GRACE_SECONDS, MAX_AGE_SECONDS, Part, StoredExport
 from tests.stored import ACCOUNT, new_store
 from tests.truth import NOON
 
@@ -20,7 +20,7 @@ def save(database: Database, token: str = "tkn", *, principal: str = "ann", now:
     return database._transact(lambda c: exports.save(c, ACCOUNT, token, **kept))
 
 
-def find(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> Kept | None:
+def find(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> StoredExport | None:
     return database._transact(lambda c: exports.find(c, token, principal=principal, now=now))
 
 
@@ -31,7 +31,7 @@ def rows(connection: Connection) -> int:
 def test_a_file_is_kept_for_an_hour_and_comes_back_in_its_parts():
     database = new_store()
     assert save(database) == NOON + MAX_AGE_SECONDS
-    assert find(database, now=NOON + MAX_AGE_SECONDS) == Kept("a.csv", 30, 2)
+    assert find(database, now=NOON + MAX_AGE_SECONDS) == StoredExport("a.csv", 30, 2)
     assert [database._transact(lambda c, n=n: exports.part(c, "tkn", n)) for n in range(3)] == [
         PARTS[0].packed,
         PARTS[1].packed,

@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from played_source import PlayedSource, enrolled
 
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import make_app, serve
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
@@ -29,7 +29,7 @@ def serving():
         settings = Settings(source="sample")
         accounts = {"acme": PlayedSource({"1": [enrolled("1", "1")]})}
         ended = anyio.Event()
-        async with Connection(settings) as connection:
+        async with AppContext(settings) as connection:
             app = make_app(create_server(connection), accounts, host="127.0.0.1", **options)
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"

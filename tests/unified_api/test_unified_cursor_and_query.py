@@ -11,7 +11,7 @@ from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import list_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
-from mcp_truto_lms.unified_api.serialization import key_of, without
+from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of
 
 CURSORS = Cursors(b"key")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -87,7 +87,7 @@ json_values = st.recursive(
 @given(json_values, st.lists(st.sampled_from(["a", "b", "a.b", "c.a.b", "", "."]), max_size=3))
 def test_excluding_fields_never_fails_and_leaves_the_record_as_it_was(value, paths):
     before = repr(value)
-    without(value, paths)
+    exclude_fields(value, paths)
     assert repr(value) == before
 
 

@@ -13,7 +13,7 @@ from mcp_truto_lms.domain.model import EnrollmentStatus, User
 from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory, RosterInParts
 from mcp_truto_lms.sandbox.organisation import Role
 from mcp_truto_lms.sandbox.portal import sample_app
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.name_cache import PackedPeople
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +86,7 @@ async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch
 
 
 async def test_a_source_with_remote_data_shares_the_calls_of_the_one_without(small):
-    plain = source_over(sample_app(small, quirks=Quirks()), remote_data=False)
+    plain = source_over(sample_app(small, quirks=Variations()), remote_data=False)
     full = plain.with_remote_data()
     assert (await plain.courses())[0].remote_data is None
     assert (await full.courses())[0].remote_data

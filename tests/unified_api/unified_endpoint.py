@@ -15,7 +15,7 @@ from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app, serve
 from mcp_truto_lms.sandbox.talentlms import TalentLms
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 ACCOUNT_ID, TOKEN = "acme", "a-token-of-ours"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ async def no_sleep(seconds: float) -> None:
 
 
 def portal_of(organisation: Organisation) -> TalentLms:
-    return sample_app(organisation, quirks=Quirks(burst_limit=10**6, hourly_limit=10**6))
+    return sample_app(organisation, quirks=Variations(burst_limit=10**6, hourly_limit=10**6))
 
 
 def source_over(portal: TalentLms, *, remote_data: bool = True) -> TalentLmsSource:

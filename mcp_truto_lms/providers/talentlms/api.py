@@ -28,8 +28,8 @@ from mcp_truto_lms.domain.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.providers.hourly_quota import Allowance, HourlyBudget, allowance
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, Answer, HttpClient, Service
-from mcp_truto_lms.providers.payload_values import record, text
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpClient, Response, Service
+from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.rate_limiter import Window
 
 TALENTLMS = Service(
@@ -141,7 +141,7 @@ class TalentLmsApi:
             raise _key_refused()
         return allowance(payload)
 
-    async def _error(self, answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+    async def _error(self, answer: Response, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
         if answer.status == 401:
             return _key_refused()
         if answer.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
@@ -164,21 +164,21 @@ def basic_authorization(api_key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
 
 
-def _opened(answer: Answer) -> tuple[Any, str | None]:
+def _opened(answer: Response) -> tuple[Any, str | None]:
     """Split an answer into its payload and its error message; a body that is not JSON is a message of its own."""
     try:
         payload = answer.json()
     except ValueError:
         raw = answer.content[:_MAX_MESSAGE_LENGTH].decode("utf-8", errors="replace")
         return None, None if answer.status == 200 and not SPEAKS_OF_A_LIMIT.search(raw) else raw
-    error = record(payload).get("error")
+    error = as_object(payload).get("error")
     if not error:
         return payload, None
-    message = text(error) or text(record(error).get("message")) or "error"
+    message = text(error) or text(as_object(error).get("message")) or "error"
     return None, message[:_MAX_MESSAGE_LENGTH]
 
 
-def _meaning(answer: Answer, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+def _meaning(answer: Response, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
     status = answer.status
     folded = message.lower() if _is_object(answer) else ""  # a page of a proxy says nothing of people or courses
     lookup = bool(_LOOKUPS & frozenset(arguments))
@@ -197,7 +197,7 @@ def _meaning(answer: Answer, endpoint: str, arguments: Mapping[str, str], messag
     return UnexpectedAnswer(f"TalentLMS refused to answer `{endpoint}` (HTTP {status}).")
 
 
-def _is_object(answer: Answer) -> bool:
+def _is_object(answer: Response) -> bool:
     try:
         return isinstance(answer.json(), dict)
     except ValueError:

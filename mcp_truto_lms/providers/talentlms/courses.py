@@ -14,7 +14,7 @@ from typing import Any
 
 from mcp_truto_lms.domain.model import Course, CourseStatus, CourseType, iso_utc
 from mcp_truto_lms.domain.redaction import without_secrets
-from mcp_truto_lms.providers.payload_values import Mapped, epoch, identifier, listed, record, text, whole
+from mcp_truto_lms.providers.payload_values import Mapped, as_list, as_object, epoch, identifier, text, to_int
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.providers.talentlms.people import NO_LABELS, custom_fields
 
@@ -58,7 +58,7 @@ def course_terms(found: Course | None) -> CourseTerms:
     fields = None if found is None else found.custom_fields
     if not fields:
         return NO_TERMS
-    days = whole(fields.get(TIME_LIMIT_DAYS), most=MAX_TIME_LIMIT_DAYS)
+    days = to_int(fields.get(TIME_LIMIT_DAYS), most=MAX_TIME_LIMIT_DAYS)
     return CourseTerms(_iso(fields.get(EXPIRES_AT)), timedelta(days=days) if days else None)
 
 
@@ -78,7 +78,7 @@ def _iso(value: object) -> datetime | None:
 
 def category_names(raw: object) -> Mapping[str, str]:
     """Map what categories are called, by id."""
-    items = map(record, listed(raw))
+    items = map(as_object, as_list(raw))
     named = ((identifier(one.get("id")), text(one.get("name"))) for one in items)
     return {key: name for key, name in named if key is not None and name is not None}
 
@@ -91,7 +91,7 @@ def course(
     remote_data: bool = False,
 ) -> Course | None:
     """Map a course, its category by the name where that is known; None where there is no usable id."""
-    item = record(raw)
+    item = as_object(raw)
     course_id = identifier(item.get("id"))
     if course_id is None:
         return None
@@ -101,7 +101,7 @@ def course(
         moment = epoch(item.get(source)) or dates.parse(item.get(source))
         if moment is not None:
             fields[name] = iso_utc(moment)
-    days = whole(item.get("time_limit"), most=MAX_TIME_LIMIT_DAYS)
+    days = to_int(item.get("time_limit"), most=MAX_TIME_LIMIT_DAYS)
     if days:
         fields[TIME_LIMIT_DAYS] = days
     for name in ("certification", "certification_duration"):
@@ -135,6 +135,6 @@ def courses(
     remote_data: bool = False,
 ) -> Mapped[Course]:
     """Map the course list."""
-    every = tuple(course(one, dates=dates, categories=categories, remote_data=remote_data) for one in listed(raw))
+    every = tuple(course(one, dates=dates, categories=categories, remote_data=remote_data) for one in as_list(raw))
     kept = {one.id: one for one in every if one is not None}
     return Mapped(tuple(kept.values()), skipped=every.count(None))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from mcp_truto_lms.providers.payload_values import Raw, epoch, record, text
+from mcp_truto_lms.providers.payload_values import Raw, as_object, epoch, text
 from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 
 _FORMATTED = re.compile(
@@ -76,7 +76,7 @@ UNKNOWN_DATES = PortalDates()
 
 def portal_dates(siteinfo: object) -> PortalDates:
     """Read a portal's zone and date order from its description of itself."""
-    raw = record(siteinfo)
+    raw = as_object(siteinfo)
     letters = re.sub(r"(.)\1+", r"\1", re.sub(r"[^dmy]", "", (text(raw.get("date_format")) or "").lower()))
     order = DateOrder(letters) if letters in frozenset(DateOrder) else None
     return PortalDates(zone=resolve_zone(text(raw.get("timezone"))), order=order)

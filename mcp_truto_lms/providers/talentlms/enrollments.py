@@ -19,13 +19,13 @@ from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, Route, in_parts
 from mcp_truto_lms.providers.payload_values import (
     Raw,
+    as_list,
+    as_object,
     duration_seconds,
+    has_value,
     identifier,
-    listed,
     number,
     percent,
-    record,
-    says_a_date,
     text,
 )
 from mcp_truto_lms.providers.talentlms.courses import CourseTerms, course, course_terms
@@ -56,7 +56,7 @@ class Roster:
 
 
 @dataclass(frozen=True, slots=True)
-class _Road:
+class _MappingContext:
     """How items are read, whatever they are."""
 
     route: Route
@@ -77,10 +77,10 @@ def transcript(
     if person is None:
         return None
     enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
-    road = _Road(Route.LEARNER, dates, remote_data)
+    road = _MappingContext(Route.LEARNER, dates, remote_data)
     skipped = 0
     found: dict[str, EnrollmentRecord] = {}
-    for item in map(record, listed(record(raw).get("courses"))):
+    for item in map(as_object, as_list(as_object(raw).get("courses"))):
         course_id = identifier(item.get("id"))
         if course_id is None:
             skipped += 1
@@ -130,11 +130,11 @@ def roster_parts(
     if subject is None:
         return
     title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
-    road = _Road(Route.COURSE, dates, remote_data)
-    for items in in_parts(listed(record(raw).get("users"))):
+    road = _MappingContext(Route.COURSE, dates, remote_data)
+    for items in in_parts(as_list(as_object(raw).get("users"))):
         skipped = 0
         found: dict[str, EnrollmentRecord] = {}
-        for item in map(record, items):
+        for item in map(as_object, items):
             user_id = identifier(item.get("id"))
             if user_id is None:
                 skipped += 1
@@ -168,16 +168,16 @@ def pair(
         dates: how the portal prints dates
         remote_data: whether to keep the raw answer, secrets removed
     """
-    item = record(raw)
+    item = as_object(raw)
     if not item:
         return None
     scores = [
         score
-        for score in (number(record(unit).get("score")) for unit in listed(item.get("units")))
+        for score in (number(as_object(unit).get("score")) for unit in as_list(item.get("units")))
         if score is not None
     ]
     return _record(
-        _Road(Route.PAIR, dates, remote_data),
+        _MappingContext(Route.PAIR, dates, remote_data),
         item,
         user=_enrolled(user_id, learner, None),
         course=EnrolledCourse.trusted(id=course_id, title=course and course.title),
@@ -191,14 +191,14 @@ def pair(
 
 def code_in(raw: object, course_id: str) -> str | None:
     """Tell the machine code that a learner's transcript has for one course."""
-    for item in map(record, listed(record(raw).get("courses"))):
+    for item in map(as_object, as_list(as_object(raw).get("courses"))):
         if identifier(item.get("id")) == course_id:
             return text(item.get("completion_status"))
     return None
 
 
 def _record(
-    road: _Road,
+    road: _MappingContext,
     item: Raw,
     *,
     user: EnrolledUser,
@@ -217,7 +217,7 @@ def _record(
         moment(item, "completed_on"),
         moment(item, "expired_on"),
     )
-    completed = completed_at is not None or says_a_date(item.get("completed_on"))
+    completed = completed_at is not None or has_value(item.get("completed_on"))
     status = status_of(code, completed=completed, percent=progress)
     role = text(item.get("role"))
     kept = (("role", role), ("completion_status", code), ("completion_status_formatted", word))

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from mcp_truto_lms.domain.errors import NotFound, UnexpectedAnswer
-from mcp_truto_lms.providers.payload_values import identifier, listed, record
+from mcp_truto_lms.providers.payload_values import as_list, as_object, identifier
 
 PAGE_SIZE = 1000
 USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
@@ -25,7 +25,7 @@ USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
 Read = Callable[[str, Mapping[str, str]], Awaitable[Any]]
 
 
-async def read_users(read: Read) -> AsyncIterator[list[object]]:
+async def parse_users(read: Read) -> AsyncIterator[list[object]]:
     """Read the people directory page by page; a person may be on two pages."""
     seen: set[str | None] = set()
     largest, page_number = 0, 1
@@ -42,7 +42,7 @@ async def read_users(read: Read) -> AsyncIterator[list[object]]:
         largest, page_number = max(largest, len(page)), page_number + 1
 
 
-async def read_courses(read: Read) -> list[object]:
+async def parse_courses(read: Read) -> list[object]:
     """Read the course list."""
     found = _items(await read("courses", {}), "courses")
     size, page_number = len(found), 2
@@ -65,17 +65,17 @@ async def read_courses(read: Read) -> list[object]:
         page_number += 1
 
 
-async def read_places(read: Read, endpoint: str) -> list[str]:
+async def parse_teams(read: Read, endpoint: str) -> list[str]:
     """Read the ids of all branches or groups."""
     places = _items(await read(endpoint, {}), endpoint)
-    return [key for key in (identifier(record(one).get("id")) for one in places) if key is not None]
+    return [key for key in (identifier(as_object(one).get("id")) for one in places) if key is not None]
 
 
 def _identifiers(page: list[object]) -> set[str | None]:
-    return {identifier(record(item).get("id")) for item in page}
+    return {identifier(as_object(item).get("id")) for item in page}
 
 
 def _items(raw: object, endpoint: str) -> list[object]:
     if isinstance(raw, list | dict):
-        return list(listed(cast("object", raw)))
+        return list(as_list(cast("object", raw)))
     raise UnexpectedAnswer(f"TalentLMS answered `{endpoint}` with something that is not a list.")

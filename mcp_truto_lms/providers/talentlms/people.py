@@ -13,7 +13,7 @@ from typing import Any
 
 from mcp_truto_lms.domain.model import Email, User, UserRole
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
-from mcp_truto_lms.providers.payload_values import Mapped, Raw, epoch, identifier, listed, record, text
+from mcp_truto_lms.providers.payload_values import Mapped, Raw, as_list, as_object, epoch, identifier, text
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 
@@ -35,15 +35,15 @@ _ROLE_WORDS = (
 
 def has_custom_fields(raw: object) -> bool:
     """Tell whether an item holds fields that need a label."""
-    return any(_CUSTOM_FIELD.fullmatch(name) for name in record(raw))
+    return any(_CUSTOM_FIELD.fullmatch(name) for name in as_object(raw))
 
 
 def field_labels(raw: object) -> Mapping[str, str]:
     """Read the labels of `custom_field_N` from `getcustomregistrationfields`."""
     labels: dict[str, str] = {}
     taken = set(_RESERVED)
-    for item in listed(raw):
-        key, label = text(record(item).get("key")), text(record(item).get("name"))
+    for item in as_list(raw):
+        key, label = text(as_object(item).get("key")), text(as_object(item).get("name"))
         if key is None or label is None or not _CUSTOM_FIELD.fullmatch(key):
             continue
         folded = label.casefold().replace(" ", "_")
@@ -65,7 +65,7 @@ def custom_fields(raw: Raw, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _field_value(value: object) -> str | None:
-    several = [part for part in map(text, listed(value)) if part]
+    several = [part for part in map(text, as_list(value)) if part]
     return ", ".join(several) if several else text(value)
 
 
@@ -77,7 +77,7 @@ def user(
     remote_data: bool = False,
 ) -> User | None:
     """Map a person; None where there is no usable id."""
-    item = record(raw)
+    item = as_object(raw)
     user_id = identifier(item.get("id"))
     if user_id is None:
         return None
@@ -88,7 +88,7 @@ def user(
     if user_type is not None:
         fields["user_type"] = user_type
     for place in ("branches", "groups"):
-        names = [name for name in (text(record(one).get("name")) for one in listed(item.get(place))) if name]
+        names = [name for name in (text(as_object(one).get("name")) for one in as_list(item.get(place))) if name]
         if names:
             fields[place] = names
     return User(
@@ -117,16 +117,16 @@ def people(
     remote_data: bool = False,
 ) -> Mapped[User]:
     """Map the people directory, or a page of it."""
-    return _mapped(user(one, labels=labels, dates=dates, remote_data=remote_data) for one in listed(raw))
+    return _mapped(user(one, labels=labels, dates=dates, remote_data=remote_data) for one in as_list(raw))
 
 
 def teams(raw: Iterable[object]) -> dict[str, tuple[str, ...]]:
     """Read whose branches or groups these are: their names, in their order, by the person's id."""
     found: dict[str, dict[str, None]] = {}
     for place in raw:
-        name = text(record(place).get("name"))
-        for member in listed(record(place).get("users")) if name else []:
-            if (user_id := identifier(record(member).get("id"))) is not None:
+        name = text(as_object(place).get("name"))
+        for member in as_list(as_object(place).get("users")) if name else []:
+            if (user_id := identifier(as_object(member).get("id"))) is not None:
                 found.setdefault(user_id, {})[name or ""] = None
     return {user_id: tuple(names) for user_id, names in found.items()}
 

@@ -21,15 +21,15 @@ from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, Sour
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Portal, Reading, Route, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
-from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, record, text, whole
-from mcp_truto_lms.providers.rate_limiter import Admit, Clock, Sleep
+from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
+from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.providers.talentlms.courses import category_names as map_category_names
 from mcp_truto_lms.providers.talentlms.courses import course as map_course
 from mcp_truto_lms.providers.talentlms.courses import courses as map_courses
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
-from mcp_truto_lms.providers.talentlms.pages import read_courses, read_places, read_users
+from mcp_truto_lms.providers.talentlms.pages import parse_courses, parse_teams, parse_users
 from mcp_truto_lms.providers.talentlms.status import Vocabulary
 
 NEVER_FILLED = frozenset(
@@ -89,7 +89,7 @@ class TalentLmsSource:
         now: Callable[[], float] = time.time,
         remote_data: bool = False,
         category_names: bool = False,
-        admit: Admit | None = None,
+        admit: Acquire | None = None,
     ) -> TalentLmsSource:
         """Make a source; nothing is called yet.
 
@@ -142,7 +142,7 @@ class TalentLmsSource:
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
         dates = await self._portal_dates_if_told()
-        raw = await read_courses(self._api.read)
+        raw = await parse_courses(self._api.read)
         named: object = await self._api.read("categories") if self._category_names else None
         found = map_courses(raw, dates=dates, categories=map_category_names(named), remote_data=self._remote_data)
         _note_skipped("courses", found.skipped)
@@ -160,7 +160,7 @@ class TalentLmsSource:
         dates = await self._portal_dates_if_told()
         seen: set[str] = set()
         skipped = 0
-        async for page in read_users(self._api.read):
+        async for page in parse_users(self._api.read):
             labels = await self._labels_for(page)
             mapped = people.people(page, labels=labels, dates=dates, remote_data=self._remote_data)
             skipped += mapped.skipped
@@ -177,7 +177,7 @@ class TalentLmsSource:
         for endpoint in PLACES:
             if self._places.get(endpoint) == 0:  # the portal says that it has none
                 continue
-            if places := await read_places(self._api.read, endpoint):
+            if places := await parse_teams(self._api.read, endpoint):
                 return people.teams(await self._read_each(endpoint, places))
         return {}
 
@@ -278,10 +278,10 @@ class TalentLmsSource:
             raw = await self._api.read("getuserstatusincourse", {"course_id": course_id, "user_id": user_id})
         except NotEnrolled:
             return Reading(())
-        if not record(raw):
+        if not as_object(raw):
             return Reading(())
         learner, came_along = learners.get(user_id), ()
-        word = text(record(raw).get("completion_status"))
+        word = text(as_object(raw).get("completion_status"))
         code = self._vocabulary.code(word)
         if code is None:
             raw_user = await self._read_user({"id": user_id})
@@ -340,9 +340,9 @@ class TalentLmsSource:
     async def _portal_dates(self) -> PortalDates:
         async with self._asking_portal:
             if self._dates is None:
-                info = record(await self._api.read("siteinfo"))
+                info = as_object(await self._api.read("siteinfo"))
                 self._dates = portal_dates(info)
-                self._places = {one: whole(info.get(f"total_{one}"), most=MAX_DURATION_SECONDS) for one in PLACES}
+                self._places = {one: to_int(info.get(f"total_{one}"), most=MAX_DURATION_SECONDS) for one in PLACES}
             return self._dates
 
     async def _portal_dates_if_told(self) -> PortalDates:

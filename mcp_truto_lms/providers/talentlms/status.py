@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mcp_truto_lms.domain.model import EnrollmentStatus
-from mcp_truto_lms.providers.payload_values import listed, record, text
+from mcp_truto_lms.providers.payload_values import as_list, as_object, text
 
 _CODES: Mapping[str, EnrollmentStatus] = MappingProxyType(
     {
@@ -90,10 +90,10 @@ class Vocabulary:
     def learnt_from(self, user: object) -> Vocabulary:
         """Add the words of a learner's transcript, as `users/id` has them."""
         words = dict(self.words)
-        for item in listed(record(user).get("courses")):
+        for item in as_list(as_object(user).get("courses")):
             code, word = (
-                text(record(item).get("completion_status")),
-                text(record(item).get("completion_status_formatted")),
+                text(as_object(item).get("completion_status")),
+                text(as_object(item).get("completion_status_formatted")),
             )
             if code is None or word is None or len(word) > _MAX_WORD_LENGTH:
                 continue

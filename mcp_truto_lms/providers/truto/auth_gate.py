@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 _OF_EVERYTHING = (ReconnectAccount, TokenRefused, AccountBlocked, AccountUnknown)
 
 
-class Gate:
+class AuthGate:
     """Lets calls through, and remembers the refusal of the last one that was turned away altogether."""
 
     def __init__(self) -> None:

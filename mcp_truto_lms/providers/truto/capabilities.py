@@ -17,7 +17,7 @@ from mcp_truto_lms.domain.source import Route
 HOLDS_SECONDS = 24 * 3600.0
 
 
-class Way(StrEnum):
+class ReadMethod(StrEnum):
     """A kind of call that brings the enrollments of a scope."""
 
     LIST = "list"
@@ -30,19 +30,19 @@ class Way(StrEnum):
     PROXIED_TRANSCRIPT = "proxied transcript"
 
 
-GIVES: dict[Way, frozenset[str]] = {
-    Way.LIST: frozenset(),
-    Way.LIST_OF_COURSE: frozenset({"course"}),
-    Way.LIST_OF_LEARNER: frozenset({"user"}),
-    Way.LIST_OF_PAIR: frozenset({"user", "course"}),
+GIVES: dict[ReadMethod, frozenset[str]] = {
+    ReadMethod.LIST: frozenset(),
+    ReadMethod.LIST_OF_COURSE: frozenset({"course"}),
+    ReadMethod.LIST_OF_LEARNER: frozenset({"user"}),
+    ReadMethod.LIST_OF_PAIR: frozenset({"user", "course"}),
 }
-WAYS: dict[Route, tuple[Way, ...]] = {
-    Route.LIST: (Way.LIST,),
-    Route.COURSE: (Way.LIST_OF_COURSE, Way.ROSTER, Way.PROXIED_ROSTER),
-    Route.LEARNER: (Way.LIST_OF_LEARNER, Way.TRANSCRIPT, Way.PROXIED_TRANSCRIPT),
-    Route.PAIR: (Way.LIST_OF_PAIR,),
+WAYS: dict[Route, tuple[ReadMethod, ...]] = {
+    Route.LIST: (ReadMethod.LIST,),
+    Route.COURSE: (ReadMethod.LIST_OF_COURSE, ReadMethod.ROSTER, ReadMethod.PROXIED_ROSTER),
+    Route.LEARNER: (ReadMethod.LIST_OF_LEARNER, ReadMethod.TRANSCRIPT, ReadMethod.PROXIED_TRANSCRIPT),
+    Route.PAIR: (ReadMethod.LIST_OF_PAIR,),
 }
-_WITH_PAYLOAD = frozenset({Way.ROSTER, Way.TRANSCRIPT})
+_WITH_PAYLOAD = frozenset({ReadMethod.ROSTER, ReadMethod.TRANSCRIPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Fact:
     calls: int = 1
 
 
-class Learnt:
+class AccountCapabilities:
     """The ways of one account.
 
     Args:
@@ -63,9 +63,9 @@ class Learnt:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._facts: dict[Way, _Fact] = {}
+        self._facts: dict[ReadMethod, _Fact] = {}
 
-    def best(self, route: Route, *, likely_payloads: bool = False) -> Way | None:
+    def best(self, route: Route, *, likely_payloads: bool = False) -> ReadMethod | None:
         """Choose a way: one that is known to be open, else the next one to try; None where all are closed.
 
         Args:
@@ -77,7 +77,7 @@ class Learnt:
             ways.sort(key=lambda way: way not in _WITH_PAYLOAD)
         return next((way for way in ways if self.is_open(way)), ways[0] if ways else None)
 
-    def is_open(self, way: Way) -> bool | None:
+    def is_open(self, way: ReadMethod) -> bool | None:
         """Tell whether a way is open; None where that is not known, or no longer."""
         fact = self._fact(way)
         return None if fact is None else fact.is_open
@@ -85,7 +85,7 @@ class Learnt:
     def cost(self, route: Route, *, likely_payloads: bool = False) -> int | None:
         """Tell how many calls a scope of this route takes; a way that may turn out closed costs one more."""
         if route is Route.PAIR:
-            fact = self._fact(Way.LIST_OF_PAIR)
+            fact = self._fact(ReadMethod.LIST_OF_PAIR)
             return fact.calls if fact is not None and fact.is_open else 1
         way = self.best(route, likely_payloads=likely_payloads)
         fact = None if way is None else self._fact(way)
@@ -94,7 +94,7 @@ class Learnt:
         likely = likely_payloads and way in _WITH_PAYLOAD
         return None if way is None else 1 if likely else 2
 
-    def opened(self, way: Way, *, calls: int = 1) -> None:
+    def opened(self, way: ReadMethod, *, calls: int = 1) -> None:
         """Remember that a way works; so do those of its kind that give more."""
         now = self._now()
         for other, given in GIVES.items():
@@ -102,7 +102,7 @@ class Learnt:
                 self._facts[other] = _Fact(is_open=True, since=now)
         self._facts[way] = _Fact(is_open=True, since=now, calls=max(1, calls))
 
-    def closed(self, way: Way, *, wanted: frozenset[str] = frozenset()) -> None:
+    def closed(self, way: ReadMethod, *, wanted: frozenset[str] = frozenset()) -> None:
         """Remember that a way does not work, nor any that lacks what the refusal named.
 
         Args:
@@ -115,7 +115,7 @@ class Learnt:
             if way in GIVES and wanted - given:
                 self._facts[other] = fact
 
-    def _fact(self, way: Way) -> _Fact | None:
+    def _fact(self, way: ReadMethod) -> _Fact | None:
         fact = self._facts.get(way)
         if fact is not None and not 0 <= self._now() - fact.since < HOLDS_SECONDS:
             del self._facts[way]

@@ -31,11 +31,11 @@ import anyio
 import httpx
 
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
-from mcp_truto_lms.providers.http_client import Answer, HttpClient, Service
-from mcp_truto_lms.providers.rate_limiter import Admit, Clock, Sleep, Window
+from mcp_truto_lms.providers.http_client import HttpClient, Response, Service
+from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep, Window
 from mcp_truto_lms.providers.truto.error_mapping import error_of, is_error
 from mcp_truto_lms.providers.truto.errors import TrutoError
-from mcp_truto_lms.providers.truto.page import JsonObject, Page, cursor, read_page
+from mcp_truto_lms.providers.truto.page import JsonObject, Page, cursor, parse_page
 from mcp_truto_lms.providers.truto.parameters import EnrollmentParameters, GetParameters, ListParameters, checked
 from mcp_truto_lms.providers.truto.query_string import encoded
 from mcp_truto_lms.providers.truto.streaming import ItemStream, items_of
@@ -85,7 +85,7 @@ class TrutoClient:
         sleep: Sleep = anyio.sleep,
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
-        admit: Admit | None = None,
+        admit: Acquire | None = None,
     ) -> None:
         self._token = token.strip()
         if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
@@ -204,7 +204,7 @@ class TrutoClient:
             async with aclosing(self._streamed("course-enrollments", integrated_account_id, asked, stream)) as items:
                 async for item in items:
                     if is_error(item):
-                        raise self._error(Answer(200, {}, b""), item, "course-enrollments")
+                        raise self._error(Response(200, {}, b""), item, "course-enrollments")
                     yield item
             following = cursor(stream.rest, "next_cursor")
             if following is None or following in seen:
@@ -227,7 +227,7 @@ class TrutoClient:
     async def _page(self, endpoint: str, account_id: str, parameters: Mapping[str, object]) -> Page:
         if parameters.get("truto_response_format") == "stream":
             raise ValueError("a stream has no pages: use stream_course_enrollments")
-        page = read_page(await self._read(f"{_UNIFIED}/{endpoint}", endpoint, account_id, parameters))
+        page = parse_page(await self._read(f"{_UNIFIED}/{endpoint}", endpoint, account_id, parameters))
         if page is None:
             raise UnexpectedAnswer(f"Truto answered `{endpoint}` with something that is not a list.")
         return page
@@ -264,12 +264,12 @@ class TrutoClient:
         params = encoded({"integrated_account_id": account_id, **parameters})
         path = f"{_UNIFIED}/{endpoint}"
         async with self._http.stream(path, endpoint=endpoint, params=params, account=account_id) as answer:
-            if isinstance(answer, Answer):
+            if isinstance(answer, Response):
                 raise self._error(answer, _opened(answer)[0], endpoint)
             async for item in items_of(answer.pieces, stream):
                 yield item
 
-    def _error(self, answer: Answer, body: object, endpoint: str) -> TrutoError:
+    def _error(self, answer: Response, body: object, endpoint: str) -> TrutoError:
         return error_of(answer, body, endpoint=endpoint, token=self._token, of_status=self._http.refusal)
 
 
@@ -286,7 +286,7 @@ def _segment(key: str) -> str:
     return quote(key, safe="")
 
 
-def _opened(answer: Answer) -> tuple[Any, bool]:
+def _opened(answer: Response) -> tuple[Any, bool]:
     """Read a body as JSON, and say whether it is any."""
     try:
         return answer.json(), True

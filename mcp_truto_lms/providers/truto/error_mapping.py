@@ -16,8 +16,8 @@ from typing import Any, cast
 
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, Answer
-from mcp_truto_lms.providers.payload_values import record, text
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, Response
+from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.truto.errors import (
     AccountBlocked,
     AccountUnknown,
@@ -51,14 +51,14 @@ _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 def is_error(body: object) -> bool:
     """Tell an error from an answer by its body, whatever its HTTP status."""
-    raw = record(body)
+    raw = as_object(body)
     code = raw.get("statusCode")
     return "result" not in raw and "id" not in raw and isinstance(code, int) and code >= 400
 
 
 def refusal_in(status: int, body: object, *, token: str) -> Refusal:
     """Read an error body; its texts come out clipped and without secrets."""
-    raw = record(body)
+    raw = as_object(body)
     code = raw.get("statusCode")
     answered = raw.get("raw_response")
     return Refusal(
@@ -71,7 +71,7 @@ def refusal_in(status: int, body: object, *, token: str) -> Refusal:
 
 
 def error_of(
-    answer: Answer, body: object, *, endpoint: str, token: str, of_status: Callable[[Answer], SourceError | None]
+    answer: Response, body: object, *, endpoint: str, token: str, of_status: Callable[[Response], SourceError | None]
 ) -> TrutoError:
     """Tell the error that an answer stands for.
 
@@ -85,14 +85,14 @@ def error_of(
     refusal = refusal_in(answer.status, body, token=token)
     limit = refusal.status_code == 429 or "rate_limit_error" in refusal.insight
     if limit or (refusal.is_remote and refusal.status_code in (400, 403) and _says(refusal, SPEAKS_OF_A_LIMIT)):
-        return _too_many(Answer(429, answer.headers, b""), refusal, of_status)
+        return _too_many(Response(429, answer.headers, b""), refusal, of_status)
     if refusal.status_code >= 500 and refusal.status_code != 501:
         return _failed(refusal)
     make = {400: _rejected, 401: _unauthorized, 403: _forbidden, 404: _not_found, 405: _not_offered, 501: _not_offered}
     return make.get(refusal.status_code, _rejected)(refusal, endpoint)
 
 
-def _too_many(answer: Answer, refusal: Refusal, of_status: Callable[[Answer], SourceError | None]) -> TrutoError:
+def _too_many(answer: Response, refusal: Refusal, of_status: Callable[[Response], SourceError | None]) -> TrutoError:
     told = of_status(answer)
     seconds: float | None = getattr(told, "retry_after_seconds", None)
     who = "The LMS behind Truto" if refusal.is_remote else "Truto"
@@ -122,7 +122,7 @@ def _unauthorized(refusal: Refusal, _: str) -> TrutoError:
 
 
 def _forbidden(refusal: Refusal, endpoint: str) -> TrutoError:
-    value = record(record(refusal.insight.get("forbidden_error")).get("value"))
+    value = as_object(as_object(refusal.insight.get("forbidden_error")).get("value"))
     scopes = tuple(dict.fromkeys(_strings(value.get("missing_scopes"))))[:MAX_NAMES]
     what = f"Grant {', '.join(scopes)}" if scopes else "Grant what it needs"
     if refusal.is_remote or scopes:
@@ -172,7 +172,7 @@ def _account_unknown(refusal: Refusal) -> TrutoError:
 
 def _missing(refusal: Refusal) -> frozenset[str]:
     """Find which of user and course are asked for, in the insight, else in the message."""
-    told = [one for key in _MISSING for one in _strings(record(refusal.insight.get(key)).get("value"))]
+    told = [one for key in _MISSING for one in _strings(as_object(refusal.insight.get(key)).get("value"))]
     found = [name for one in told for name in _PARAMETER.findall(one)]
     found += [one for one in told if one.strip().lower() in _BARE_PARAMETERS]
     return frozenset(name.strip().lower() for name in found or _PARAMETER.findall(refusal.message))

@@ -37,7 +37,7 @@ class Page:
         return list(self.result.values()) if isinstance(self.result, dict) else self.result
 
 
-def read_page(body: object) -> Page | None:
+def parse_page(body: object) -> Page | None:
     """Read a list's answer; None where it is none."""
     if isinstance(body, list):
         return Page(_objects(cast("list[object]", body)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp_truto_lms.providers.truto import talentlms_payload
-from mcp_truto_lms.providers.truto.auth_gate import Gate
+from mcp_truto_lms.providers.truto.auth_gate import AuthGate
 from mcp_truto_lms.providers.truto.client import TrutoClient
 from mcp_truto_lms.providers.truto.errors import RequestRefused
 from mcp_truto_lms.providers.truto.page import JsonObject, Page
@@ -24,7 +24,7 @@ _OF_THE_LIMIT = re.compile(r"\blimit\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Noticed:
+class Observations:
     """What calls have shown on the side.
 
     Args:
@@ -41,8 +41,8 @@ class AccountReader:
 
     def __init__(self, client: TrutoClient, integrated_account_id: str) -> None:
         self.client = client
-        self.gate = Gate()
-        self.noticed = Noticed(payloads=False, partial=set())
+        self.gate = AuthGate()
+        self.noticed = Observations(payloads=False, partial=set())
         self._account_id = integrated_account_id
         self._page_size: int | None = PAGE_SIZE
 

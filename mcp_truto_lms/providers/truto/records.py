@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, UnifiedModel, User, field_types
 from mcp_truto_lms.domain.redaction import without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, Route
-from mcp_truto_lms.providers.payload_values import Raw, epoch, listed, number, percent, record, text
+from mcp_truto_lms.providers.payload_values import Raw, as_list, as_object, epoch, number, percent, text
 from mcp_truto_lms.providers.talentlms.enrollments import INSTRUCTORS
 
 MAX_ID_LENGTH = 200
@@ -44,7 +44,7 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
         zone: in which a due date without a time ends
         remote_data: whether the provider's payload stays on it, secrets removed
     """
-    item = {**record(raw)}
+    item = {**as_object(raw)}
     for name in ("user", "course"):
         lone = item.get(name)
         if isinstance(lone, str | int):
@@ -52,7 +52,7 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
     found = settled(CourseEnrollment, item, zone=zone, remote_data=remote_data)
     if found is None or found.user is None or found.course is None or not found.user.id or not found.course.id:
         return None
-    fields = record(found.custom_fields)
+    fields = as_object(found.custom_fields)
     role = text(fields.get("role"))
     if route is Route.LIST and role is not None and "completion_status" not in fields:
         route = Route.COURSE
@@ -61,7 +61,9 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
 
 def user(raw: object, *, remote_data: bool = False) -> User | None:
     """Read a user; None where there is no usable id."""
-    found = settled(User, {**record(raw), "manager": _manager(record(raw).get("manager"))}, remote_data=remote_data)
+    found = settled(
+        User, {**as_object(raw), "manager": _manager(as_object(raw).get("manager"))}, remote_data=remote_data
+    )
     if found is None or found.name:
         return found
     name = " ".join(part for part in (found.first_name, found.last_name) if part) or found.username
@@ -70,11 +72,11 @@ def user(raw: object, *, remote_data: bool = False) -> User | None:
 
 def _manager(value: object) -> dict[str, Any] | None:
     """Read a manager, who may come as a bare name or id, or without an id: the name, or the address, stands for it."""
-    item = dict(record(value)) or {"id": value, "name": value}
+    item = dict(as_object(value)) or {"id": value, "name": value}
     if identifier(item.get("id")) is not None:
-        return item if record(value) else {"id": value}
-    address = next(iter(listed(item.get("emails"))), None)
-    known = text(item.get("name")) or text(record(address).get("email")) or text(address)
+        return item if as_object(value) else {"id": value}
+    address = next(iter(as_list(item.get("emails"))), None)
+    known = text(item.get("name")) or text(as_object(address).get("email")) or text(address)
     return {**item, "id": "_".join(known.split())[:MAX_ID_LENGTH]} if known else None
 
 
@@ -85,7 +87,7 @@ def course(raw: object, *, remote_data: bool = False) -> Course | None:
 
 def settled(model: type[Record], raw: object, *, zone: tzinfo = UTC, remote_data: bool = False) -> Record | None:
     """Read a record of the model; None where it has no usable id."""
-    fields = _fields(model, record(raw), remote_data=remote_data)
+    fields = _fields(model, as_object(raw), remote_data=remote_data)
     if fields.get("id") is None:
         return None
     try:
@@ -130,7 +132,7 @@ def _value(name: str, kind: Any, value: object) -> Any:
     if get_origin(kind) is list:
         return _list(name, get_args(kind)[0], value)
     if not isinstance(kind, type):
-        return without_secrets(record(value)) or None if get_origin(kind) is dict else without_secrets(value)
+        return without_secrets(as_object(value)) or None if get_origin(kind) is dict else without_secrets(value)
     if issubclass(kind, UnifiedModel):
         return _nested(name, kind, value)
     if issubclass(kind, StrEnum | str):
@@ -151,7 +153,7 @@ def _list(name: str, kind: Any, value: object) -> list[Any] | None:
 def _nested(name: str, kind: type[UnifiedModel], value: object) -> dict[str, Any] | None:
     if isinstance(value, str) and name in _LONE_FIELD:
         value = {_LONE_FIELD[name]: value}
-    fields = _fields(kind, record(value), remote_data=False)
+    fields = _fields(kind, as_object(value), remote_data=False)
     required = [one for one, field in kind.model_fields.items() if field.is_required()]
     if not fields or any(fields.get(one) is None for one in required):
         return None

@@ -27,12 +27,12 @@ import httpx
 from mcp_truto_lms.domain.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed, SourceError
 from mcp_truto_lms.domain.model import Course, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
-from mcp_truto_lms.providers.payload_values import record
+from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
 from mcp_truto_lms.providers.talentlms.enrollments import keep
 from mcp_truto_lms.providers.talentlms.source import FILLED_BY_PAIR, NEVER_FILLED
 from mcp_truto_lms.providers.truto import records, talentlms_payload
-from mcp_truto_lms.providers.truto.capabilities import GIVES, Learnt, Way
+from mcp_truto_lms.providers.truto.capabilities import GIVES, AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.client import DEFAULT_BASE_URL, TrutoClient
 from mcp_truto_lms.providers.truto.errors import (
     Forbidden,
@@ -50,8 +50,8 @@ KEPT_SECONDS = 10.0
 logger = logging.getLogger(__name__)
 
 _SEEN_MISSING = NEVER_FILLED | FILLED_BY_PAIR
-_PROXIED = frozenset({Way.PROXIED_ROSTER, Way.PROXIED_TRANSCRIPT})
-_ROSTERS = frozenset({Way.ROSTER, Way.PROXIED_ROSTER})
+_PROXIED = frozenset({ReadMethod.PROXIED_ROSTER, ReadMethod.PROXIED_TRANSCRIPT})
+_ROSTERS = frozenset({ReadMethod.ROSTER, ReadMethod.PROXIED_ROSTER})
 
 
 class TrutoSource:
@@ -88,7 +88,7 @@ class TrutoSource:
         self._now = now
         self._zone = zone
         self._remote_data = remote_data
-        self._learnt = Learnt(now)
+        self._learnt = AccountCapabilities(now)
         self._trying = anyio.Lock()
         self._records_seen = False
         self._filled: set[str] = set()
@@ -247,11 +247,11 @@ class TrutoSource:
         """Close all connections."""
         await self._reader.client.aclose()
 
-    def _best(self, route: Route) -> Way | None:
+    def _best(self, route: Route) -> ReadMethod | None:
         return self._learnt.best(route, likely_payloads=self._reader.noticed.payloads)
 
     async def _by(
-        self, way: Way, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
+        self, way: ReadMethod, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading | None:
         """Read a scope by one way; None where the way turns out to be closed."""
         try:
@@ -259,18 +259,18 @@ class TrutoSource:
                 return await self._by_list(way, scope, courses, learners)
             reading = await self._by_payload(way, scope, courses, learners)
         except MissingParameters as error:
-            if way is Way.LIST_OF_PAIR:
+            if way is ReadMethod.LIST_OF_PAIR:
                 raise
             self._learnt.closed(way, wanted=error.parameters)
             return None
         except (NotOffered, Forbidden, RequestRefused) as error:
-            if way is Way.LIST_OF_PAIR:
+            if way is ReadMethod.LIST_OF_PAIR:
                 raise
             if self._learnt.is_open(way):  # it is about this one record
                 raise SourceError(str(error)) from None
             reading = None
         except RecordNotFound as error:
-            about_a_record = error.truto_is_remote_error and way is not Way.LIST
+            about_a_record = error.truto_is_remote_error and way is not ReadMethod.LIST
             if about_a_record or self._learnt.is_open(way):
                 raise
             reading = None  # from Truto itself, that may as well be a path that it does not have
@@ -281,14 +281,14 @@ class TrutoSource:
         return reading
 
     async def _by_list(
-        self, way: Way, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
+        self, way: ReadMethod, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
         asked: dict[str, Any] = {}
         if scope.user_id is not None:
             asked["user"] = {"id": scope.user_id}
         if scope.course_id is not None:
             asked["course"] = {"id": scope.course_id}
-        if not self._remote_data and way is not Way.LIST_OF_PAIR:
+        if not self._remote_data and way is not ReadMethod.LIST_OF_PAIR:
             asked["truto_ignore_remote_data"] = True
         found: dict[str, EnrollmentRecord] = {}
         pages = skipped = 0
@@ -304,7 +304,7 @@ class TrutoSource:
                         found.setdefault(one.enrollment.id, one)
                 complete = complete and not page.is_partial_response
         except TrutoError as error:
-            if way is not Way.LIST_OF_PAIR or not _is_not_enrolled(error):
+            if way is not ReadMethod.LIST_OF_PAIR or not _is_not_enrolled(error):
                 raise
         _note_skipped("course-enrollments", skipped)
         complete = complete and page.next_cursor is None  # else the list broke off at a cursor that leads nowhere new
@@ -312,26 +312,26 @@ class TrutoSource:
         everything = Reading(tuple(found.values()), complete=complete, skipped=skipped)
         mine = _within(everything, scope)
         if len(mine.records) < len(everything.records):
-            self._learnt.opened(Way.LIST, calls=pages)
+            self._learnt.opened(ReadMethod.LIST, calls=pages)
             self._whole_list.keep(everything)
-            if way is not Way.LIST_OF_PAIR:
+            if way is not ReadMethod.LIST_OF_PAIR:
                 self._learnt.closed(way)
                 raise RouteClosed(f"Truto ignores {_words(scope.route)} for this account and lists everything.")
         return mine
 
     def _enrollment(
-        self, raw: JsonObject, way: Way, courses: Mapping[str, Course], learners: Mapping[str, User]
+        self, raw: JsonObject, way: ReadMethod, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> EnrollmentRecord | None:
-        route = Route.PAIR if way is Way.LIST_OF_PAIR else Route.LIST
+        route = Route.PAIR if way is ReadMethod.LIST_OF_PAIR else Route.LIST
         one = records.enrollment(raw, route=route, zone=self._zone, remote_data=self._remote_data)
         if one is None:
             return None
-        if way is Way.LIST_OF_PAIR:
+        if way is ReadMethod.LIST_OF_PAIR:
             one = talentlms_payload.pair(one, raw, courses=courses, learners=learners)
         return _named(one, courses, learners)
 
     async def _by_payload(
-        self, way: Way, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
+        self, way: ReadMethod, scope: Scope, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading | None:
         """Read a roster or a transcript out of what the provider sent; None where it did not come along."""
         if way in _ROSTERS:
@@ -357,11 +357,11 @@ class TrutoSource:
             return None
         return Reading(transcript.records, learners=(transcript.user,), skipped=transcript.skipped)
 
-    async def _record(self, way: Way, resource: str, key: str) -> tuple[object, object]:
+    async def _record(self, way: ReadMethod, resource: str, key: str) -> tuple[object, object]:
         """Read a record: as Truto maps it, and as the provider sent it."""
         if way in _PROXIED:
             body = await self._reader.proxied(resource, key)
-            raw = record(body)
+            raw = as_object(body)
             return None, body if "id" in raw else raw.get("result")
         raw = await (self._reader.user(key) if resource == "users" else self._reader.course(key))
         return raw, raw.get("remote_data")

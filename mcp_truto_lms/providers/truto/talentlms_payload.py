@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from mcp_truto_lms.domain.model import Course, CourseStatus, EnrollmentStatus, User, UserRole, UserStatus
 from mcp_truto_lms.domain.source import EnrollmentRecord
-from mcp_truto_lms.providers.payload_values import record
+from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.talentlms import courses, enrollments, people
 from mcp_truto_lms.providers.truto import records
 
@@ -31,7 +31,7 @@ def roster_parts(
     raw: object, *, learners: Mapping[str, User], remote_data: bool = False
 ) -> Iterator[enrollments.Roster]:
     """Read the roster in a course's payload, a few hundred people at a time; nothing where it has none."""
-    if isinstance(record(raw).get("users"), list | dict):
+    if isinstance(as_object(raw).get("users"), list | dict):
         yield from enrollments.roster_parts(raw, learners=learners, remote_data=remote_data)
 
 
@@ -46,7 +46,7 @@ def transcript(
         courses: by id
         remote_data: whether enrollments keep their part of the payload
     """
-    if not isinstance(record(raw).get("courses"), list | dict):
+    if not isinstance(as_object(raw).get("courses"), list | dict):
         return None
     found = enrollments.transcript(raw, courses=courses, remote_data=remote_data)
     if found is None or person is None or person.id != found.user.id:
@@ -63,20 +63,20 @@ def transcript(
 def user(raw: object, *, remote_data: bool = False) -> User | None:
     """Read a unified user, filled in from its payload."""
     found = records.user(raw, remote_data=remote_data)
-    return found if found is None else _filled(found, people.user(record(raw).get("remote_data")))
+    return found if found is None else _filled(found, people.user(as_object(raw).get("remote_data")))
 
 
 def course(raw: object, *, remote_data: bool = False) -> Course | None:
     """Read a unified course, filled in from its payload."""
     found = records.course(raw, remote_data=remote_data)
-    return found if found is None else _filled(found, courses.course(record(raw).get("remote_data")))
+    return found if found is None else _filled(found, courses.course(as_object(raw).get("remote_data")))
 
 
 def pair(
     found: EnrollmentRecord, raw: object, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> EnrollmentRecord:
     """Fill in an enrollment that was asked for alone from its payload: its score, and when access ends."""
-    payload = record(record(raw).get("remote_data"))
+    payload = as_object(as_object(raw).get("remote_data"))
     subject, person = found.enrollment.course, found.enrollment.user
     if subject is None or person is None or not all(name in payload for name in _OF_A_PAIR):
         return found
@@ -102,7 +102,7 @@ def pair(
 
 def has_payload(raw: Mapping[str, Any]) -> bool:
     """Tell whether a record came with the provider's payload."""
-    return bool(record(raw.get("remote_data")))
+    return bool(as_object(raw.get("remote_data")))
 
 
 def _with_fields(one: EnrollmentRecord, *, without: Mapping[str, Any], fields: Mapping[str, Any]) -> EnrollmentRecord:

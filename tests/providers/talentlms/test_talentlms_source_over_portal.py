@@ -9,11 +9,11 @@ from mcp_truto_lms.domain.model import CourseStatus, UserStatus
 from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, MALFORMED_BODY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 
 pytestmark = pytest.mark.anyio
 
-NEXT_DOOR = Quirks(
+NEXT_DOOR = Variations(
     date_format="MMDDYYYY",
     am_pm=True,
     null_instead_of_empty=True,
@@ -45,7 +45,7 @@ async def maps_of(source):
 async def test_a_status_by_pair_is_the_status_by_transcript(
     portal_source, organisation, language, failed_sets_completed_on
 ):
-    quirks = Quirks(
+    quirks = Variations(
         language=language, failed_sets_completed_on=failed_sets_completed_on, hourly_limit=100_000, percent_missing=True
     )
     by_transcript, _ = portal_source(quirks)
@@ -69,7 +69,7 @@ async def test_a_status_by_pair_is_the_status_by_transcript(
     assert app.log.counts()["users/id"] <= (0 if language == "English" else 4)
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), NEXT_DOOR, Quirks(no_date="0"), Quirks(no_date="Never")])
+@pytest.mark.parametrize("quirks", [Variations(), NEXT_DOOR, Variations(no_date="0"), Variations(no_date="Never")])
 async def test_rosters_hold_what_the_organisation_holds(portal_source, organisation, quirks):
     source, app = portal_source(quirks)
     portal = await source.portal()
@@ -114,7 +114,7 @@ async def test_no_secret_of_the_portal_is_in_any_record(portal_source):
     assert "autologin" not in shown
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), NEXT_DOOR])
+@pytest.mark.parametrize("quirks", [Variations(), NEXT_DOOR])
 async def test_what_the_portal_does_not_have_is_told_apart(portal_source, organisation, quirks):
     source, _ = portal_source(quirks)
     for scope in (Scope(user_id="99999"), Scope(course_id="99999"), Scope("99999", "1"), Scope("1", "99999")):
@@ -137,7 +137,7 @@ async def test_a_wrong_key_is_refused(portal_source):
 
 @pytest.mark.parametrize("status", [429, 400, 403])
 async def test_the_hour_is_never_used_up_to_its_end(portal_source, organisation, status):
-    source, app = portal_source(Quirks(hourly_limit=30, exhausted_status=status))
+    source, app = portal_source(Variations(hourly_limit=30, exhausted_status=status))
     await source.portal()
     for _ in range(25):
         await source.find_learner(user_id="1")
@@ -147,7 +147,7 @@ async def test_the_hour_is_never_used_up_to_its_end(portal_source, organisation,
 
 
 async def test_calls_that_wait_for_their_turn_count_too(portal_source):
-    source, app = portal_source(Quirks(hourly_limit=40))
+    source, app = portal_source(Variations(hourly_limit=40))
     outcomes = []
 
     async def read():
@@ -165,7 +165,7 @@ async def test_calls_that_wait_for_their_turn_count_too(portal_source):
 
 @pytest.mark.parametrize("status", [429, 400, 403])
 async def test_an_hour_that_others_used_up_is_named(portal_source, status):
-    source, app = portal_source(Quirks(hourly_limit=40, exhausted_status=status))
+    source, app = portal_source(Variations(hourly_limit=40, exhausted_status=status))
     await source.portal()
     while app.limits.budget().remaining:
         app.limits.charge()

@@ -8,7 +8,7 @@ from mcp_truto_lms.domain.errors import RateLimited, Unavailable, UnexpectedAnsw
 from mcp_truto_lms.domain.source import TeamDirectory
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, MALFORMED_BODY
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.sandbox.variations import Quirks
+from mcp_truto_lms.sandbox.variations import Variations
 from tests.conftest import TODAY
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ def without_branches(organisation):
     return replace(organisation, branches=(), people=people)
 
 
-@pytest.mark.parametrize("quirks", [Quirks(), Quirks(lists_as_objects=True, numbers_as_numbers=True)])
+@pytest.mark.parametrize("quirks", [Variations(), Variations(lists_as_objects=True, numbers_as_numbers=True)])
 async def test_teams_are_the_branches_of_everybody(open_portal, organisation, quirks):
     source, app = open_portal(organisation, quirks)
     assert isinstance(source, TeamDirectory)
@@ -104,6 +104,6 @@ async def test_teams_are_told_whole_or_not_at_all(open_portal, organisation, end
 
 
 async def test_a_used_up_hour_ends_the_reading_of_teams(open_portal, organisation):
-    source, _ = open_portal(organisation, Quirks(hourly_limit=5))
+    source, _ = open_portal(organisation, Variations(hourly_limit=5))
     with pytest.raises(RateLimited):
         await source.teams()

@@ -39,7 +39,7 @@ from mcp_truto_lms.sandbox.truto_faults import (
     Twist,
 )
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
-from mcp_truto_lms.server.app_context import Connection
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, no_sleep
@@ -119,7 +119,7 @@ def open_truto(organisation):
             zone=ATHENS,
             remote_data=remote_data,
         )
-        async with Connection(chosen, source=lambda _: source) as connection:
+        async with AppContext(chosen, source=lambda _: source) as connection:
             server = create_server(connection)
             async with Client(server, raise_exceptions=True) as client:
                 yield TrutoDesk(Desk(client, await connection.account(), truto.portal), truto, source)
