@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bench.reading import Row, Table, Truth
-from mcp_truto_lms.sandbox.organisation import Organisation, Person
+from mcp_truto_lms.sandbox.organisation import Organisation, SamplePerson
 from tests.truth import Fact, facts
 
 ATHENS = ZoneInfo("Europe/Athens")
@@ -38,12 +38,12 @@ MANAGERS = {
 """HR's own dimensions, which no portal has: by job title, and then by turns."""
 
 
-def team_of(person: Person) -> str:
+def team_of(person: SamplePerson) -> str:
     """Say which team HR has somebody in."""
     return next((team for team, jobs in TEAMS.items() if person.custom_fields[0] in jobs), "Office")
 
 
-def manager_of(person: Person) -> str:
+def manager_of(person: SamplePerson) -> str:
     """Say whom somebody reports to."""
     managers = MANAGERS[team_of(person)]
     return managers[int(person.id) % len(managers)]
@@ -117,7 +117,7 @@ class Office:
         """Say which lists of the unified endpoint have what is in some courses."""
         return tuple(f"course-enrollments?course[id]={self.course_id(one)}" for one in titles)
 
-    def pages_of_people(self, test: Callable[[Person], bool]) -> tuple[str, ...]:
+    def pages_of_people(self, test: Callable[[SamplePerson], bool]) -> tuple[str, ...]:
         """Say which lists of the unified endpoint have what some people are in."""
         known = sorted({one.user_id for one in self.facts if test(self.people[one.user_id])}, key=int)
         return tuple(f"course-enrollments?user[id]={one}" for one in known)

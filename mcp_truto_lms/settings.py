@@ -113,7 +113,7 @@ class Settings:
         Raises:
             ConfigurationError: one is missing or wrong; the message names it.
         """
-        read = _Reader(env)
+        read = _SettingsReader(env)
         domain, base_url, key = (read.text(f"TALENTLMS_{name}") for name in ("DOMAIN", "BASE_URL", "API_KEY"))
         token, accounts = read.text("TRUTO_API_TOKEN"), read.accounts("TRUTO_INTEGRATED_ACCOUNT_ID")
         chosen = read.choice(f"{PREFIX}SOURCE", ("auto", *get_args(SourceName)), "auto")
@@ -250,7 +250,7 @@ def _base_url(domain: str, base_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _SettingsReader:
     """Reads one variable at a time; every complaint names the variable and what it takes."""
 
     env: Mapping[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 from mcp import Client
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
-from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.server.app_context import AppContext
@@ -100,7 +100,7 @@ def record(
             **fields,
         }
     )
-    return EnrollmentRecord(enrollment, Route.LEARNER, access_ends_at=at(ends), is_learner=learner)
+    return EnrollmentRecord(enrollment, FetchRoute.LEARNER, access_ends_at=at(ends), is_learner=learner)
 
 
 @dataclass
@@ -140,8 +140,8 @@ class Shelf:
         ]
         return Reading(tuple(found), complete=scope.key not in self.halves)
 
-    def cost(self, route: Route) -> int | None:
-        return None if route is Route.LIST else 1
+    def cost(self, route: FetchRoute) -> int | None:
+        return None if route is FetchRoute.LIST else 1
 
     async def aclose(self) -> None:
         pass

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Person
+from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, SamplePerson
 
 DAY = 86_400
 NOON = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
@@ -108,7 +108,7 @@ def month(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, ZoneInfo('Europe/Athens')):%Y-%m}"
 
 
-def missing(organisation: Organisation, course_id: str) -> list[Person]:
+def missing(organisation: Organisation, course_id: str) -> list[SamplePerson]:
     """List the active learners who were never enrolled in a course, whatever became of it."""
     there = {one.user_id for one in organisation.enrollments if one.course_id == course_id}
     return [

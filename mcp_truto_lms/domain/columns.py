@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_truto_lms.domain.model import CUSTOM_FIELDS, Column, CourseEnrollment, enrollment_columns, field_types
+from mcp_truto_lms.domain.model import (
+    CUSTOM_FIELDS,
+    CourseEnrollment,
+    EnrollmentColumn,
+    enrollment_columns,
+    field_types,
+)
 
 NEEDED = frozenset({"id", "user.id", "course.id", "course.title", "status"})
 """Columns without which no answer can be read."""
@@ -45,7 +51,7 @@ class Columns:
         return path not in self.removed
 
     @property
-    def known(self) -> Mapping[str, Column]:
+    def known(self) -> Mapping[str, EnrollmentColumn]:
         """Those of the model, by their dotted paths."""
         return {path: column for path, column in enrollment_columns().items() if path in self}
 

@@ -337,7 +337,7 @@ CUSTOM_FIELDS = "custom_fields"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class EnrollmentColumn:
     """A column of enrollments: its dotted path in the model, its short header, how its cells print."""
 
     path: str
@@ -369,19 +369,19 @@ def _kind(annotation: Any) -> CellKind:
     return "number" if annotation in (int, float) else "text"
 
 
-def _walk(model: type[BaseModel], prefix: str) -> list[Column]:
-    found: list[Column] = []
+def _walk(model: type[BaseModel], prefix: str) -> list[EnrollmentColumn]:
+    found: list[EnrollmentColumn] = []
     for name, field in model.model_fields.items():
         plain = _without_none(field.annotation)
         header = next((one for one in field.metadata if isinstance(one, Header)), None)
         if header is not None:
-            found.append(Column(prefix + name, header.text, header.kind or _kind(plain)))
+            found.append(EnrollmentColumn(prefix + name, header.text, header.kind or _kind(plain)))
         elif isinstance(plain, type) and issubclass(plain, BaseModel):
             found.extend(_walk(plain, f"{prefix}{name}."))
     return found
 
 
 @cache
-def enrollment_columns() -> Mapping[str, Column]:
+def enrollment_columns() -> Mapping[str, EnrollmentColumn]:
     """Every column of `CourseEnrollment` by its dotted path, in the model's order."""
     return {column.path: column for column in _walk(CourseEnrollment, "")}

@@ -22,7 +22,7 @@ PART_SIZE = 500
 _Item = TypeVar("_Item")
 
 
-class Route(StrEnum):
+class FetchRoute(StrEnum):
     """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest.
 
     `list` is a provider's own list of enrollments, which has the status as the provider knows it.
@@ -42,11 +42,11 @@ class Scope:
     course_id: str | None = None
 
     @property
-    def route(self) -> Route:
+    def route(self) -> FetchRoute:
         """The way that reads this scope."""
         if self.user_id is None:
-            return Route.LIST if self.course_id is None else Route.COURSE
-        return Route.LEARNER if self.course_id is None else Route.PAIR
+            return FetchRoute.LIST if self.course_id is None else FetchRoute.COURSE
+        return FetchRoute.LEARNER if self.course_id is None else FetchRoute.PAIR
 
     @property
     def key(self) -> str:
@@ -68,7 +68,7 @@ class EnrollmentRecord:
     """
 
     enrollment: CourseEnrollment
-    route: Route
+    route: FetchRoute
     access_ends_at: datetime | None = None
     is_learner: bool = True
 
@@ -133,7 +133,7 @@ class Source(Protocol):
         """
         ...
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         """How many calls one scope of this route takes, as far as is known; None where the provider has no such way."""
         ...
 
@@ -198,7 +198,7 @@ async def scope_parts(
     source: Source, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> AsyncGenerator[Reading]:
     """Read one scope as `Source.enrollments` does, a few hundred records at a time; others have their turn between."""
-    if scope.route is Route.COURSE and isinstance(source, RosterInParts):
+    if scope.route is FetchRoute.COURSE and isinstance(source, RosterInParts):
         async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
             async for part in parts:
                 yield part

@@ -15,7 +15,7 @@ from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Portal, Scope, Source, TeamDirectory, directory_pages, scope_parts
 from mcp_truto_lms.store import account_state, scope_writer
-from mcp_truto_lms.store.compressed_rows import PackedRows
+from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.scope_writer import FetchInfo
@@ -67,7 +67,7 @@ class Ingester:
     async def learners(self) -> None:
         """Read the people directory."""
         started = anyio.current_time()
-        rows = PackedRows()
+        rows = CompressedRows()
         async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
                 rows.add(learner_rows(self._account, page))

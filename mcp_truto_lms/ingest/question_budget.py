@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 
 from mcp_truto_lms.domain.errors import LmsError, SourceError, Unavailable
-from mcp_truto_lms.domain.source import Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Scope
 
 Progress = Callable[[int, int, str], Awaitable[None]]
 """Called with scopes read, scopes to read, and what is being done."""
@@ -117,5 +117,5 @@ class FetchProgress:
 def unit_of(scopes: Iterable[Scope]) -> str:
     """Say what scopes are, in the plural."""
     routes = {one.route for one in scopes}
-    words = {Route.COURSE: "courses", Route.LEARNER: "people", Route.LIST: "lists"}
-    return words.get(next(iter(routes), Route.COURSE), "pairs")
+    words = {FetchRoute.COURSE: "courses", FetchRoute.LEARNER: "people", FetchRoute.LIST: "lists"}
+    return words.get(next(iter(routes), FetchRoute.COURSE), "pairs")

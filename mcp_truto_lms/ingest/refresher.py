@@ -34,7 +34,7 @@ from mcp_truto_lms.domain.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import Portal, Route, Scope, Source, TeamDirectory
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope, Source, TeamDirectory
 from mcp_truto_lms.ingest import freshness
 from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.freshness import (
@@ -59,11 +59,11 @@ from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.settings import Clock, Settings
 from mcp_truto_lms.store import account_state, row_queries
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, ScopeState
-from mcp_truto_lms.store.compressed_rows import PackedPeople
+from mcp_truto_lms.store.compressed_rows import CompressedPeople
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.steps import Steps, View
 
-NAMELESS = (Route.COURSE, Route.LIST)
+NAMELESS = (FetchRoute.COURSE, FetchRoute.LIST)
 """Ways that do not say enough of the people: they are joined with the directory."""
 FEW = 500
 """Up to so many people are looked up one by one rather than with everybody."""
@@ -167,7 +167,7 @@ class Refresher:
         Raises:
             SourceError: nothing of it could be read, now or before; or access was denied.
         """
-        tried: list[Route] = []
+        tried: list[FetchRoute] = []
         while True:
             way: list[Scope] = []
             try:
@@ -194,7 +194,7 @@ class Refresher:
         Everybody's transcripts are only looked at where they are fewer than the courses, or where there are no rosters;
         everybody's pairs are thousands of calls, so only where there is nothing else.
         """
-        rosters = self._source.cost(Route.COURSE) is not None
+        rosters = self._source.cost(FetchRoute.COURSE) is not None
         by_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not rosters))
         if by_everybody:
             yield from self.directory(view, call)
@@ -362,7 +362,7 @@ class Refresher:
         try:
             await self.intake.scope(scope, courses=courses, people=people)
         except NotFound:
-            if scope.route is Route.COURSE and await self._still_listed(scope.course_id, call_started):
+            if scope.route is FetchRoute.COURSE and await self._still_listed(scope.course_id, call_started):
                 raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
             await self.intake.gone(scope)
 
@@ -456,6 +456,6 @@ class Refresher:
         named = {key: Course.model_validate_json(record) for key, record in courses.items()}
         ids = {one.user_id for one in scopes if one.user_id is not None}
         if not 0 < len(ids) <= FEW:
-            return PackedPeople(connection, self._account, whole=bool(ids)), named
+            return CompressedPeople(connection, self._account, whole=bool(ids)), named
         people = row_queries.learner_records(connection, self._account, ids)
         return {key: User.model_validate_json(record) for key, record in people.items()}, named

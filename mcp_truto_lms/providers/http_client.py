@@ -92,7 +92,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """A provider's answer, whatever its status."""
 
     status: int
@@ -116,7 +116,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedResponse:
+class HttpStream:
     """A good answer whose body has not been read yet: its pieces come once, while the call is open.
 
     Raises:
@@ -238,7 +238,7 @@ class HttpClient:
         params: Query = (),
         max_tries: int | None = None,
         account: str | None = None,
-    ) -> Response:
+    ) -> HttpResponse:
         """Get an answer, whatever its status, after as many tries as make sense.
 
         Args:
@@ -253,13 +253,13 @@ class HttpClient:
             UnexpectedAnswer: the answer is too big to be read.
         """
         result = await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), max_tries=max_tries)
-        assert isinstance(result, Response)  # noqa: S101  only a call that may stream gets anything else
+        assert isinstance(result, HttpResponse)  # noqa: S101  only a call that may stream gets anything else
         return result
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, endpoint: str, params: Query = (), account: str | None = None
-    ) -> AsyncGenerator[Response | StreamedResponse]:
+    ) -> AsyncGenerator[HttpResponse | HttpStream]:
         """Get a good answer as it comes, any other one whole; arguments are those of `get`.
 
         Raises:
@@ -268,7 +268,7 @@ class HttpClient:
         async with AsyncExitStack() as opened:
             yield await self._last_try(_Call(path, endpoint, params, self._lane_of(account)), opened=opened)
 
-    def refusal(self, answer: Response) -> SourceError | None:
+    def refusal(self, answer: HttpResponse) -> SourceError | None:
         """Tell the error that an answer's status alone stands for: a limit, or a failure on the server's side."""
         if answer.status == TOO_MANY_REQUESTS:
             return self.rate_limited(self._told_delay_seconds(answer))
@@ -300,7 +300,7 @@ class HttpClient:
 
     async def _last_try(
         self, call: _Call, *, max_tries: int | None = None, opened: AsyncExitStack | None = None
-    ) -> Response | StreamedResponse:
+    ) -> HttpResponse | HttpStream:
         self._open += 1
         try:
             result = await self._tried(call, max_tries, opened)
@@ -312,7 +312,7 @@ class HttpClient:
 
     async def _tried(
         self, call: _Call, max_tries: int | None, opened: AsyncExitStack | None
-    ) -> Response | StreamedResponse | _TransportFailure:
+    ) -> HttpResponse | HttpStream | _TransportFailure:
         tries = 0
         while True:
             result = await self._try(call, opened)
@@ -324,11 +324,11 @@ class HttpClient:
             if tries >= (most if max_tries is None else min(most, max_tries)):
                 return result
             delay_seconds = self._delay_seconds(result, tries)
-            if isinstance(result, Response) and result.status == TOO_MANY_REQUESTS:
+            if isinstance(result, HttpResponse) and result.status == TOO_MANY_REQUESTS:
                 call.lane.pacer.hold(delay_seconds)
             await self._sleep(delay_seconds)
 
-    async def _try(self, call: _Call, opened: AsyncExitStack | None) -> Response | StreamedResponse | _TransportFailure:
+    async def _try(self, call: _Call, opened: AsyncExitStack | None) -> HttpResponse | HttpStream | _TransportFailure:
         async with AsyncExitStack() as held:
             await held.enter_async_context(call.lane.slots)
             await call.lane.pacer.wait()
@@ -347,7 +347,7 @@ class HttpClient:
                 )
             finally:
                 self._sending -= 1
-            if opened is not None and isinstance(result, StreamedResponse):
+            if opened is not None and isinstance(result, HttpStream):
                 opened.push_async_exit(held.pop_all())
         outcome = "no answer" if isinstance(result, _TransportFailure) else result.status
         logger.debug("%s %s %d ms", call.endpoint, outcome, (self._clock() - started) * 1000)
@@ -355,7 +355,7 @@ class HttpClient:
 
     async def _send(
         self, url: str, params: Query, held: AsyncExitStack | None
-    ) -> Response | StreamedResponse | _TransportFailure:
+    ) -> HttpResponse | HttpStream | _TransportFailure:
         """Send once; a good answer is left unread where it may be held open."""
         setting = self._service.address_setting
         body = bytearray()
@@ -366,7 +366,7 @@ class HttpClient:
                     response = await opened.enter_async_context(asked)
                     if held is not None and response.status_code == OK:
                         held.push_async_exit(opened.pop_all())
-                        return StreamedResponse(response.status_code, dict(response.headers), self._pieces(response))
+                        return HttpStream(response.status_code, dict(response.headers), self._pieces(response))
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > MAX_BODY_BYTES:
@@ -385,7 +385,7 @@ class HttpClient:
             return _TransportFailure("broke off the connection. Ask again later.")
         if len(body) > MAX_BODY_BYTES:
             raise UnexpectedAnswer(f"{self._service.name} sent an answer of more than {MAX_BODY_BYTES // 2**20} MiB.")
-        return Response(response.status_code, dict(response.headers), bytes(body))
+        return HttpResponse(response.status_code, dict(response.headers), bytes(body))
 
     async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
         pieces = response.aiter_bytes()
@@ -398,9 +398,9 @@ class HttpClient:
                 return
             yield piece
 
-    def _delay_seconds(self, result: Response | StreamedResponse | _TransportFailure, tries: int) -> float:
+    def _delay_seconds(self, result: HttpResponse | HttpStream | _TransportFailure, tries: int) -> float:
         told = None
-        if isinstance(result, Response):
+        if isinstance(result, HttpResponse):
             told = self._told_delay_seconds(result)
             if told is None and result.status == TOO_MANY_REQUESTS:
                 told = self._service.refused_for_seconds
@@ -409,7 +409,7 @@ class HttpClient:
         longest = min(FIRST_RETRY_DELAY_SECONDS * 2 ** (tries - 1), MAX_RETRY_DELAY_SECONDS)
         return longest * (0.5 + self._random() / 2)
 
-    def _told_delay_seconds(self, answer: Response) -> float | None:
+    def _told_delay_seconds(self, answer: HttpResponse) -> float | None:
         told = _seconds(answer.headers.get("retry-after"))
         if told is None:
             told = self._seconds_until(answer.headers.get("retry-after"))

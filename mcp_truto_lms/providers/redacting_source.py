@@ -35,9 +35,9 @@ from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, name_words
 from mcp_truto_lms.domain.source import (
     CourseFinder,
     EnrollmentRecord,
+    FetchRoute,
     Portal,
     Reading,
-    Route,
     Scope,
     Source,
     TeamDirectory,
@@ -201,7 +201,7 @@ class RedactingSource:
         """How many calls were made so far."""
         return self._source.calls
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         """How many calls one scope of this route takes."""
         return self._source.cost(route)
 

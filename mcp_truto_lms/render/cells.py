@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, cast
 
-from mcp_truto_lms.domain.model import CUSTOM_FIELDS, CellKind, Column
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS, CellKind, EnrollmentColumn
 from mcp_truto_lms.domain.text_cleaning import CELL_CHARACTERS, clean
 
 _RUNS = re.compile(r"[0-9]+| ?[a-ilmnopr-wy]+")
@@ -86,7 +86,9 @@ def value_at(row: Mapping[str, Any], path: str) -> Any:
     return next((value for name, value in fields.items() if name.casefold() == wanted.casefold()), None)
 
 
-def cells(row: Mapping[str, Any], columns: Iterable[Column], zone: tzinfo, limit: int = CELL_CHARACTERS) -> list[str]:
+def cells(
+    row: Mapping[str, Any], columns: Iterable[EnrollmentColumn], zone: tzinfo, limit: int = CELL_CHARACTERS
+) -> list[str]:
     """Print one row."""
     return [cell(value_at(row, one.path), one.kind, zone, limit) for one in columns]
 

@@ -8,7 +8,7 @@ from typing import Any
 from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.domain.model import Column, EnrollmentStatus
+from mcp_truto_lms.domain.model import EnrollmentColumn, EnrollmentStatus
 from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.header_footer import constant_columns
 from mcp_truto_lms.reports.results import ListAnswer
@@ -18,7 +18,7 @@ CELL_LIMITS = (text_cleaning.CELL_CHARACTERS, 40, 20)
 KEYS = {"user.name": "user.id", "course.title": "course.id"}
 
 
-def split(answer: ListAnswer, room: int) -> tuple[list[Column], dict[str, str], list[str]]:
+def split(answer: ListAnswer, room: int) -> tuple[list[EnrollmentColumn], dict[str, str], list[str]]:
     """Part the columns into those with a cell in each row, those that are the same everywhere, and the empty ones.
 
     What is the same everywhere is taken out of the rows as long as it fits into `room` tokens.
@@ -30,7 +30,7 @@ def split(answer: ListAnswer, room: int) -> tuple[list[Column], dict[str, str], 
         told.add("status")
     if query.state == (State.NOT_STARTED,):
         told.add("progress_percent")
-    columns: list[Column] = []
+    columns: list[EnrollmentColumn] = []
     constants: dict[str, str] = {}
     empty: list[str] = []
     for column in answer.columns:
@@ -50,7 +50,7 @@ def split(answer: ListAnswer, room: int) -> tuple[list[Column], dict[str, str], 
     return columns, constants, empty
 
 
-def unfilled(answer: ListAnswer) -> list[Column]:
+def unfilled(answer: ListAnswer) -> list[EnrollmentColumn]:
     """Find the custom fields that none of the rows has: the catalogue does not know which there are."""
     return [
         one
@@ -61,12 +61,12 @@ def unfilled(answer: ListAnswer) -> list[Column]:
     ]
 
 
-def header(columns: Sequence[Column]) -> str:
+def header(columns: Sequence[EnrollmentColumn]) -> str:
     """Print the headers."""
     return cells.line([text_cleaning.clean(one.header) for one in columns])
 
 
-def lines(answer: ListAnswer, columns: Sequence[Column], limit: int) -> list[str]:
+def lines(answer: ListAnswer, columns: Sequence[EnrollmentColumn], limit: int) -> list[str]:
     """Print rows; who or what bears the name of another one is told apart by the id."""
     rows = answer.rows
     printed = [cells.cells(row, columns, answer.ground.question.zone, limit) for row in rows]

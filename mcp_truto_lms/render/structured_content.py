@@ -51,7 +51,7 @@ def _optional(types: Mapping[str, Any]) -> dict[str, Any]:
     return {name: (kind | None, None) for name, kind in types.items()}
 
 
-class Part(BaseModel):
+class ContentPart(BaseModel):
     """A piece of a content, with nothing else in it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -78,7 +78,7 @@ _ROW = create_model(
 )
 _NUMBERS = create_model(
     "Numbers",
-    __base__=Part,
+    __base__=ContentPart,
     __doc__="Counts; rate, average and learner_rate are percentages, hours are of time spent.",
     **_optional({**_numbers(Totals), **_numbers(Group), "not_enrolled": int}),
 )
@@ -88,7 +88,7 @@ _Numbers = Annotated[dict[str, Any], _Shaped(_NUMBERS)]
 _Line = Annotated[dict[str, Any], _Shaped(_LINE)]
 
 
-class Coverage(Part):
+class CoverageContent(ContentPart):
     """How much was read, where that is not all, and how much of it the LMS itself gave in part."""
 
     read: int
@@ -97,19 +97,19 @@ class Coverage(Part):
     partial: int
 
 
-class Frame(Part):
+class Frame(ContentPart):
     """What stands beside the data of any answer."""
 
     total: int = Field(description="Of the whole match")
     as_of: datetime
     complete: bool
-    coverage: Coverage | None = None
+    coverage: CoverageContent | None = None
     sample_data: bool | None = None
     left_out: LeftOut | None = None
     notes: str | None = None
 
 
-class CsvFile(Part):
+class CsvFile(ContentPart):
     """A file with all rows: a path, or an address that expires."""
 
     path: str | None = None
@@ -128,7 +128,7 @@ class ListContent(Frame):
     csv: CsvFile | None = None
 
 
-class GroupLines(Part):
+class GroupLines(ContentPart):
     """Groups, the first ones of `number`."""
 
     by: list[str]
@@ -136,7 +136,7 @@ class GroupLines(Part):
     groups: list[_Line]
 
 
-class LearnerAtRisk(Part):
+class LearnerAtRisk(ContentPart):
     """A learner at risk, and how many enrollments show each sign."""
 
     learner: str
@@ -145,14 +145,14 @@ class LearnerAtRisk(Part):
     days_late: int | None = None
 
 
-class AtRisk(Part):
+class AtRisk(ContentPart):
     """The learners most at risk, the first ones of `number`."""
 
     number: int
     learners: list[LearnerAtRisk]
 
 
-class Details(Part):
+class Details(ContentPart):
     """One learner's courses, or who is late in one course."""
 
     total: int
@@ -270,7 +270,7 @@ def _frame(ground: MatchStats, budget: int) -> dict[str, Any]:
     coverage = ground.coverage
     frame = {name: value for name, value in envelope(ground, budget).items() if name != "next_cursor"}
     if not coverage.complete:
-        frame["coverage"] = {name: getattr(coverage, name) for name in Coverage.model_fields}
+        frame["coverage"] = {name: getattr(coverage, name) for name in CoverageContent.model_fields}
     if any(asdict(ground.left_out).values()):
         frame["left_out"] = ground.left_out
     return frame

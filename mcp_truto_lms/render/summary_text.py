@@ -131,7 +131,7 @@ def _details(details: ListAnswer, ground: MatchStats, budget: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _SummaryColumn:
     """A number of a group: its header, its cell, and the name of its definition."""
 
     header: str
@@ -139,36 +139,38 @@ class _Column:
     means: str = ""
 
 
-def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[_Column]:
+def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[_SummaryColumn]:
     """Choose what is told of each group."""
     of_people = counts_people(groups)
-    enrollments = _Column("enrollments", lambda one: str(one.counts.enrollments))
-    hours = _Column("hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS)))
-    average = _Column("avg %", lambda one: _rounded(one.counts.average))
+    enrollments = _SummaryColumn("enrollments", lambda one: str(one.counts.enrollments))
+    hours = _SummaryColumn(
+        "hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS))
+    )
+    average = _SummaryColumn("avg %", lambda one: _rounded(one.counts.average))
     offered = answer.ground.question.columns
     known = any(one.counts.seconds_known for one in groups.groups) and is_offered("hours", offered)
     last = [*([hours] if known else []), *([average] if is_offered("average", offered) else [])]
     monthly = GroupBy.MONTH in groups.by and is_offered("finished_in_month", offered)
     if answer.ground.question.query.asks_who_is_missing:
         return [
-            _Column("not enrolled", lambda one: str(one.counts.enrollments)),
-            _Column("of", lambda one: str(one.possible)),
+            _SummaryColumn("not enrolled", lambda one: str(one.counts.enrollments)),
+            _SummaryColumn("of", lambda one: str(one.possible)),
         ]
     if GroupBy.STATUS in groups.by:
         return [enrollments, *last]
     counts = answer.period or answer.ground.counts
-    chosen: list[tuple[bool, _Column]] = [
-        (of_people, _Column("learners", lambda one: str(one.learners))),
+    chosen: list[tuple[bool, _SummaryColumn]] = [
+        (of_people, _SummaryColumn("learners", lambda one: str(one.learners))),
         (True, enrollments),
-        (rates or counts.finished > 0, _Column("finished", lambda one: str(one.counts.finished), "finished")),
-        (rates, _Column("%", lambda one: _rounded(one.counts.rate), "%")),
-        (rates and of_people, _Column("learners %", lambda one: _rounded(one.learner_rate), "learner_rate")),
-        (monthly, _Column("finished in month", lambda one: str(one.finished_in_month), "month")),
-        (True, _Column("overdue", lambda one: str(one.counts.overdue), "overdue")),
-        (True, _Column(f"due {DUE_SOON_DAYS}d", lambda one: str(one.counts.due_soon), "due_soon")),
-        (True, _Column("not started", lambda one: str(one.counts.not_started), "not_started")),
-        ("at_risk" in groups.sort, _Column("at risk", lambda one: str(one.counts.at_risk), "at_risk")),
-        (counts.withdrawn > 0, _Column("withdrawn", lambda one: str(one.counts.withdrawn))),
+        (rates or counts.finished > 0, _SummaryColumn("finished", lambda one: str(one.counts.finished), "finished")),
+        (rates, _SummaryColumn("%", lambda one: _rounded(one.counts.rate), "%")),
+        (rates and of_people, _SummaryColumn("learners %", lambda one: _rounded(one.learner_rate), "learner_rate")),
+        (monthly, _SummaryColumn("finished in month", lambda one: str(one.finished_in_month), "month")),
+        (True, _SummaryColumn("overdue", lambda one: str(one.counts.overdue), "overdue")),
+        (True, _SummaryColumn(f"due {DUE_SOON_DAYS}d", lambda one: str(one.counts.due_soon), "due_soon")),
+        (True, _SummaryColumn("not started", lambda one: str(one.counts.not_started), "not_started")),
+        ("at_risk" in groups.sort, _SummaryColumn("at risk", lambda one: str(one.counts.at_risk), "at_risk")),
+        (counts.withdrawn > 0, _SummaryColumn("withdrawn", lambda one: str(one.counts.withdrawn))),
     ]
     return [*(one for wanted, one in chosen if wanted), *last]
 
@@ -183,7 +185,7 @@ def _rounded(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _group_table(groups: GroupTable, columns: list[_Column], *, budget: int) -> str:
+def _group_table(groups: GroupTable, columns: list[_SummaryColumn], *, budget: int) -> str:
     heads = cells.line([*map(short_name, groups.by), *(one.header for one in columns)])
     many = _many(groups.by[0]) if len(groups.by) == 1 else "lines"
     order = _order_words(groups, columns)
@@ -202,7 +204,7 @@ def _group_table(groups: GroupTable, columns: list[_Column], *, budget: int) -> 
     return "\n".join(parts)
 
 
-def _group_lines(groups: GroupTable, columns: list[_Column], limit: int) -> list[str]:
+def _group_lines(groups: GroupTable, columns: list[_SummaryColumn], limit: int) -> list[str]:
     return [
         cells.line([*keys, *(each.cell(one) for each in columns)])
         for one, keys in zip(groups.groups, group_names(groups, limit), strict=True)
@@ -221,7 +223,7 @@ def group_names(groups: GroupTable, limit: int = text_cleaning.CELL_CHARACTERS) 
     return list(zip(*names, strict=True))
 
 
-def _order_words(groups: GroupTable, columns: list[_Column]) -> str:
+def _order_words(groups: GroupTable, columns: list[_SummaryColumn]) -> str:
     word, down = groups.sort.lstrip("-"), groups.sort.startswith("-")
     if word == TIME:
         return "in order of time" if len(groups.groups) == groups.number else "the latest in order of time"

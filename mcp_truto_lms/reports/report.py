@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.domain.model import CUSTOM_FIELDS, Column, enrollment_columns
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentColumn, enrollment_columns
 from mcp_truto_lms.domain.source import Portal
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.ingest.question_budget import Coverage
@@ -154,7 +154,12 @@ def pages(connection: Connection, ground: MatchStats, portal: Portal) -> Iterato
 
 
 def _rows(
-    connection: Connection, ground: MatchStats, columns: Sequence[Column], *, limit: int | None = None, offset: int = 0
+    connection: Connection,
+    ground: MatchStats,
+    columns: Sequence[EnrollmentColumn],
+    *,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """Read rows of the match, as they are taken."""
     query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
@@ -174,7 +179,7 @@ def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _answer(
     connection: Connection,
     ground: MatchStats,
-    columns: tuple[Column, ...],
+    columns: tuple[EnrollmentColumn, ...],
     rows: tuple[Mapping[str, Any], ...],
     *,
     apart: Sequence[str],
@@ -333,7 +338,9 @@ def _groupings(question: ResolvedQuery) -> list[tuple[str, ...]]:
     return [(GroupBy.LEARNER if question.users is not None else GroupBy.COURSE,)]
 
 
-def columns_of(query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, several: bool = True) -> list[Column]:
+def columns_of(
+    query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, several: bool = True
+) -> list[EnrollmentColumn]:
     """Choose the columns: those asked for, else the usual ones and what is filtered and sorted by.
 
     Where names are for nobody, a learner is shown by the id.
@@ -349,7 +356,7 @@ def columns_of(query: EnrollmentQuery, offered: Columns = ALL_COLUMNS, *, severa
     if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [
-        known[path] if path in known else Column(path, _header(path), "text")
+        known[path] if path in known else EnrollmentColumn(path, _header(path), "text")
         for path in dict.fromkeys(paths)
         if path not in query.exclude_fields
     ]

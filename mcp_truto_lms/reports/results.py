@@ -10,7 +10,7 @@ from typing import Any
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.days import resolve_day
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
-from mcp_truto_lms.domain.model import Column
+from mcp_truto_lms.domain.model import EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter
 from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
@@ -135,7 +135,7 @@ class ListAnswer:
     """
 
     ground: MatchStats
-    columns: tuple[Column, ...]
+    columns: tuple[EnrollmentColumn, ...]
     rows: tuple[Mapping[str, Any], ...]
     offset: int
     spreads: Mapping[str, ColumnStats]

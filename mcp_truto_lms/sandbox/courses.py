@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from mcp_truto_lms.sandbox.records import Category, Course, Unit
+from mcp_truto_lms.sandbox.records import Category, SampleCourse, Unit
 
 DAY_SECONDS = 86_400
 FIRST_COURSE_ID = 101
@@ -100,7 +100,7 @@ def categories() -> tuple[Category, ...]:
     return tuple(Category(str(number), name) for number, name in enumerate(CATEGORIES, start=1))
 
 
-def build_course(plan: CoursePlan, number: int, *, day_start: int, creator_id: str) -> Course:
+def build_course(plan: CoursePlan, number: int, *, day_start: int, creator_id: str) -> SampleCourse:
     """Date a planned course by the start of today, in epoch seconds; its number is its place in the list, from 0."""
     first_unit = number * 10 + 1
     units = (
@@ -109,7 +109,7 @@ def build_course(plan: CoursePlan, number: int, *, day_start: int, creator_id: s
         Unit(str(first_unit + 2), "Practice", "Scorm | xAPI | cmi5"),
         Unit(str(first_unit + 3), "Final test", "Test"),
     )
-    return Course(
+    return SampleCourse(
         id=str(FIRST_COURSE_ID + number),
         name=plan.name,
         code=plan.code,

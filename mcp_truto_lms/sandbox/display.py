@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mcp_truto_lms.sandbox.records import Outcome, Portal
+from mcp_truto_lms.sandbox.records import Outcome, SamplePortal
 from mcp_truto_lms.sandbox.variations import Variations
 
 STATUS_WORDS: dict[str, dict[Outcome, str]] = {
@@ -66,7 +66,7 @@ class Printer:
             raise ValueError(f"no date format {self.date_format!r}, only {', '.join(_DATE_ORDERS)}")
 
     @classmethod
-    def of(cls, portal: Portal, quirks: Variations) -> Printer:
+    def of(cls, portal: SamplePortal, quirks: Variations) -> Printer:
         """Make the printer of a portal, where the quirks overrule its settings."""
         language = quirks.language or portal.language
         return cls(quirks, ZoneInfo(portal.zone), language, quirks.date_format or portal.date_format)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from mcp_truto_lms.sandbox.courses import DAY_SECONDS, CoursePlan
-from mcp_truto_lms.sandbox.records import Course, Enrollment, Outcome, Role
+from mcp_truto_lms.sandbox.records import Enrollment, Outcome, Role, SampleCourse
 
 _FAILING = 0.1
 _NOT_STARTING = 0.4
@@ -78,7 +78,7 @@ def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rn
     )
 
 
-def _teaching(course: Course) -> Enrollment:
+def _teaching(course: SampleCourse) -> Enrollment:
     return Enrollment(
         user_id=course.creator_id,
         course_id=course.id,
@@ -95,7 +95,12 @@ def _teaching(course: Course) -> Enrollment:
 
 
 def draw_enrollments(
-    courses: Sequence[tuple[CoursePlan, Course]], user_ids: Sequence[str], *, total: int, day_start: int, rng: Random
+    courses: Sequence[tuple[CoursePlan, SampleCourse]],
+    user_ids: Sequence[str],
+    *,
+    total: int,
+    day_start: int,
+    rng: Random,
 ) -> Iterator[Enrollment]:
     """Fill the courses by their shares to about the total, each with the instructor who made it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from mcp_truto_lms.sandbox.records import Branch, Course, Enrollment, Group, Organisation, Person
+from mcp_truto_lms.sandbox.records import Branch, Enrollment, Organisation, SampleCourse, SampleGroup, SamplePerson
 
 
 class OrganisationIndex:
@@ -12,12 +12,12 @@ class OrganisationIndex:
 
     def __init__(self, organisation: Organisation) -> None:
         self.organisation = organisation
-        self.people: dict[str, Person] = {one.id: one for one in organisation.people}
-        self.people_by_email: dict[str, Person] = {one.email.lower(): one for one in organisation.people}
-        self.people_by_login: dict[str, Person] = {one.login.lower(): one for one in organisation.people}
-        self.courses: dict[str, Course] = {one.id: one for one in organisation.courses}
+        self.people: dict[str, SamplePerson] = {one.id: one for one in organisation.people}
+        self.people_by_email: dict[str, SamplePerson] = {one.email.lower(): one for one in organisation.people}
+        self.people_by_login: dict[str, SamplePerson] = {one.login.lower(): one for one in organisation.people}
+        self.courses: dict[str, SampleCourse] = {one.id: one for one in organisation.courses}
         self.branches: dict[str, Branch] = {one.id: one for one in organisation.branches}
-        self.groups: dict[str, Group] = {one.id: one for one in organisation.groups}
+        self.groups: dict[str, SampleGroup] = {one.id: one for one in organisation.groups}
         rosters: defaultdict[str, list[Enrollment]] = defaultdict(list)
         transcripts: defaultdict[str, list[Enrollment]] = defaultdict(list)
         for one in organisation.enrollments:
@@ -38,6 +38,6 @@ class OrganisationIndex:
         """One person in one course, None where they are not in it."""
         return next((one for one in self.transcript(user_id) if one.course_id == course_id), None)
 
-    def members(self, *, branch_id: str | None = None, group_id: str | None = None) -> list[Person]:
+    def members(self, *, branch_id: str | None = None, group_id: str | None = None) -> list[SamplePerson]:
         """Everyone in a branch or in a group."""
         return [one for one in self.organisation.people if branch_id in one.branch_ids or group_id in one.group_ids]

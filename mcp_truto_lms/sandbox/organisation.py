@@ -21,30 +21,30 @@ from mcp_truto_lms.sandbox.people import BRANCHES, CUSTOM_FIELDS, GROUPS, INSTRU
 from mcp_truto_lms.sandbox.records import (
     Branch,
     Category,
-    Course,
     CustomField,
     Enrollment,
-    Group,
     Organisation,
     Outcome,
-    Person,
-    Portal,
     Role,
+    SampleCourse,
+    SampleGroup,
+    SamplePerson,
+    SamplePortal,
     Unit,
 )
 
 __all__ = [
     "Branch",
     "Category",
-    "Course",
     "CustomField",
     "Enrollment",
-    "Group",
     "Organisation",
     "Outcome",
-    "Person",
-    "Portal",
     "Role",
+    "SampleCourse",
+    "SampleGroup",
+    "SamplePerson",
+    "SamplePortal",
     "Unit",
     "generate",
 ]
@@ -61,7 +61,7 @@ def generate(
     seed: int = DEFAULT_SEED,
     today: date,
     enrollments: int | None = None,
-    portal: Portal | None = None,
+    portal: SamplePortal | None = None,
 ) -> Organisation:
     """Generate an organisation with that many learners; the few administrators and instructors come on top.
 
@@ -96,11 +96,11 @@ def generate(
     halves = (tuple(course.id for course in catalogue[0::2]), tuple(course.id for course in catalogue[1::2]))
     return Organisation(
         today=today,
-        portal=portal or Portal(),
+        portal=portal or SamplePortal(),
         custom_fields=CUSTOM_FIELDS,
         categories=categories(),
         branches=tuple(Branch(str(n), name, f"Branch {n}", halves[n % 2]) for n, name in enumerate(BRANCHES, start=1)),
-        groups=tuple(Group(str(n), name, "", halves[n % 2][:3]) for n, name in enumerate(GROUPS, start=1)),
+        groups=tuple(SampleGroup(str(n), name, "", halves[n % 2][:3]) for n, name in enumerate(GROUPS, start=1)),
         people=_date_people(everyone, given, day_start, rng),
         courses=catalogue,
         enrollments=given,
@@ -109,14 +109,14 @@ def generate(
 
 def _date_people(
     drafts: Sequence[PersonDraft], enrollments: Sequence[Enrollment], day_start: int, rng: Random
-) -> tuple[Person, ...]:
+) -> tuple[SamplePerson, ...]:
     """Open each account before its first enrollment, and touch it last after its latest one."""
     first = {draft.id: day_start - 400 * DAY_SECONDS for draft in drafts if not draft.enrolls}
     for one in enrollments:
         begun = one.enrolled_on if one.completed_on is None else min(one.enrolled_on, one.completed_on)
         if begun < first.get(one.user_id, day_start):
             first[one.user_id] = begun
-    people: list[Person] = []
+    people: list[SamplePerson] = []
     for draft in drafts:
         created_on = first.get(draft.id, day_start - 90 * DAY_SECONDS) - rng.randint(1, 200) * DAY_SECONDS
         updated_on = day_start - rng.randint(3_600, 20 * DAY_SECONDS)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mcp_truto_lms.sandbox.display import Printer, escape
 from mcp_truto_lms.sandbox.index import OrganisationIndex
-from mcp_truto_lms.sandbox.records import Branch, Course, Enrollment, Group, Outcome, Person
+from mcp_truto_lms.sandbox.records import Branch, Enrollment, Outcome, SampleCourse, SampleGroup, SamplePerson
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ def _secret(mark: str, *parts: str) -> str:
     return mark + hashlib.sha256(":".join(parts).encode()).hexdigest()[:24]
 
 
-def short_name(person: Person) -> str:
+def short_name(person: SamplePerson) -> str:
     """Abbreviate a name as rosters do: `D. Dummy`."""
     return f"{person.first_name[:1]}. {person.last_name}".strip()
 
@@ -40,7 +40,7 @@ class Payloads:
         self._portal = index.organisation.portal
         self._host = f"https://{self._portal.host}"
 
-    def user(self, person: Person) -> Json:
+    def user(self, person: SamplePerson) -> Json:
         """Print a person as in the list of users."""
         out = self._print
         return {
@@ -69,7 +69,7 @@ class Payloads:
             },
         }
 
-    def user_in_full(self, person: Person) -> Json:
+    def user_in_full(self, person: SamplePerson) -> Json:
         """Print a person with their transcript."""
         transcript = self._index.transcript(person.id)
         return {
@@ -85,7 +85,7 @@ class Payloads:
             "badges": [],
         }
 
-    def course(self, course: Course) -> Json:
+    def course(self, course: SampleCourse) -> Json:
         """Print a course as in the list of courses."""
         out = self._print
         return {
@@ -111,7 +111,7 @@ class Payloads:
             "certification_duration": "Forever" if course.certificate else out.empty,
         }
 
-    def course_in_full(self, course: Course) -> Json:
+    def course_in_full(self, course: SampleCourse) -> Json:
         """Print a course with its roster."""
         return {
             **self.course(course),
@@ -157,7 +157,7 @@ class Payloads:
             "units": printed,
         }
 
-    def place(self, place: Branch | Group) -> Json:
+    def place(self, place: Branch | SampleGroup) -> Json:
         """Print a branch or a group as in its list."""
         return {
             "id": self._print.number(place.id),
@@ -166,7 +166,7 @@ class Payloads:
             "price": "&#36;0.00",
         }
 
-    def place_in_full(self, place: Branch | Group, members: Iterable[Person]) -> Json:
+    def place_in_full(self, place: Branch | SampleGroup, members: Iterable[SamplePerson]) -> Json:
         """Print a branch or a group with its people and courses."""
         return {
             **self.place(place),
@@ -227,7 +227,7 @@ class Payloads:
             return items
         return {str(2 * place + 1): item for place, item in enumerate(items)}
 
-    def _named(self, things: Iterable[Branch | Group | Course]) -> list[Json]:
+    def _named(self, things: Iterable[Branch | SampleGroup | SampleCourse]) -> list[Json]:
         return [{"id": self._print.number(one.id), "name": self._print.text(one.name)} for one in things]
 
     def _progress(self, one: Enrollment, status: Json) -> Json:
@@ -269,7 +269,7 @@ class Payloads:
             ),
         }
 
-    def _certification(self, one: Enrollment, course: Course) -> Json:
+    def _certification(self, one: Enrollment, course: SampleCourse) -> Json:
         signature = _secret(SIGNATURE_MARK, one.user_id, one.course_id)
         day = (self._print.date(one.completed_on) or "").partition(",")[0]
         return {

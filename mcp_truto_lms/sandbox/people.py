@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from mcp_truto_lms.sandbox.names import CAST, FIRST_NAMES, LAST_NAMES, CastMember, email_name
-from mcp_truto_lms.sandbox.records import CustomField, Person
+from mcp_truto_lms.sandbox.records import CustomField, SamplePerson
 
 LEARNER_TYPE, INSTRUCTOR_TYPE, ADMIN_TYPE = "Learner-Type", "Trainer-Type", "SuperAdmin"
 MAIL_DOMAIN = "northgate.example"
@@ -54,9 +54,9 @@ class PersonDraft:
     branch_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
 
-    def dated(self, *, created_on: int, updated_on: int) -> Person:
+    def dated(self, *, created_on: int, updated_on: int) -> SamplePerson:
         """Open the account at a moment, and close it at the other where the person has left."""
-        return Person(
+        return SamplePerson(
             id=self.id,
             login=self.email.partition("@")[0] if int(self.id) % 3 else self.email,
             first_name=self.first_name,

@@ -28,7 +28,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Portal:
+class SamplePortal:
     """The portal's own settings.
 
     Args:
@@ -73,7 +73,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SampleGroup:
     """People who get the same courses."""
 
     id: str
@@ -83,7 +83,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SamplePerson:
     """Somebody with an account; `custom_fields` are the values in the order of the organisation's fields."""
 
     id: str
@@ -117,7 +117,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class SampleCourse:
     """A course; `status` is active, inactive or archived, `time_limit_days` is 0 where there is none."""
 
     id: str
@@ -163,11 +163,11 @@ class Organisation:
     """Everything that the portal knows, as of the start (UTC) of `today`."""
 
     today: date
-    portal: Portal
+    portal: SamplePortal
     custom_fields: tuple[CustomField, ...]
     categories: tuple[Category, ...]
     branches: tuple[Branch, ...]
-    groups: tuple[Group, ...]
-    people: tuple[Person, ...]
-    courses: tuple[Course, ...]
+    groups: tuple[SampleGroup, ...]
+    people: tuple[SamplePerson, ...]
+    courses: tuple[SampleCourse, ...]
     enrollments: tuple[Enrollment, ...]

@@ -18,7 +18,7 @@ from mcp_truto_lms.sandbox.faults import Fault, Faults
 from mcp_truto_lms.sandbox.index import OrganisationIndex
 from mcp_truto_lms.sandbox.limits import CallLimits, Verdict
 from mcp_truto_lms.sandbox.payloads import Payloads
-from mcp_truto_lms.sandbox.records import Course, Organisation, Person
+from mcp_truto_lms.sandbox.records import Organisation, SampleCourse, SamplePerson
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog, basic_key, parse_path
 from mcp_truto_lms.sandbox.variations import Variations
 
@@ -35,7 +35,7 @@ PLAIN_TEXT = "Service temporarily unavailable"
 WRONG_KEY_TEXT = "HTTP Basic: Access denied."
 
 
-class ApiError(Exception):
+class PortalError(Exception):
     """An error that the API answers with."""
 
     def __init__(self, status: int, message: str, kind: str = "invalid_request_error") -> None:
@@ -49,12 +49,12 @@ class ApiError(Exception):
         return {"error": {"type": self.kind, "message": str(self)}}
 
 
-def _unknown_action() -> ApiError:
-    return ApiError(404, "The requested API action does not exist")
+def _unknown_action() -> PortalError:
+    return PortalError(404, "The requested API action does not exist")
 
 
-def _invalid_arguments() -> ApiError:
-    return ApiError(400, "Invalid arguments provided")
+def _invalid_arguments() -> PortalError:
+    return PortalError(400, "Invalid arguments provided")
 
 
 class TalentLms:
@@ -131,7 +131,7 @@ class TalentLms:
             return
         try:
             status, body = 200, self._look_up(request)
-        except ApiError as error:
+        except PortalError as error:
             as_success = self.quirks.errors_with_200 and error.kind == "invalid_request_error"
             status, body = 200 if as_success else error.status, error.body
         await _answer(send, status, json.dumps(body), "application/json")
@@ -147,9 +147,11 @@ class TalentLms:
         if request.endpoint != "ratelimit":
             verdict = self.limits.charge()
             if verdict is Verdict.TOO_FAST:
-                raise ApiError(429, "Too many requests: the limit is 200 calls in 5 seconds", "api_error")
+                raise PortalError(429, "Too many requests: the limit is 200 calls in 5 seconds", "api_error")
             if verdict is Verdict.EXHAUSTED:
-                raise ApiError(self.quirks.exhausted_status, "You have reached your hourly API rate limit", "api_error")
+                raise PortalError(
+                    self.quirks.exhausted_status, "You have reached your hourly API rate limit", "api_error"
+                )
         if not request.known:
             raise _unknown_action()
         return self._endpoints[request.endpoint](request.arguments)
@@ -175,19 +177,19 @@ class TalentLms:
         course = self._course(given["course_id"])
         enrollment = self._index.pair(person.id, course.id)
         if enrollment is None:
-            raise ApiError(404, "The requested user is not enrolled in this course")
+            raise PortalError(404, "The requested user is not enrolled in this course")
         return self._payloads.pair(enrollment)
 
     def _branch(self, given: Arguments) -> dict[str, Any]:
         branch = self._index.branches.get(given["id"])
         if branch is None:
-            raise ApiError(404, "The requested branch does not exist")
+            raise PortalError(404, "The requested branch does not exist")
         return self._payloads.place_in_full(branch, self._index.members(branch_id=branch.id))
 
     def _group(self, given: Arguments) -> dict[str, Any]:
         group = self._index.groups.get(given["id"])
         if group is None:
-            raise ApiError(404, "The requested group does not exist")
+            raise PortalError(404, "The requested group does not exist")
         return self._payloads.place_in_full(group, self._index.members(group_id=group.id))
 
     def _ratelimit(self) -> dict[str, Any]:
@@ -200,14 +202,14 @@ class TalentLms:
             "formatted_reset": self._printer.date(reset),
         }
 
-    def _person(self, people: Mapping[str, Person], key: str) -> Person:
+    def _person(self, people: Mapping[str, SamplePerson], key: str) -> SamplePerson:
         if key not in people:
-            raise ApiError(404, "The requested user does not exist")
+            raise PortalError(404, "The requested user does not exist")
         return people[key]
 
-    def _course(self, course_id: str) -> Course:
+    def _course(self, course_id: str) -> SampleCourse:
         if course_id not in self._index.courses:
-            raise ApiError(404, "The requested course does not exist")
+            raise PortalError(404, "The requested course does not exist")
         return self._index.courses[course_id]
 
 
@@ -244,7 +246,7 @@ async def _fail(send: Send, fault: Fault) -> None:
         # A server drops the connection; in process, the client meets what it would meet on a network.
         raise httpx.ReadError("the connection was cut")
     status = fault.status or 200
-    error = ApiError(status, "Too many requests" if status == 429 else "An error occurred", "api_error")
+    error = PortalError(status, "Too many requests" if status == 429 else "An error occurred", "api_error")
     text, content_type = {
         "error": (json.dumps(error.body), "application/json"),
         "html": (HTML_PAGE, "text/html"),

@@ -37,7 +37,7 @@ from mcp_truto_lms.store.steps import Steps, View, follow
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CursorState:
     """What a cursor remembers: the question, its moment, and how many rows were shown."""
 
     query: dict[str, Any]
@@ -48,7 +48,7 @@ class _Kept:
     offset: int
 
 
-_KEPT = TypeAdapter(_Kept)
+_CURSOR_STATE = TypeAdapter(_CursorState)
 _Result = TypeVar("_Result")
 _Asked = tuple[ResolvedQuery, Coverage, Portal]
 TEAM = "team"
@@ -166,7 +166,7 @@ class Account:
     async def keep_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
         """Remember where a list goes on under a token, for one caller."""
         question = answer.ground.question
-        kept = _Kept(
+        kept = _CursorState(
             query=question.query.model_dump(mode="json", exclude_defaults=True),
             now=question.now,
             users=question.users,
@@ -174,7 +174,7 @@ class Account:
             coverage=answer.ground.coverage,
             offset=answer.offset + shown,
         )
-        packed, now = _KEPT.dump_json(kept).decode(), self._refresher.now()
+        packed, now = _CURSOR_STATE.dump_json(kept).decode(), self._refresher.now()
         version = answer.ground.data_version
 
         def save(connection: Connection) -> None:
@@ -304,7 +304,7 @@ class Account:
             known = account_state.load(connection, self.key)
             version, portal = known.data_version, known.portal or Portal()
             found = cursors.load(connection, self.key, token, principal=principal, version=version, now=now)
-            kept = _KEPT.validate_json(found)
+            kept = _CURSOR_STATE.validate_json(found)
             query = EnrollmentQuery.model_validate(kept.query)
             zone = self._zone(portal)
             asked = ResolvedQuery(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)

@@ -31,7 +31,7 @@ from typing import Any
 
 from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.errors import ConfigurationError, QueryError
-from mcp_truto_lms.domain.model import CellKind, Column
+from mcp_truto_lms.domain.model import CellKind, EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Progress
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render import cells
@@ -224,7 +224,7 @@ def _cells(page: ListAnswer) -> list[tuple[str, ...]]:
     return list(zip(*by_column, strict=True))
 
 
-def _printed(values: Sequence[Any], column: Column, zone: tzinfo) -> list[str]:
+def _printed(values: Sequence[Any], column: EnrollmentColumn, zone: tzinfo) -> list[str]:
     """Print the cells of a column, a text that comes again only once."""
 
     def cell(value: Any) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, not_, select, update
 
 from mcp_truto_lms.domain.source import Portal, Scope
 from mcp_truto_lms.store.advisory_locks import take_account
-from mcp_truto_lms.store.schema import Text, accounts, courses, scopes
+from mcp_truto_lms.store.schema import StorableText, accounts, courses, scopes
 from mcp_truto_lms.store.selection import in_bound_list, pack
 
 COURSES = "courses"
@@ -51,7 +51,7 @@ class AccountState:
     lists: Mapping[str, ScopeState]
 
 
-_asked = select(bindparam("account", type_=Text()).label("account")).subquery()
+_asked = select(bindparam("account", type_=StorableText()).label("account")).subquery()
 _listed = scopes.c.scope.in_([*LISTS, EVERYTHING])
 _STANDING = select(
     accounts.c.zone,

@@ -23,7 +23,7 @@ _READY = 2_000
 _AT_ONCE = 1_000
 
 
-class PackedRows:
+class CompressedRows:
     """Rows that wait to be written, compressed; to be gone through as often as is needed."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class PackedRows:
             yield from map(tuple, from_json(zlib.decompress(page)))
 
 
-class PackedPeople(Mapping[str, User]):
+class CompressedPeople(Mapping[str, User]):
     """An account's people by id, made as they are asked for.
 
     Args:

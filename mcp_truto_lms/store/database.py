@@ -29,7 +29,7 @@ MOST_AT_ONCE = 40
 _SCHEME = re.compile(r"([A-Za-z][\w+.\-]*)://")
 
 
-class Engine(Protocol):
+class StorageEngine(Protocol):
     """One way of keeping the tables, used from worker threads."""
 
     @property
@@ -72,7 +72,7 @@ class Database:
     """
 
     def __init__(self, address: str = "") -> None:
-        self._engine: Engine = _open(address)
+        self._engine: StorageEngine = _open(address)
         self._at_once = anyio.CapacityLimiter(MOST_AT_ONCE if self._engine.shared else 1)
 
     @property
@@ -139,7 +139,7 @@ class Database:
         self._engine.close()
 
 
-def _open(address: str) -> Engine:
+def _open(address: str) -> StorageEngine:
     scheme = _SCHEME.match(address)
     if scheme is None:
         return File(address) if address else Memory()

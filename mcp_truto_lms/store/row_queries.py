@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.model import enrollment_columns
-from mcp_truto_lms.domain.source import Route
+from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.query.vocabulary import SIGNALS, GroupBy
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import INCLUDED, column_name, courses, dimensions, enrollments, learners
@@ -322,7 +322,7 @@ def refinable(connection: Connection, selection: Selection) -> list[tuple[str, s
     """
     row, wide = enrollments, selection.whatever_outcome()
     worked_on = not_(definitions.not_started(row, selection.now))
-    untold = and_(row.c.route.in_([Route.COURSE, Route.LEARNER]), row.c.user_id.is_not(None), worked_on)
+    untold = and_(row.c.route.in_([FetchRoute.COURSE, FetchRoute.LEARNER]), row.c.user_id.is_not(None), worked_on)
     query = select(row.c.user_id, row.c.course_id).where(wide.counted(), untold)
     return [(one.user_id, one.course_id) for one in connection.execute(query.order_by(row.c.user_id, row.c.course_id))]
 

@@ -30,7 +30,7 @@ from mcp_truto_lms.domain.model import (
 )
 from mcp_truto_lms.domain.normalization import MAX_CHARACTERS, normalize
 from mcp_truto_lms.domain.redaction import MAX_INTEGER, storable
-from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading
 from mcp_truto_lms.store.schema import JOINED, courses, enrollments, learners
 
 Row = tuple[Any, ...]
@@ -162,7 +162,7 @@ def _plain(value: object) -> object:
 
 
 _Values = list[Any]
-_WORDS: Mapping[str, str] = {one: one.value for enum in (EnrollmentStatus, Route) for one in enum}
+_WORDS: Mapping[str, str] = {one: one.value for enum in (EnrollmentStatus, FetchRoute) for one in enum}
 
 
 def _texts(values: _Values) -> _Values:

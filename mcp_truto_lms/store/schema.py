@@ -38,7 +38,7 @@ SCHEMA_VERSION = 5
 metadata = MetaData()
 
 
-class Text(TypeDecorator[str]):
+class StorableText(TypeDecorator[str]):
     """Text that compares and sorts by code points, and never holds what a database cannot."""
 
     impl = PlainText
@@ -54,14 +54,14 @@ class Text(TypeDecorator[str]):
 
 
 _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
-    "text": Text,
+    "text": StorableText,
     "day": BigInteger,
     "number": Float,
     "hours": BigInteger,
     "flag": Boolean,
-    "email": Text,
-    "link": Text,
-    "fields": Text,
+    "email": StorableText,
+    "link": StorableText,
+    "fields": StorableText,
 }
 INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
 """Why an enrollment is left out of the population: the values of `left_out`, the first of which is that it is not."""
@@ -77,15 +77,15 @@ def column_name(path: str) -> str:
 learners = Table(
     "learners",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("folded", Text, nullable=False),
-    Column("email", Text),
-    Column("emails", Text),
+    Column("account", StorableText, primary_key=True),
+    Column("id", StorableText, primary_key=True),
+    Column("name", StorableText, nullable=False),
+    Column("folded", StorableText, nullable=False),
+    Column("email", StorableText),
+    Column("emails", StorableText),
     Column("active", Boolean, nullable=False),
-    Column("role", Text),
-    Column("record", Text, nullable=False),
+    Column("role", StorableText),
+    Column("record", StorableText, nullable=False),
 )
 Index("learners_by_name", learners.c.account, learners.c.folded)
 Index("learners_by_email", learners.c.account, learners.c.email)
@@ -93,30 +93,30 @@ Index("learners_by_email", learners.c.account, learners.c.email)
 courses = Table(
     "courses",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("folded", Text, nullable=False),
-    Column("code", Text),
+    Column("account", StorableText, primary_key=True),
+    Column("id", StorableText, primary_key=True),
+    Column("title", StorableText, nullable=False),
+    Column("folded", StorableText, nullable=False),
+    Column("code", StorableText),
     Column("archived", Boolean, nullable=False),
-    Column("record", Text, nullable=False),
+    Column("record", StorableText, nullable=False),
 )
 Index("courses_by_name", courses.c.account, courses.c.folded)
 
 enrollments = Table(
     "enrollments",
     metadata,
-    Column("account", Text, primary_key=True),
+    Column("account", StorableText, primary_key=True),
     *(
         Column(column_name(column.path), _TYPES[column.kind], primary_key=column.path == "id")
         for column in enrollment_columns().values()
         if column.path not in JOINED
     ),
     Column("access_ends_at", BigInteger),
-    Column("route", Text, nullable=False),
-    Column("left_out", Text, nullable=False),
-    Column("learner_folded", Text, nullable=False),
-    Column("course_folded", Text, nullable=False),
+    Column("route", StorableText, nullable=False),
+    Column("left_out", StorableText, nullable=False),
+    Column("learner_folded", StorableText, nullable=False),
+    Column("course_folded", StorableText, nullable=False),
     Column("stage", SmallInteger, nullable=False),
     Column("late_from", BigInteger),
     Column("late_until", BigInteger),
@@ -150,8 +150,8 @@ _index("enrollments_of_course", "course_id", "due_at", "learner_folded")
 scopes = Table(
     "scopes",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("scope", Text, primary_key=True),
+    Column("account", StorableText, primary_key=True),
+    Column("scope", StorableText, primary_key=True),
     Column("fetched_at", BigInteger, nullable=False),
     Column("took_seconds", Float, nullable=False),
     Column("complete", Boolean, nullable=False),
@@ -160,11 +160,11 @@ scopes = Table(
 dimensions = Table(
     "dimensions",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("learner_id", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("folded", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("account", StorableText, primary_key=True),
+    Column("learner_id", StorableText, primary_key=True),
+    Column("name", StorableText, primary_key=True),
+    Column("folded", StorableText, primary_key=True),
+    Column("value", StorableText, nullable=False),
     sqlite_with_rowid=False,
 )
 """What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
@@ -175,17 +175,17 @@ Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions
 people_files = Table(
     "people_files",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("digest", Text, nullable=False),
-    Column("columns", Text, nullable=False),
+    Column("account", StorableText, primary_key=True),
+    Column("digest", StorableText, nullable=False),
+    Column("columns", StorableText, nullable=False),
 )
 
 people_file_rows = Table(
     "people_file_rows",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("record", Text, nullable=False),
+    Column("account", StorableText, primary_key=True),
+    Column("key", StorableText, primary_key=True),
+    Column("record", StorableText, nullable=False),
     Column("matched", Boolean, nullable=False),
 )
 """What the people file says of whom, by `id:<user id>` or `email:<address>`, and whether the LMS knows them."""
@@ -193,20 +193,20 @@ people_file_rows = Table(
 accounts = Table(
     "accounts",
     metadata,
-    Column("account", Text, primary_key=True),
+    Column("account", StorableText, primary_key=True),
     Column("data_version", Integer, nullable=False),
-    Column("zone", Text),
-    Column("unreported", Text),
+    Column("zone", StorableText),
+    Column("unreported", StorableText),
     Column("asked_at", BigInteger),
 )
 
 cursors = Table(
     "cursors",
     metadata,
-    Column("token", Text, primary_key=True),
-    Column("account", Text, nullable=False),
-    Column("principal", Text, nullable=False),
-    Column("question", Text, nullable=False),
+    Column("token", StorableText, primary_key=True),
+    Column("account", StorableText, nullable=False),
+    Column("principal", StorableText, nullable=False),
+    Column("question", StorableText, nullable=False),
     Column("data_version", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
@@ -214,11 +214,11 @@ cursors = Table(
 exports = Table(
     "exports",
     metadata,
-    Column("token", Text, primary_key=True),
+    Column("token", StorableText, primary_key=True),
     Column("part", Integer, primary_key=True),
-    Column("account", Text, nullable=False),
-    Column("principal", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("account", StorableText, nullable=False),
+    Column("principal", StorableText, nullable=False),
+    Column("name", StorableText, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("packed_size", BigInteger, nullable=False),
     Column("packed", LargeBinary, nullable=False),
@@ -229,7 +229,7 @@ exports = Table(
 calls = Table(
     "calls",
     metadata,
-    Column("key", Text, nullable=False),
+    Column("key", StorableText, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
 """When calls were made, in milliseconds, by whose limits they count against."""

@@ -35,12 +35,12 @@ from sqlalchemy import (
 
 from mcp_truto_lms.domain.definitions import classify
 from mcp_truto_lms.domain.model import Course, EnrolledUser, User
-from mcp_truto_lms.domain.source import Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, increment_data_version
 from mcp_truto_lms.store.advisory_locks import take_account
 from mcp_truto_lms.store.bulk_insert import put_rows
-from mcp_truto_lms.store.compressed_rows import PackedRows
+from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.rows import MARKS, Row, ScopeRows, column_index, compact, course_row, learner_row
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
@@ -108,7 +108,9 @@ def replace_courses(connection: Connection, account: str, found: Iterable[Course
     _stamp(connection, account, COURSES, stamp, complete=True)
 
 
-def replace_learners(connection: Connection, account: str, found: Sequence[Row] | PackedRows, stamp: FetchInfo) -> None:
+def replace_learners(
+    connection: Connection, account: str, found: Sequence[Row] | CompressedRows, stamp: FetchInfo
+) -> None:
     """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
     take_account(connection, account)
     _replace_list(connection, account, learners, found)
@@ -237,7 +239,7 @@ def _keep_finer(row: Row, before: Row) -> Row:
     kept[_URLS] = row[_URLS] or before[_URLS]
     if row[_ROUTE] != before[_ROUTE]:
         kept[_FIELDS] = compact(json.loads(before[_FIELDS] or "{}") | json.loads(row[_FIELDS] or "{}"))
-        if row[_ROUTE] == Route.COURSE:
+        if row[_ROUTE] == FetchRoute.COURSE:
             kept[_STATUS], kept[_ROUTE] = before[_STATUS], before[_ROUTE]
     return tuple(kept)
 
@@ -291,7 +293,7 @@ def _judged(row: Row) -> Row:
         row[_COMPLETED],
         worked=bool(row[_PROGRESS] or row[_SPENT]),
         seen=row[_STARTED] is not None or row[_ACTIVE] is not None,
-        by_roster=row[_ROUTE] == Route.COURSE,
+        by_roster=row[_ROUTE] == FetchRoute.COURSE,
     )
 
 

@@ -33,7 +33,7 @@ from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, STATES, State, 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.domain.redaction import storable
-from mcp_truto_lms.store.schema import INCLUDED, Text, dimensions, enrollments
+from mcp_truto_lms.store.schema import INCLUDED, StorableText, dimensions, enrollments
 
 NONE = ""
 """The folded value that stands for having none of a dimension."""
@@ -43,10 +43,10 @@ SHAPES = 256
 """So many composed statements of a kind are kept."""
 _Given = ParamSpec("_Given")
 _Statement = TypeVar("_Statement")
-_ACCOUNT: Any = bindparam("account", type_=Text())
+_ACCOUNT: Any = bindparam("account", type_=StorableText())
 _NOW: Any = bindparam("now", type_=BigInteger())
-_USERS: Any = tuple(bindparam(f"user_{index}", type_=Text()) for index in range(FEW))
-_COURSES: Any = tuple(bindparam(f"course_{index}", type_=Text()) for index in range(FEW))
+_USERS: Any = tuple(bindparam(f"user_{index}", type_=StorableText()) for index in range(FEW))
+_COURSES: Any = tuple(bindparam(f"course_{index}", type_=StorableText()) for index in range(FEW))
 _PERIODS = (("due", "due_at"), ("completed", "completed_at"), ("enrolled", "enrolled_at"))
 
 
@@ -232,7 +232,7 @@ class _Texts(FunctionElement[str]):
     """The texts of one JSON parameter, as a subquery: no engine limits how many there are."""
 
     inherit_cache = True
-    type = Text()
+    type = StorableText()
 
 
 @compiles(_Texts, "sqlite")
@@ -253,12 +253,12 @@ def in_list(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[
         return column == values[0]
     if len(values) <= FEW:
         return column.in_(values)
-    return _in_packed(column, bindparam(None, pack(values), type_=Text(), unique=True))
+    return _in_packed(column, bindparam(None, pack(values), type_=StorableText(), unique=True))
 
 
 def in_bound_list(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Compose that a column holds one of some texts, which come packed, by a name, when the statement is executed."""
-    return _in_packed(column, bindparam(name, type_=Text()))
+    return _in_packed(column, bindparam(name, type_=StorableText()))
 
 
 def pack(texts: Iterable[str]) -> str:

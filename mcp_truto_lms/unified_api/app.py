@@ -30,10 +30,10 @@ from mcp_truto_lms.domain.source import Scope, Source
 from mcp_truto_lms.unified_api.bearer_auth import BearerToken
 from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error, timed_out
-from mcp_truto_lms.unified_api.listing import Listing, Reader
+from mcp_truto_lms.unified_api.listing import Listing, ListingReader
 from mcp_truto_lms.unified_api.parameters import (
-    GetParameters,
-    ListParameters,
+    GetRequest,
+    ListRequest,
     ResponseFormat,
     get_parameters,
     list_parameters,
@@ -48,7 +48,7 @@ DEADLINE_SECONDS = 120.0
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
-OpenListing = Callable[[Reader, ListParameters, Position, bool], Listing]
+OpenListing = Callable[[ListingReader, ListRequest, Position, bool], Listing]
 
 
 def unified_app(
@@ -77,7 +77,7 @@ def unified_app(
         monotonic: a clock that never goes back, in seconds
     """
     endpoint = _Endpoint(
-        {account_id: Reader(source, now=now, monotonic=monotonic) for account_id, source in accounts.items()},
+        {account_id: ListingReader(source, now=now, monotonic=monotonic) for account_id, source in accounts.items()},
         Cursors(hashlib.sha256(f"cursors:{token or ''}".encode()).digest()),
         remote_data=remote_data,
         columns=columns,
@@ -105,7 +105,7 @@ class _Endpoint:
 
     def __init__(
         self,
-        readers: Mapping[str, Reader],
+        readers: Mapping[str, ListingReader],
         cursors: Cursors,
         *,
         remote_data: bool,
@@ -152,14 +152,14 @@ class _Endpoint:
         record = await self._in_time(self._reader(asked.account_id).course(request.path_params["id"]))
         return answer(one_record(record, asked))
 
-    def _get(self, request: Request) -> GetParameters:
+    def _get(self, request: Request) -> GetRequest:
         asked = get_parameters(QueryString(request.url.query))
         return replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
 
-    def _excluded(self, asked: GetParameters) -> tuple[str, ...]:
+    def _excluded(self, asked: GetRequest) -> tuple[str, ...]:
         return (*asked.exclude_fields, *self._hidden)
 
-    def _may_show(self, asked: GetParameters) -> bool:
+    def _may_show(self, asked: GetRequest) -> bool:
         """Tell whether records carry remote data.
 
         Raises:
@@ -169,7 +169,7 @@ class _Endpoint:
             raise ApiError(400, "truto_response_format=raw is not available: remote data is switched off here")
         return asked.remote_data and self._remote_data
 
-    def _reader(self, account_id: str) -> Reader:
+    def _reader(self, account_id: str) -> ListingReader:
         if self._aliases:
             raise ApiError(
                 404, "This endpoint is closed: pseudonyms are on, and it would tell names, addresses and ids"
@@ -192,15 +192,15 @@ def _get(path: str, handler: Handler) -> Path:
     return route
 
 
-def _enrollments(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:
+def _enrollments(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:
     return reader.enrollments(Scope(user_id=asked.user_id, course_id=asked.course_id), after, in_pages=in_pages)
 
 
-def _users(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
+def _users(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
     return reader.users(after, in_pages=in_pages)
 
 
-def _courses(reader: Reader, asked: ListParameters, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
+def _courses(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
     return reader.courses(after, in_pages=in_pages)
 
 

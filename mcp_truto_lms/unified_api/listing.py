@@ -21,8 +21,8 @@ from mcp_truto_lms.domain.model import Course, UnifiedModel, User
 from mcp_truto_lms.domain.source import (
     CourseFinder,
     EnrollmentRecord,
+    FetchRoute,
     Reading,
-    Route,
     Scope,
     Source,
     directory_pages,
@@ -82,7 +82,7 @@ class Listing:
         return item.enrollment.model_copy(update={"status": status})
 
 
-class Reader:
+class ListingReader:
     """One account's records and listings.
 
     Args:
@@ -156,7 +156,7 @@ class Reader:
         return found
 
     async def _everything(self, after: Position, in_pages: bool) -> AsyncGenerator[Batch]:
-        if self._source.cost(Route.LIST) is not None:
+        if self._source.cost(FetchRoute.LIST) is not None:
             try:
                 part = await self._read_scope(EVERYTHING, after, in_pages)
             except RouteClosed:
@@ -178,7 +178,7 @@ class Reader:
                     yield Batch([], complete=False)  # else the course is gone since the list was read
 
     async def _scope(self, scope: Scope, after: Position, in_pages: bool) -> AsyncGenerator[Batch]:
-        if in_pages or scope.route is not Route.COURSE:
+        if in_pages or scope.route is not FetchRoute.COURSE:
             yield await self._read_scope(scope, after, in_pages)
             return
         learners = await self._catalogue.people()
@@ -190,16 +190,16 @@ class Reader:
         async def read() -> Batch:
             courses: Mapping[str, Course] = {}
             learners: Mapping[str, User] = {}
-            if scope.route is not Route.COURSE:
+            if scope.route is not FetchRoute.COURSE:
                 courses = await self._catalogue.courses()
-            if scope.route is Route.PAIR:
+            if scope.route is FetchRoute.PAIR:
                 learners = await self._catalogue.person(scope.user_id or "")
-            elif scope.route is not Route.LEARNER:
+            elif scope.route is not FetchRoute.LEARNER:
                 learners = await self._catalogue.people()
             reading = await self._source.enrollments(scope, courses=courses, learners=learners)
             return _roster(reading)
 
-        has_pages = in_pages and scope.route is not Route.PAIR
+        has_pages = in_pages and scope.route is not FetchRoute.PAIR
         return await self._read(scope.key, after, read) if has_pages else await read()
 
     async def _read(self, name: str, after: Position, read: Callable[[], Awaitable[Batch]]) -> Batch:

@@ -19,7 +19,7 @@ KEEP_SECONDS = 60.0
 _SHOWN_OF_PEOPLE = {"id", "name", "emails", "custom_fields"}
 
 
-class PackedPeople(Mapping[str, User]):
+class CachedPeople(Mapping[str, User]):
     """People by id, with their names, addresses and custom fields; each is unpacked when asked for."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class NameCache:
         """Give everyone; `fresh` reads them again."""
         async with self._reading_people:
             if fresh or not self._is_recent(self._people_read_at):
-                people = PackedPeople()
+                people = CachedPeople()
                 async with aclosing(directory_pages(self._source)) as pages:
                     async for page in pages:
                         people.add(page)

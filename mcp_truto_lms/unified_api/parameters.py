@@ -27,7 +27,7 @@ class ResponseFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class GetParameters:
+class GetRequest:
     """How one record is asked for.
 
     Args:
@@ -44,7 +44,7 @@ class GetParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class ListParameters(GetParameters):
+class ListRequest(GetRequest):
     """How a list is asked for.
 
     Args:
@@ -62,7 +62,7 @@ class ListParameters(GetParameters):
     course_id: str | None
 
 
-def get_parameters(query: QueryString) -> GetParameters:
+def get_parameters(query: QueryString) -> GetRequest:
     """Read the parameters of a get.
 
     Raises:
@@ -73,7 +73,7 @@ def get_parameters(query: QueryString) -> GetParameters:
         raise ApiError(400, "integrated_account_id is required: name the integrated account to read from")
     for name in OBJECTS:
         query.check_object(name)
-    return GetParameters(
+    return GetRequest(
         account_id=account_id,
         response_format=_response_format(query.one("truto_response_format")),
         exclude_fields=query.several("truto_exclude_fields"),
@@ -81,14 +81,14 @@ def get_parameters(query: QueryString) -> GetParameters:
     )
 
 
-def list_parameters(query: QueryString) -> ListParameters:
+def list_parameters(query: QueryString) -> ListRequest:
     """Read the parameters of a list.
 
     Raises:
         ApiError: one is missing or wrong.
     """
     common = get_parameters(query)
-    return ListParameters(
+    return ListRequest(
         account_id=common.account_id,
         response_format=common.response_format,
         exclude_fields=common.exclude_fields,

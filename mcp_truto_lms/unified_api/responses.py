@@ -20,7 +20,7 @@ from mcp_truto_lms.domain.model import UnifiedModel
 from mcp_truto_lms.unified_api.cursor import START, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error
 from mcp_truto_lms.unified_api.listing import Listing
-from mcp_truto_lms.unified_api.parameters import GetParameters, ListParameters
+from mcp_truto_lms.unified_api.parameters import GetRequest, ListRequest
 from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of, serialize
 
 CHUNK_BYTES = 32_768
@@ -43,12 +43,12 @@ def refusal(error: ApiError) -> Response:
     return answer(error.body, status=error.status, headers=error.headers)
 
 
-def one_record(record: UnifiedModel, asked: GetParameters) -> Any:
+def one_record(record: UnifiedModel, asked: GetRequest) -> Any:
     """Write the bare object that a get answers."""
     return exclude_fields(serialize(record, asked), asked.exclude_fields)
 
 
-async def page(walk: Listing, asked: ListParameters, *, limit: int) -> tuple[dict[str, Any], Position | None]:
+async def page(walk: Listing, asked: ListRequest, *, limit: int) -> tuple[dict[str, Any], Position | None]:
     """Write a page, and tell the position from which the next one goes on; None is the end."""
     items: list[Any] = []
     last, following = START, None
@@ -70,7 +70,7 @@ async def page(walk: Listing, asked: ListParameters, *, limit: int) -> tuple[dic
     return body, None if following is None else last
 
 
-async def stream(walk: Listing, asked: ListParameters) -> Response:
+async def stream(walk: Listing, asked: ListRequest) -> Response:
     """Begin a stream; what goes wrong before the first record is still a refusal.
 
     Raises:
@@ -106,7 +106,7 @@ class _Stream(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _lines(begun: bytes, records: _Records, walk: Listing, asked: ListParameters) -> AsyncGenerator[bytes]:
+async def _lines(begun: bytes, records: _Records, walk: Listing, asked: ListRequest) -> AsyncGenerator[bytes]:
     """Give lines in chunks; the first line goes out alone, so that a reader sees at once that there is something."""
     left = asked.limit
     async with aclosing(records):
@@ -131,5 +131,5 @@ async def _lines(begun: bytes, records: _Records, walk: Listing, asked: ListPara
             raise _BrokenOff
 
 
-def _line(record: UnifiedModel, asked: ListParameters) -> bytes:
+def _line(record: UnifiedModel, asked: ListRequest) -> bytes:
     return as_json(exclude_fields(serialize(record, asked), asked.exclude_fields)) + b"\n"

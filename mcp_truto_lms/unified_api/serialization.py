@@ -13,13 +13,13 @@ from typing import Any, cast
 
 from mcp_truto_lms.domain.model import UnifiedModel
 from mcp_truto_lms.unified_api.errors import ApiError
-from mcp_truto_lms.unified_api.parameters import GetParameters, ResponseFormat
+from mcp_truto_lms.unified_api.parameters import GetRequest, ResponseFormat
 
 Json = dict[str, Any]
 REMOTE_DATA = "remote_data"
 
 
-def serialize(record: UnifiedModel, asked: GetParameters) -> Any:
+def serialize(record: UnifiedModel, asked: GetRequest) -> Any:
     """Write one record, before any field is excluded.
 
     Raises:

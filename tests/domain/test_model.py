@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mcp_truto_lms.domain.model import (
-    Column,
     Course,
     CourseEnrollment,
     CourseStatus,
     CourseType,
     Email,
     EnrolledUser,
+    EnrollmentColumn,
     EnrollmentStatus,
     User,
     UserRole,
@@ -160,9 +160,9 @@ def test_the_primary_address_is_the_one_marked_so():
 
 def test_the_columns_are_the_models_own():
     columns = enrollment_columns()
-    assert columns["user.name"] == Column("user.name", "learner", "text")
+    assert columns["user.name"] == EnrollmentColumn("user.name", "learner", "text")
     assert columns["due_at"].kind == "day"
-    assert columns["time_spent_seconds"] == Column("time_spent_seconds", "hours", "hours")
+    assert columns["time_spent_seconds"] == EnrollmentColumn("time_spent_seconds", "hours", "hours")
     assert columns["is_mandatory"].kind == "flag"
     assert columns["attempt_number"].kind == columns["score"].kind == "number"
     assert "remote_data" not in columns

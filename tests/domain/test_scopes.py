@@ -1,16 +1,16 @@
 import pytest
 
-from mcp_truto_lms.domain.source import PART_SIZE, Route, Scope, scope_parts
+from mcp_truto_lms.domain.source import PART_SIZE, FetchRoute, Scope, scope_parts
 from tests.stored import Shelf, course, person, record
 
 
 @pytest.mark.parametrize(
     ("scope", "route", "key"),
     [
-        (Scope(course_id="12"), Route.COURSE, "course:12"),
-        (Scope(user_id="7"), Route.LEARNER, "learner:7"),
-        (Scope("7", "12"), Route.PAIR, "pair:7:12"),
-        (Scope(), Route.LIST, "list"),
+        (Scope(course_id="12"), FetchRoute.COURSE, "course:12"),
+        (Scope(user_id="7"), FetchRoute.LEARNER, "learner:7"),
+        (Scope("7", "12"), FetchRoute.PAIR, "pair:7:12"),
+        (Scope(), FetchRoute.LIST, "list"),
     ],
 )
 def test_a_scope_knows_its_route_and_its_key(scope, route, key):

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mcp_truto_lms.domain.errors import RateLimited, RouteClosed, StoreError, Unavailable
-from mcp_truto_lms.domain.source import Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import enrollments
@@ -25,17 +25,17 @@ HOUR = 3600
 class Closing(Shelf):
     """A source whose ways turn out to be closed, one by one, as they are tried."""
 
-    def __init__(self, *open_routes: Route, tells: bool = True) -> None:
+    def __init__(self, *open_routes: FetchRoute, tells: bool = True) -> None:
         super().__init__(
             people=[person("u", "U"), person("v", "V")],
             titles=[course("c", "C")],
             records=[record("u", "c", "enrolled"), record("v", "c", "completed")],
         )
-        self.closed: set[Route] = set()
+        self.closed: set[FetchRoute] = set()
         self.open_routes, self.tells = open_routes, tells
         self.tried: list[str] = []
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         return None if route in self.closed else 1
 
     async def enrollments(self, scope: Scope, **given: Any) -> Any:
@@ -58,20 +58,22 @@ async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) 
 @pytest.mark.parametrize(
     ("open_routes", "expected"),
     [
-        ([Route.COURSE], (1, 1, "courses")),
-        ([Route.LIST], (1, 1, "lists")),
-        ([Route.LEARNER], (2, 2, "people")),
-        ([Route.PAIR], (2, 2, "pairs")),
+        ([FetchRoute.COURSE], (1, 1, "courses")),
+        ([FetchRoute.LIST], (1, 1, "lists")),
+        ([FetchRoute.LEARNER], (2, 2, "people")),
+        ([FetchRoute.PAIR], (2, 2, "pairs")),
     ],
 )
-async def test_where_a_way_is_closed_the_next_best_is_taken(open_routes: list[Route], expected: tuple[int, int, str]):
+async def test_where_a_way_is_closed_the_next_best_is_taken(
+    open_routes: list[FetchRoute], expected: tuple[int, int, str]
+):
     assert await coverage(Closing(*open_routes)) == expected
 
 
 async def test_people_of_one_course_are_read_pair_by_pair_where_nothing_else_is_open():
-    assert await coverage(source := Closing(Route.PAIR), None, ["c"]) == (2, 2, "pairs")
+    assert await coverage(source := Closing(FetchRoute.PAIR), None, ["c"]) == (2, 2, "pairs")
     assert sorted(source.tried[-2:]) == ["pair:u:c", "pair:v:c"]
-    assert await coverage(Closing(Route.PAIR), ["u"]) == (1, 1, "pairs")
+    assert await coverage(Closing(FetchRoute.PAIR), ["u"]) == (1, 1, "pairs")
 
 
 async def test_a_provider_without_any_way_is_an_error():
@@ -82,8 +84,8 @@ async def test_a_provider_without_any_way_is_an_error():
 
 
 async def test_what_came_with_the_whole_list_is_not_read_again_alone():
-    source = Closing(Route.LIST, Route.COURSE, Route.LEARNER)
-    source.closed = {Route.COURSE, Route.LEARNER}
+    source = Closing(FetchRoute.LIST, FetchRoute.COURSE, FetchRoute.LEARNER)
+    source.closed = {FetchRoute.COURSE, FetchRoute.LEARNER}
     async with refreshing(source) as refresher:
         await follow(refresher, refresher.catalogue, call := refresher.begin())
         await follow(refresher, refresher.enrollments, call, None, None)
@@ -95,8 +97,8 @@ async def test_what_came_with_the_whole_list_is_not_read_again_alone():
 
 async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and_often():
     class Listed(Shelf):
-        def cost(self, route: Route) -> int | None:
-            return 1 if route is Route.LIST else None
+        def cost(self, route: FetchRoute) -> int | None:
+            return 1 if route is FetchRoute.LIST else None
 
     shelf, clock = Listed([person("u", "Ann")], [course("c", "C")], [record("u", "c", "enrolled")]), MovableClock()
     async with open_shelf(shelf, clock=clock) as desk:

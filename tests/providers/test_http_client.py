@@ -8,7 +8,7 @@ from scripted_portal import NOW
 
 from mcp_truto_lms.domain.errors import ConfigurationError, RateLimited, Unavailable, UnexpectedAnswer
 from mcp_truto_lms.providers import http_client as http_module
-from mcp_truto_lms.providers.http_client import HttpClient, Response, Service
+from mcp_truto_lms.providers.http_client import HttpClient, HttpResponse, Service
 from mcp_truto_lms.providers.rate_limiter import Window
 
 pytestmark = pytest.mark.anyio
@@ -150,14 +150,14 @@ async def test_a_refusal_that_stays_says_when_to_ask_again(client_over):
     assert isinstance(error, RateLimited)
     assert (error.retry_after_seconds, client.calls) == (300, 4)
     assert "300 s" in str(error)
-    error = client.refusal(Response(429, {}, b""))
+    error = client.refusal(HttpResponse(429, {}, b""))
     assert "in a minute" in str(error)
 
 
 async def test_a_failure_on_the_servers_side_is_unavailable(client_over):
     client = client_over(scripted(status(200)))
-    assert isinstance(client.refusal(Response(500, {}, b"")), Unavailable)
-    assert client.refusal(Response(404, {}, b"")) is None
+    assert isinstance(client.refusal(HttpResponse(500, {}, b"")), Unavailable)
+    assert client.refusal(HttpResponse(404, {}, b"")) is None
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ async def test_other_clients_of_the_process_still_log(client_over, caplog):
 
 
 def test_neither_the_key_nor_a_path_shows_in_a_repr(client_over):
-    shown = repr(client_over(scripted(status(200)))) + repr(Response(200, {}, b"private"))
+    shown = repr(client_over(scripted(status(200)))) + repr(HttpResponse(200, {}, b"private"))
     assert "Acme LMS at acme.example" in shown
     assert SECRET not in shown
     assert "private" not in shown
@@ -312,12 +312,12 @@ def test_an_address_that_is_none_names_its_setting(address):
 
 
 def test_json_is_read_in_spite_of_marks_wrong_bytes_and_huge_numbers():
-    assert Response(200, {}, b"\xef\xbb\xbf[1]").json() == [1]
-    assert Response(200, {}, b'["\xff"]').json() == ["\ufffd"]
-    assert Response(200, {}, b"[7, " + b"9" * 5000 + b"]").json() == [7, float("inf")]
+    assert HttpResponse(200, {}, b"\xef\xbb\xbf[1]").json() == [1]
+    assert HttpResponse(200, {}, b'["\xff"]').json() == ["\ufffd"]
+    assert HttpResponse(200, {}, b"[7, " + b"9" * 5000 + b"]").json() == [7, float("inf")]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'[{"id":', b"[" * 100_000])
 def test_what_is_no_json_is_a_value_error(body):
     with pytest.raises(ValueError):
-        Response(200, {}, body).json()
+        HttpResponse(200, {}, body).json()

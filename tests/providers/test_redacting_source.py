@@ -14,10 +14,10 @@ from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, parse_alias
 from mcp_truto_lms.domain.source import (
     EnrollmentRecord,
+    FetchRoute,
     PagedDirectory,
     Reading,
     RosterInParts,
-    Route,
     Scope,
     TeamDirectory,
 )
@@ -63,7 +63,7 @@ ENROLLED = EnrollmentRecord(
             "owner": "Ann Lee",
         }
     ),
-    Route.LEARNER,
+    FetchRoute.LEARNER,
 )
 
 
@@ -140,7 +140,7 @@ def test_what_a_provider_adds_to_the_parts_of_an_enrollment_is_dropped():
         "urls": [{"url": "https://a.example", "owner": "Ann"}],
     }
     found = CourseEnrollment.model_validate({"id": "1", **parts})
-    one = Redactor(Columns(frozenset({"score"})), SEAL).record(EnrollmentRecord(found, Route.LEARNER)).enrollment
+    one = Redactor(Columns(frozenset({"score"})), SEAL).record(EnrollmentRecord(found, FetchRoute.LEARNER)).enrollment
     assert one.model_dump(mode="json", exclude_none=True) == {
         "id": "1",
         "course": {"id": "c", "title": "C"},

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.tokens import count
-from mcp_truto_lms.domain.model import CellKind, Column, enrollment_columns
+from mcp_truto_lms.domain.model import CellKind, EnrollmentColumn, enrollment_columns
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.render.cells import cell, cells, clip, estimate_tokens, line, take_within_budget, value_at
 from tests.truth import NOON
@@ -101,7 +101,7 @@ def test_a_custom_field_is_found_whatever_its_case():
 
 
 def test_cells_come_in_the_order_of_the_columns():
-    columns = [enrollment_columns()["due_at"], Column("custom_fields.site", "site", "text")]
+    columns = [enrollment_columns()["due_at"], EnrollmentColumn("custom_fields.site", "site", "text")]
     assert cells({"due_at": NOON, "custom_fields": {"site": "Oslo, NO"}}, columns, ATHENS) == ["2026-11-23", "Oslo, NO"]
 
 

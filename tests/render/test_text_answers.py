@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.tokens import count
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.domain.model import Column, EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.domain.model import EnrollmentColumn, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.render import list_json, list_text, summary_text
@@ -297,8 +297,8 @@ TEXT = st.sampled_from(
     ["", "gq" * 60, "日本" * 60, "𒀀" * 100, 'a,b"' * 30, "x" * 10_000, "2026-11-23," * 9, "Jane Doe", "Łukasz\u202e\n|"]
 ) | st.text(max_size=30)
 COLUMNS = list(enrollment_columns().values())
-SIGNED = [*COLUMNS[:4], Column("signals", "signals", "text")]
-WIDE = [Column(f"custom_fields.{one}", f"field {one}", "text") for one in range(40)]
+SIGNED = [*COLUMNS[:4], EnrollmentColumn("signals", "signals", "text")]
+WIDE = [EnrollmentColumn(f"custom_fields.{one}", f"field {one}", "text") for one in range(40)]
 
 
 def totals(enrollments: int) -> Totals:

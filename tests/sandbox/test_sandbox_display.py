@@ -1,7 +1,7 @@
 import pytest
 
 from mcp_truto_lms.sandbox.display import Printer, escape, total_time
-from mcp_truto_lms.sandbox.organisation import Portal
+from mcp_truto_lms.sandbox.organisation import SamplePortal
 from mcp_truto_lms.sandbox.variations import Variations
 
 VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
@@ -18,16 +18,16 @@ VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
     ],
 )
 def test_dates_are_printed_in_the_portals_zone_and_order(quirks: Variations, printed: str):
-    assert Printer.of(Portal(), quirks).date(VENDOR_EPOCH) == printed
+    assert Printer.of(SamplePortal(), quirks).date(VENDOR_EPOCH) == printed
 
 
 def test_the_zone_knows_summer_and_winter():
-    assert Printer.of(Portal(), Variations()).date(1519743871) == "27/02/2018, 17:04:31"
+    assert Printer.of(SamplePortal(), Variations()).date(1519743871) == "27/02/2018, 17:04:31"
 
 
 @pytest.mark.parametrize(("epoch", "printed"), [(0, "12:00:00 AM"), (43_200, "12:00:00 PM"), (46_800, "01:00:00 PM")])
 def test_a_12_hour_clock_has_no_hour_zero(epoch: int, printed: str):
-    printer = Printer.of(Portal(zone="UTC"), Variations(am_pm=True))
+    printer = Printer.of(SamplePortal(zone="UTC"), Variations(am_pm=True))
     assert printer.date(epoch) == f"01/01/1970, {printed}"
 
 
@@ -36,7 +36,7 @@ def test_a_12_hour_clock_has_no_hour_zero(epoch: int, printed: str):
     [(Variations(), ""), (Variations(null_instead_of_empty=True), None), (Variations(no_date="Never"), "Never")],
 )
 def test_no_date_is_printed_as_the_portal_does(quirks: Variations, nothing: str | None):
-    assert Printer.of(Portal(), quirks).moment("expired_on", None) == {
+    assert Printer.of(SamplePortal(), quirks).moment("expired_on", None) == {
         "expired_on": nothing,
         "expired_on_timestamp": nothing,
     }
@@ -56,4 +56,4 @@ def test_text_is_escaped_as_php_does():
 @pytest.mark.parametrize("quirks", [Variations(language="Klingon"), Variations(date_format="YYMMDD")])
 def test_an_unknown_language_or_date_format_is_refused(quirks: Variations):
     with pytest.raises(ValueError, match=r"Klingon|YYMMDD"):
-        Printer.of(Portal(), quirks)
+        Printer.of(SamplePortal(), quirks)

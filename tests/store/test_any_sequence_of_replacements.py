@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from mcp_truto_lms.domain.source import Reading, Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Reading, Scope
 from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.database import Database
@@ -33,7 +33,7 @@ class Row:
     status: str
     percent: int
     learner: bool
-    route: Route = Route.LEARNER
+    route: FetchRoute = FetchRoute.LEARNER
 
     @property
     def key(self) -> str:
@@ -84,8 +84,8 @@ class Model:
         after = {**({} if complete else before)}
         for one in rows:
             old = before.get(one.key)
-            finer = old is not None and old.percent == one.percent and old.route is not Route.COURSE
-            if finer and one.route is Route.COURSE:
+            finer = old is not None and old.percent == one.percent and old.route is not FetchRoute.COURSE
+            if finer and one.route is FetchRoute.COURSE:
                 one = replace(one, status=old.status, route=old.route)
             after[one.key] = one
             self.people.setdefault(one.user, True)

@@ -7,7 +7,7 @@ import pytest
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.store import row_queries, scope_writer
-from mcp_truto_lms.store.compressed_rows import PackedPeople, PackedRows
+from mcp_truto_lms.store.compressed_rows import CompressedPeople, CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from tests.stored import ACCOUNT, STAMP, new_store, person, record, scope_rows
@@ -27,8 +27,8 @@ def database() -> Database:
     return new_store()
 
 
-def packed(*pages: list[User]) -> PackedRows:
-    found = PackedRows()
+def packed(*pages: list[User]) -> CompressedRows:
+    found = CompressedRows()
     for page in pages:
         found.add(learner_rows(ACCOUNT, page))
     return found
@@ -66,8 +66,8 @@ def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_
 
 def test_people_have_what_an_enrollment_carries_or_all_there_is(database: Database):
     database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
-    carried = database._transact(lambda c: PackedPeople(c, ACCOUNT, whole=False))
-    whole = database._transact(lambda c: PackedPeople(c, ACCOUNT, whole=True))
+    carried = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=False))
+    whole = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=True))
     assert [*carried] == [*whole] == ["1"]
     assert len(carried) == 1
     assert whole["1"] == ANN

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.domain.normalization import normalize
-from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
 from mcp_truto_lms.store import row_queries, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
@@ -238,5 +238,5 @@ def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(nam
 
 def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():
     untold = CourseEnrollment(id="a", course=EnrolledCourse(id="c"), status=EnrollmentStatus.ENROLLED)
-    records = [EnrollmentRecord(untold, Route.COURSE), record("u", "c", "enrolled", key="b", user_name="\u0301")]
+    records = [EnrollmentRecord(untold, FetchRoute.COURSE), record("u", "c", "enrolled", key="b", user_name="\u0301")]
     assert keys(filled(records=records), None, path="id") == ["b", "a"]

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, event, select
 
 from mcp_truto_lms.domain.model import Email, EnrolledUser
-from mcp_truto_lms.domain.source import EnrollmentRecord, Reading, Route, Scope
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import account_state, name_search, not_enrolled, row_queries, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
@@ -538,4 +538,4 @@ def test_a_closed_store_in_memory_is_empty(store: Store):
 def test_the_route_of_a_row_is_the_way_it_came(store: Store):
     for scope in (COURSE, LEARNER, Scope("u", "c"), Scope()):
         store.read_scope(scope, record("u", "c", "enrolled", progress_percent=len(scope.key)))
-        assert Route(store.row()["route"]) is scope.route
+        assert FetchRoute(store.row()["route"]) is scope.route

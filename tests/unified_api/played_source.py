@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp_truto_lms.domain.errors import NotFound, RouteClosed
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
-from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 
 
 def enrolled(user_id: str, course_id: str, **fields: Any) -> EnrollmentRecord:
@@ -23,7 +23,7 @@ def enrolled(user_id: str, course_id: str, **fields: Any) -> EnrollmentRecord:
             **fields,
         }
     )
-    return EnrollmentRecord(enrollment, Route.COURSE, access_ends_at=ends, is_learner=is_learner)
+    return EnrollmentRecord(enrollment, FetchRoute.COURSE, access_ends_at=ends, is_learner=is_learner)
 
 
 class PlayedSource:
@@ -33,8 +33,8 @@ class PlayedSource:
         self,
         rosters: Mapping[str, list[EnrollmentRecord]],
         *,
-        closed: frozenset[Route] = frozenset({Route.LIST}),
-        costs: Mapping[Route, int | None] | None = None,
+        closed: frozenset[FetchRoute] = frozenset({FetchRoute.LIST}),
+        costs: Mapping[FetchRoute, int | None] | None = None,
         complete: bool = True,
         fail: Callable[[str], None] = lambda what: None,
     ) -> None:
@@ -85,7 +85,7 @@ class PlayedSource:
         ]
         return Reading(tuple(found), complete=self.complete)
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         if self.costs is not None:
             return self.costs.get(route)
         return None if route in self.closed else 1

@@ -8,7 +8,7 @@ import pytest
 from played_source import ENDS, PlayedSource, enrolled
 
 from mcp_truto_lms.domain.model import EnrollmentStatus
-from mcp_truto_lms.domain.source import Route
+from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.unified_api.app import unified_app
 
 pytestmark = pytest.mark.anyio
@@ -134,13 +134,13 @@ async def test_a_provider_with_a_list_of_its_own_is_read_by_it(source, in_proces
 
 
 async def test_a_list_that_turns_out_to_be_closed_is_replaced_by_rosters(source, in_process):
-    source.costs = dict.fromkeys(Route, 1)
+    source.costs = dict.fromkeys(FetchRoute, 1)
     async with in_process(source) as client:
         assert await walk(client, 100) == [["5_9", "1_10", "2_10", "11_10", "2_x"]]
 
 
 async def test_where_only_pairs_are_open_the_refusal_names_what_is_missing(source, in_process):
-    source.closed = frozenset({Route.LIST, Route.COURSE, Route.LEARNER})
+    source.closed = frozenset({FetchRoute.LIST, FetchRoute.COURSE, FetchRoute.LEARNER})
     async with in_process(source) as client:
         for query in ("", "&user[id]=2", "&course[id]=10"):
             response = await client.get(f"{ENROLLMENTS}?integrated_account_id=acme{query}")

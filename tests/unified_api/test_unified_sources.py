@@ -14,7 +14,7 @@ from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory, RosterInPa
 from mcp_truto_lms.sandbox.organisation import Role
 from mcp_truto_lms.sandbox.portal import sample_app
 from mcp_truto_lms.sandbox.variations import Variations
-from mcp_truto_lms.unified_api.name_cache import PackedPeople
+from mcp_truto_lms.unified_api.name_cache import CachedPeople
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ def test_packed_people_come_back_as_they_were_as_far_as_enrollments_show_them():
             "remote_data": {"much": "more"},
         }
     )
-    people = PackedPeople()
+    people = CachedPeople()
     people.add([jane, User(id="8")])
     assert list(people) == ["7", "8"]
     assert len(people) == 2

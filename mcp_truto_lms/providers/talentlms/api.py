@@ -28,7 +28,7 @@ from mcp_truto_lms.domain.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.providers.hourly_quota import Allowance, HourlyBudget, allowance
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpClient, Response, Service
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpClient, HttpResponse, Service
 from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.rate_limiter import Window
 
@@ -141,7 +141,9 @@ class TalentLmsApi:
             raise _key_refused()
         return allowance(payload)
 
-    async def _error(self, answer: Response, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+    async def _error(
+        self, answer: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str
+    ) -> SourceError:
         if answer.status == 401:
             return _key_refused()
         if answer.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
@@ -164,7 +166,7 @@ def basic_authorization(api_key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
 
 
-def _opened(answer: Response) -> tuple[Any, str | None]:
+def _opened(answer: HttpResponse) -> tuple[Any, str | None]:
     """Split an answer into its payload and its error message; a body that is not JSON is a message of its own."""
     try:
         payload = answer.json()
@@ -178,7 +180,7 @@ def _opened(answer: Response) -> tuple[Any, str | None]:
     return None, message[:_MAX_MESSAGE_LENGTH]
 
 
-def _meaning(answer: Response, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+def _meaning(answer: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
     status = answer.status
     folded = message.lower() if _is_object(answer) else ""  # a page of a proxy says nothing of people or courses
     lookup = bool(_LOOKUPS & frozenset(arguments))
@@ -197,7 +199,7 @@ def _meaning(answer: Response, endpoint: str, arguments: Mapping[str, str], mess
     return UnexpectedAnswer(f"TalentLMS refused to answer `{endpoint}` (HTTP {status}).")
 
 
-def _is_object(answer: Response) -> bool:
+def _is_object(answer: HttpResponse) -> bool:
     try:
         return isinstance(answer.json(), dict)
     except ValueError:

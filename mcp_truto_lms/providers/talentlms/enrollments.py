@@ -16,7 +16,7 @@ from typing import Any
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
-from mcp_truto_lms.domain.source import EnrollmentRecord, Route, in_parts
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, in_parts
 from mcp_truto_lms.providers.payload_values import (
     Raw,
     as_list,
@@ -59,7 +59,7 @@ class Roster:
 class _MappingContext:
     """How items are read, whatever they are."""
 
-    route: Route
+    route: FetchRoute
     dates: PortalDates
     remote_data: bool
 
@@ -77,7 +77,7 @@ def transcript(
     if person is None:
         return None
     enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
-    road = _MappingContext(Route.LEARNER, dates, remote_data)
+    road = _MappingContext(FetchRoute.LEARNER, dates, remote_data)
     skipped = 0
     found: dict[str, EnrollmentRecord] = {}
     for item in map(as_object, as_list(as_object(raw).get("courses"))):
@@ -130,7 +130,7 @@ def roster_parts(
     if subject is None:
         return
     title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
-    road = _MappingContext(Route.COURSE, dates, remote_data)
+    road = _MappingContext(FetchRoute.COURSE, dates, remote_data)
     for items in in_parts(as_list(as_object(raw).get("users"))):
         skipped = 0
         found: dict[str, EnrollmentRecord] = {}
@@ -177,7 +177,7 @@ def pair(
         if score is not None
     ]
     return _record(
-        _MappingContext(Route.PAIR, dates, remote_data),
+        _MappingContext(FetchRoute.PAIR, dates, remote_data),
         item,
         user=_enrolled(user_id, learner, None),
         course=EnrolledCourse.trusted(id=course_id, title=course and course.title),

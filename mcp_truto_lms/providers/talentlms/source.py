@@ -19,7 +19,7 @@ import httpx
 
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
 from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep
@@ -130,9 +130,9 @@ class TalentLmsSource:
         """How many calls were made so far, further tries and uncharged ones included."""
         return self._api.calls
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         """How many calls one scope of this route takes; nothing lists all enrollments."""
-        return None if route is Route.LIST else 1
+        return None if route is FetchRoute.LIST else 1
 
     async def portal(self) -> Portal:
         """Read the portal's zone; scores count as reported once a pair brought any."""
@@ -217,7 +217,7 @@ class TalentLmsSource:
             NotFound: the learner or course of the scope does not exist.
             RouteClosed: the scope is everything.
         """
-        if scope.route is Route.LIST:
+        if scope.route is FetchRoute.LIST:
             raise RouteClosed("TalentLMS lists no enrollments but those of one course or one person.")
         if scope.user_id is None:
             return await self._by_course(scope.course_id or "", learners)

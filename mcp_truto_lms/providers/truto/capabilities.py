@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mcp_truto_lms.domain.source import Route
+from mcp_truto_lms.domain.source import FetchRoute
 
 HOLDS_SECONDS = 24 * 3600.0
 
@@ -36,11 +36,11 @@ GIVES: dict[ReadMethod, frozenset[str]] = {
     ReadMethod.LIST_OF_LEARNER: frozenset({"user"}),
     ReadMethod.LIST_OF_PAIR: frozenset({"user", "course"}),
 }
-WAYS: dict[Route, tuple[ReadMethod, ...]] = {
-    Route.LIST: (ReadMethod.LIST,),
-    Route.COURSE: (ReadMethod.LIST_OF_COURSE, ReadMethod.ROSTER, ReadMethod.PROXIED_ROSTER),
-    Route.LEARNER: (ReadMethod.LIST_OF_LEARNER, ReadMethod.TRANSCRIPT, ReadMethod.PROXIED_TRANSCRIPT),
-    Route.PAIR: (ReadMethod.LIST_OF_PAIR,),
+WAYS: dict[FetchRoute, tuple[ReadMethod, ...]] = {
+    FetchRoute.LIST: (ReadMethod.LIST,),
+    FetchRoute.COURSE: (ReadMethod.LIST_OF_COURSE, ReadMethod.ROSTER, ReadMethod.PROXIED_ROSTER),
+    FetchRoute.LEARNER: (ReadMethod.LIST_OF_LEARNER, ReadMethod.TRANSCRIPT, ReadMethod.PROXIED_TRANSCRIPT),
+    FetchRoute.PAIR: (ReadMethod.LIST_OF_PAIR,),
 }
 _WITH_PAYLOAD = frozenset({ReadMethod.ROSTER, ReadMethod.TRANSCRIPT})
 
@@ -65,7 +65,7 @@ class AccountCapabilities:
         self._now = now
         self._facts: dict[ReadMethod, _Fact] = {}
 
-    def best(self, route: Route, *, likely_payloads: bool = False) -> ReadMethod | None:
+    def best(self, route: FetchRoute, *, likely_payloads: bool = False) -> ReadMethod | None:
         """Choose a way: one that is known to be open, else the next one to try; None where all are closed.
 
         Args:
@@ -82,9 +82,9 @@ class AccountCapabilities:
         fact = self._fact(way)
         return None if fact is None else fact.is_open
 
-    def cost(self, route: Route, *, likely_payloads: bool = False) -> int | None:
+    def cost(self, route: FetchRoute, *, likely_payloads: bool = False) -> int | None:
         """Tell how many calls a scope of this route takes; a way that may turn out closed costs one more."""
-        if route is Route.PAIR:
+        if route is FetchRoute.PAIR:
             fact = self._fact(ReadMethod.LIST_OF_PAIR)
             return fact.calls if fact is not None and fact.is_open else 1
         way = self.best(route, likely_payloads=likely_payloads)

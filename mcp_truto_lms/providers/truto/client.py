@@ -31,7 +31,7 @@ import anyio
 import httpx
 
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
-from mcp_truto_lms.providers.http_client import HttpClient, Response, Service
+from mcp_truto_lms.providers.http_client import HttpClient, HttpResponse, Service
 from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep, Window
 from mcp_truto_lms.providers.truto.error_mapping import error_of, is_error
 from mcp_truto_lms.providers.truto.errors import TrutoError
@@ -204,7 +204,7 @@ class TrutoClient:
             async with aclosing(self._streamed("course-enrollments", integrated_account_id, asked, stream)) as items:
                 async for item in items:
                     if is_error(item):
-                        raise self._error(Response(200, {}, b""), item, "course-enrollments")
+                        raise self._error(HttpResponse(200, {}, b""), item, "course-enrollments")
                     yield item
             following = cursor(stream.rest, "next_cursor")
             if following is None or following in seen:
@@ -264,12 +264,12 @@ class TrutoClient:
         params = encoded({"integrated_account_id": account_id, **parameters})
         path = f"{_UNIFIED}/{endpoint}"
         async with self._http.stream(path, endpoint=endpoint, params=params, account=account_id) as answer:
-            if isinstance(answer, Response):
+            if isinstance(answer, HttpResponse):
                 raise self._error(answer, _opened(answer)[0], endpoint)
             async for item in items_of(answer.pieces, stream):
                 yield item
 
-    def _error(self, answer: Response, body: object, endpoint: str) -> TrutoError:
+    def _error(self, answer: HttpResponse, body: object, endpoint: str) -> TrutoError:
         return error_of(answer, body, endpoint=endpoint, token=self._token, of_status=self._http.refusal)
 
 
@@ -286,7 +286,7 @@ def _segment(key: str) -> str:
     return quote(key, safe="")
 
 
-def _opened(answer: Response) -> tuple[Any, bool]:
+def _opened(answer: HttpResponse) -> tuple[Any, bool]:
     """Read a body as JSON, and say whether it is any."""
     try:
         return answer.json(), True

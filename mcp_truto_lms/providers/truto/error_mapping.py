@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, Response
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpResponse
 from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.truto.errors import (
     AccountBlocked,
@@ -71,7 +71,12 @@ def refusal_in(status: int, body: object, *, token: str) -> Refusal:
 
 
 def error_of(
-    answer: Response, body: object, *, endpoint: str, token: str, of_status: Callable[[Response], SourceError | None]
+    answer: HttpResponse,
+    body: object,
+    *,
+    endpoint: str,
+    token: str,
+    of_status: Callable[[HttpResponse], SourceError | None],
 ) -> TrutoError:
     """Tell the error that an answer stands for.
 
@@ -85,14 +90,16 @@ def error_of(
     refusal = refusal_in(answer.status, body, token=token)
     limit = refusal.status_code == 429 or "rate_limit_error" in refusal.insight
     if limit or (refusal.is_remote and refusal.status_code in (400, 403) and _says(refusal, SPEAKS_OF_A_LIMIT)):
-        return _too_many(Response(429, answer.headers, b""), refusal, of_status)
+        return _too_many(HttpResponse(429, answer.headers, b""), refusal, of_status)
     if refusal.status_code >= 500 and refusal.status_code != 501:
         return _failed(refusal)
     make = {400: _rejected, 401: _unauthorized, 403: _forbidden, 404: _not_found, 405: _not_offered, 501: _not_offered}
     return make.get(refusal.status_code, _rejected)(refusal, endpoint)
 
 
-def _too_many(answer: Response, refusal: Refusal, of_status: Callable[[Response], SourceError | None]) -> TrutoError:
+def _too_many(
+    answer: HttpResponse, refusal: Refusal, of_status: Callable[[HttpResponse], SourceError | None]
+) -> TrutoError:
     told = of_status(answer)
     seconds: float | None = getattr(told, "retry_after_seconds", None)
     who = "The LMS behind Truto" if refusal.is_remote else "Truto"

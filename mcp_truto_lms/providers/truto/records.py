@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, UnifiedModel, User, field_types
 from mcp_truto_lms.domain.redaction import without_secrets
-from mcp_truto_lms.domain.source import EnrollmentRecord, Route
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute
 from mcp_truto_lms.providers.payload_values import Raw, as_list, as_object, epoch, number, percent, text
 from mcp_truto_lms.providers.talentlms.enrollments import INSTRUCTORS
 
@@ -35,7 +35,9 @@ _LONE_FIELD = {"emails": "email", "urls": "url"}
 Record = TypeVar("Record", bound=UnifiedModel)
 
 
-def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bool = False) -> EnrollmentRecord | None:
+def enrollment(
+    raw: object, *, route: FetchRoute, zone: tzinfo = UTC, remote_data: bool = False
+) -> EnrollmentRecord | None:
     """Read a course enrollment; None where its id, user or course is missing.
 
     Args:
@@ -54,8 +56,8 @@ def enrollment(raw: object, *, route: Route, zone: tzinfo = UTC, remote_data: bo
         return None
     fields = as_object(found.custom_fields)
     role = text(fields.get("role"))
-    if route is Route.LIST and role is not None and "completion_status" not in fields:
-        route = Route.COURSE
+    if route is FetchRoute.LIST and role is not None and "completion_status" not in fields:
+        route = FetchRoute.COURSE
     return EnrollmentRecord(found, route, is_learner=role is None or role.lower() not in INSTRUCTORS)
 
 

@@ -26,7 +26,7 @@ import httpx
 
 from mcp_truto_lms.domain.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed, SourceError
 from mcp_truto_lms.domain.model import Course, EnrolledCourse, EnrolledUser, User
-from mcp_truto_lms.domain.source import EnrollmentRecord, Portal, Reading, Route, Scope
+from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
 from mcp_truto_lms.providers.talentlms.enrollments import keep
@@ -92,7 +92,7 @@ class TrutoSource:
         self._trying = anyio.Lock()
         self._records_seen = False
         self._filled: set[str] = set()
-        self._whole_list = _Kept(clock)
+        self._whole_list = _CachedLists(clock)
 
     @classmethod
     def connect(
@@ -160,9 +160,9 @@ class TrutoSource:
         """Why the account turned the last call away, if it did: nothing may be read in the background until then."""
         return self._reader.gate.refusal
 
-    def cost(self, route: Route) -> int | None:
+    def cost(self, route: FetchRoute) -> int | None:
         """How many calls one scope of this route takes, as far as is known; nothing where it is at hand already."""
-        if route is Route.LIST and self._whole_list.look() is not None:
+        if route is FetchRoute.LIST and self._whole_list.look() is not None:
             return 0
         return self._learnt.cost(route, likely_payloads=self._reader.noticed.payloads)
 
@@ -247,7 +247,7 @@ class TrutoSource:
         """Close all connections."""
         await self._reader.client.aclose()
 
-    def _best(self, route: Route) -> ReadMethod | None:
+    def _best(self, route: FetchRoute) -> ReadMethod | None:
         return self._learnt.best(route, likely_payloads=self._reader.noticed.payloads)
 
     async def _by(
@@ -322,7 +322,7 @@ class TrutoSource:
     def _enrollment(
         self, raw: JsonObject, way: ReadMethod, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> EnrollmentRecord | None:
-        route = Route.PAIR if way is ReadMethod.LIST_OF_PAIR else Route.LIST
+        route = FetchRoute.PAIR if way is ReadMethod.LIST_OF_PAIR else FetchRoute.LIST
         one = records.enrollment(raw, route=route, zone=self._zone, remote_data=self._remote_data)
         if one is None:
             return None
@@ -367,7 +367,7 @@ class TrutoSource:
         return raw, raw.get("remote_data")
 
     def _from_whole_list(self, scope: Scope) -> Reading | None:
-        everything = self._whole_list.take() if scope.route is Route.LIST else self._whole_list.look()
+        everything = self._whole_list.take() if scope.route is FetchRoute.LIST else self._whole_list.look()
         return None if everything is None else _within(everything, scope)
 
     def _look_at(self, found: Iterable[EnrollmentRecord]) -> None:
@@ -382,7 +382,7 @@ class TrutoSource:
                     self._filled.add(path)
 
 
-class _Kept:
+class _CachedLists:
     """The whole list, where it came instead of a part: at hand for a moment."""
 
     def __init__(self, clock: Clock) -> None:
@@ -430,8 +430,10 @@ def _is_not_enrolled(error: TrutoError) -> bool:
     return isinstance(error, NotFound) or (error.truto_is_remote_error and isinstance(error, RequestRefused))
 
 
-def _words(route: Route) -> str:
-    return {Route.COURSE: "course", Route.LEARNER: "learner", Route.PAIR: "learner and course"}.get(route, "list")
+def _words(route: FetchRoute) -> str:
+    return {FetchRoute.COURSE: "course", FetchRoute.LEARNER: "learner", FetchRoute.PAIR: "learner and course"}.get(
+        route, "list"
+    )
 
 
 def _note_skipped(endpoint: str, skipped: int) -> None:

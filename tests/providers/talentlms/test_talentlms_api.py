@@ -13,7 +13,7 @@ from mcp_truto_lms.domain.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from mcp_truto_lms.domain.source import Route, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.providers.talentlms.api import READABLE, NotEnrolled, path_of
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 
@@ -204,9 +204,9 @@ def test_no_address_is_named_by_its_setting():
 
 def test_each_way_costs_one_call_and_there_is_no_list_of_everything(source_over):
     source, _ = source_over({})
-    assert {route: source.cost(route) for route in Route} == {
-        Route.LIST: None,
-        Route.COURSE: 1,
-        Route.LEARNER: 1,
-        Route.PAIR: 1,
+    assert {route: source.cost(route) for route in FetchRoute} == {
+        FetchRoute.LIST: None,
+        FetchRoute.COURSE: 1,
+        FetchRoute.LEARNER: 1,
+        FetchRoute.PAIR: 1,
     }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from vendor_payloads import ATHENS, COURSE, PAIR, PUBLIC, SECRET, SIGNED, USER
 
 from mcp_truto_lms.domain.model import Course, CourseStatus, EnrollmentStatus, User, UserRole, UserStatus
-from mcp_truto_lms.domain.source import Route
+from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.courses import course, course_terms, courses
 from mcp_truto_lms.providers.talentlms.dates import portal_dates
@@ -57,7 +57,7 @@ def test_the_vendors_transcript_becomes_an_enrollment():
         "completion_status_formatted": "Not Started",
     }
     assert enrollment.remote_data is None
-    assert (one.route, one.is_learner, found.skipped) == (Route.LEARNER, True, 0)
+    assert (one.route, one.is_learner, found.skipped) == (FetchRoute.LEARNER, True, 0)
 
 
 def test_the_vendors_person_becomes_a_user():
@@ -76,7 +76,7 @@ def test_the_vendors_roster_becomes_enrollments_joined_with_the_directory():
     assert (one.enrollment.id, one.enrollment.user.name) == ("2_12", "Dora Dummy")
     assert one.enrollment.user.emails[0].email == "dora@example.com"
     assert one.enrollment.course.title == "Intro to TalentLMS"
-    assert (one.enrollment.status, one.route) == (S.ENROLLED, Route.COURSE)
+    assert (one.enrollment.status, one.route) == (S.ENROLLED, FetchRoute.COURSE)
     assert one.enrollment.enrolled_at == at(1366019102)
     assert one.enrollment.time_spent_seconds == 484
     assert one.enrollment.custom_fields == {"Site": "Oslo", "role": "learner"}
@@ -90,7 +90,7 @@ def test_a_roster_alone_has_the_short_name_and_no_address():
 def test_the_vendors_pair_becomes_an_enrollment_with_a_score():
     one = enrollments.pair(PAIR, user_id="3", course_id="4", learner=None, course=None, code="completed")
     assert (one.enrollment.id, one.enrollment.user.name, one.enrollment.course.title) == ("3_4", None, None)
-    assert (one.enrollment.status, one.enrollment.score, one.route) == (S.COMPLETED, 100, Route.PAIR)
+    assert (one.enrollment.status, one.enrollment.score, one.route) == (S.COMPLETED, 100, FetchRoute.PAIR)
     assert one.enrollment.completed_at == at(1413962775)
     assert one.enrollment.custom_fields["completion_status_formatted"] == "Completed"
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from mcp_truto_lms.domain.errors import Unavailable
-from mcp_truto_lms.providers.http_client import Response
+from mcp_truto_lms.providers.http_client import HttpResponse
 from mcp_truto_lms.providers.rate_limiter import Pacer, Window
 from mcp_truto_lms.providers.truto.client import TRUTO
 from mcp_truto_lms.providers.truto.errors import TooManyRequests
@@ -154,4 +154,4 @@ async def test_a_stream_of_the_http_client_says_its_status_and_headers(client_ov
         assert b"".join([piece async for piece in answer.pieces]) == b"body"
     client, _ = client_over(lambda request: httpx.Response(404, content=b"no"))
     async with client._http.stream("x", endpoint="x") as answer:
-        assert answer == Response(404, {"content-length": "2"}, b"no")
+        assert answer == HttpResponse(404, {"content-length": "2"}, b"no")

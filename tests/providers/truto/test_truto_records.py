@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, EnrollmentStatus, User, UserStatus
-from mcp_truto_lms.domain.source import Route
+from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.providers.truto import records, talentlms_payload
 
 LOGIN = "https://acme.talentlms.com/index/autologin/key:0123456789abcdef0123"
@@ -20,7 +20,7 @@ FULL = {
 
 
 def read(**fields):
-    return records.enrollment({**FULL, **fields}, route=Route.LIST)
+    return records.enrollment({**FULL, **fields}, route=FetchRoute.LIST)
 
 
 def test_a_plain_record_comes_out_as_it_is():
@@ -30,7 +30,7 @@ def test_a_plain_record_comes_out_as_it_is():
     assert found.status is EnrollmentStatus.IN_PROGRESS
     assert found.due_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
     assert (found.progress_percent, found.time_spent_seconds, found.is_mandatory) == (45, 60, True)
-    assert (one.route, one.is_learner, one.access_ends_at) == (Route.LIST, True, None)
+    assert (one.route, one.is_learner, one.access_ends_at) == (FetchRoute.LIST, True, None)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_odd_field_is_read_or_null_and_the_record_stays(field, raw, value):
 
 
 def test_a_due_day_ends_in_the_zone_of_the_reader():
-    one = records.enrollment({**FULL, "due_at": "2026-11-01"}, route=Route.PAIR, zone=ZoneInfo("Europe/Athens"))
+    one = records.enrollment({**FULL, "due_at": "2026-11-01"}, route=FetchRoute.PAIR, zone=ZoneInfo("Europe/Athens"))
     assert one.enrollment.due_at == datetime(2026, 11, 1, 21, 59, 59, tzinfo=UTC)
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_status_stays_readable():
 
 
 def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
-    one = records.enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=Route.LIST)
+    one = records.enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=FetchRoute.LIST)
     assert (one.enrollment.id, one.enrollment.user.id, one.enrollment.course.id) == ("5", "7", "12")
 
 
@@ -119,7 +119,7 @@ def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
     ],
 )
 def test_an_item_without_an_id_a_user_or_a_course_is_none(item):
-    assert records.enrollment(item, route=Route.LIST) is None
+    assert records.enrollment(item, route=FetchRoute.LIST) is None
 
 
 def test_unknown_fields_are_kept_and_secrets_are_not():
@@ -130,19 +130,19 @@ def test_unknown_fields_are_kept_and_secrets_are_not():
         "custom_fields": {"note": f"see {LOGIN}", "api_token": "abc", "site": "Oslo"},
         "remote_data": {"login_key": LOGIN, "role": "learner"},
     }
-    found = records.enrollment(item, route=Route.LIST).enrollment
+    found = records.enrollment(item, route=FetchRoute.LIST).enrollment
     assert found.model_extra == {"region": {"name": "EU"}}
     assert found.custom_fields == {"note": "see [removed]", "site": "Oslo"}
     assert found.remote_data is None
-    kept = records.enrollment(item, route=Route.LIST, remote_data=True).enrollment
+    kept = records.enrollment(item, route=FetchRoute.LIST, remote_data=True).enrollment
     assert kept.remote_data == {"role": "learner"}
 
 
 def test_a_listed_status_that_came_from_a_roster_is_trusted_as_one():
-    assert read(custom_fields={"role": "learner"}).route is Route.COURSE
-    assert read(custom_fields={"role": "learner", "completion_status": "failed"}).route is Route.LIST
-    one = records.enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=Route.PAIR)
-    assert one.route is Route.PAIR
+    assert read(custom_fields={"role": "learner"}).route is FetchRoute.COURSE
+    assert read(custom_fields={"role": "learner", "completion_status": "failed"}).route is FetchRoute.LIST
+    one = records.enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=FetchRoute.PAIR)
+    assert one.route is FetchRoute.PAIR
 
 
 def test_an_instructor_is_told_from_a_learner():
@@ -224,7 +224,7 @@ def test_a_pairs_payload_adds_its_score_and_when_access_ends():
         "total_time_seconds": 213,
         "units": [{"score": "80"}, {"score": "100"}],
     }
-    one = records.enrollment({**FULL, "time_spent_seconds": 5}, route=Route.PAIR)
+    one = records.enrollment({**FULL, "time_spent_seconds": 5}, route=FetchRoute.PAIR)
     found = talentlms_payload.pair(one, {"remote_data": sent}, courses={}, learners={})
     assert (found.enrollment.score, found.enrollment.time_spent_seconds) == (90, 5)
     assert found.enrollment.status is EnrollmentStatus.IN_PROGRESS

@@ -12,7 +12,7 @@ from mcp_truto_lms.domain.errors import (
     SourceError,
     Unavailable,
 )
-from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory, Route, Scope
+from mcp_truto_lms.domain.source import CourseFinder, FetchRoute, PagedDirectory, Scope
 from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
 from mcp_truto_lms.providers.truto.client import TrutoClient
 from mcp_truto_lms.providers.truto.errors import Forbidden, MissingParameters, RequestRefused
@@ -67,7 +67,7 @@ def ids(reading):
 
 
 def costs(source):
-    return [source.cost(route) for route in Route]
+    return [source.cost(route) for route in FetchRoute]
 
 
 async def test_where_everything_may_be_listed_it_takes_its_pages(source_over):
@@ -75,7 +75,7 @@ async def test_where_everything_may_be_listed_it_takes_its_pages(source_over):
     source, truto = source_over({"/course-enrollments": pages})
     reading = await read(source, EVERYTHING)
     assert ids(reading) == ["7_12", "8_12"]
-    assert {one.route for one in reading.records} == {Route.LIST}
+    assert {one.route for one in reading.records} == {FetchRoute.LIST}
     assert reading.complete
     assert truto.asked == ["/course-enrollments", "/course-enrollments?next_cursor=a"]
     assert truto.requests[0].url.params["truto_ignore_remote_data"] == "true"
@@ -128,8 +128,8 @@ async def test_a_roster_comes_with_the_course_and_the_people_it_is_joined_with(s
     jane = await source_over({"/users/7": with_transcript()})[0].find_learner(user_id="7")
     reading = await read(source, COURSE, learners={"7": jane})
     assert [(one.route, one.enrollment.user.name) for one in reading.records] == [
-        (Route.COURSE, "Jane"),
-        (Route.COURSE, "J. Doe"),
+        (FetchRoute.COURSE, "Jane"),
+        (FetchRoute.COURSE, "J. Doe"),
     ]
     await read(source, COURSE)
     assert truto.asked == ["/course-enrollments?course[id]=12", "/courses/12", "/courses/12"]
@@ -209,18 +209,18 @@ async def test_what_was_learnt_holds_for_a_day(source_over, fake_time):
     fake_time.seconds = DAY - 1
     await read(source, COURSE)
     assert truto.asked[2:] == ["/courses/12"]
-    assert source.cost(Route.LIST) is None
+    assert source.cost(FetchRoute.LIST) is None
     fake_time.seconds = DAY
-    assert source.cost(Route.LIST) == 2
+    assert source.cost(FetchRoute.LIST) == 2
     truto.answers["/course-enrollments"] = envelope(enrolled(7, 12))
-    assert {one.route for one in (await read(source, EVERYTHING)).records} == {Route.LIST}
+    assert {one.route for one in (await read(source, EVERYTHING)).records} == {FetchRoute.LIST}
 
 
 async def test_a_way_that_closes_during_the_day_is_left(source_over):
     source, truto = source_over({"/course-enrollments": envelope(enrolled(7, 12)), "/courses/12": with_roster(7)})
     await read(source, COURSE)
     truto.answers["/course-enrollments"] = pairs_only
-    assert [one.route for one in (await read(source, COURSE)).records] == [Route.COURSE]
+    assert [one.route for one in (await read(source, COURSE)).records] == [FetchRoute.COURSE]
 
 
 @pytest.mark.parametrize("scope", [COURSE, LEARNER])
@@ -228,11 +228,11 @@ async def test_a_list_that_ignores_a_filter_is_used_as_the_whole_list(source_ove
     source, truto = source_over({"/course-enrollments": envelope(enrolled(7, 12), enrolled(8, 13))})
     with pytest.raises(RouteClosed, match="lists everything"):
         await read(source, scope)
-    assert source.cost(Route.LIST) == 0
+    assert source.cost(FetchRoute.LIST) == 0
     assert ids(await read(source, scope)) == ["7_12"]
     assert ids(await read(source, EVERYTHING)) == ["7_12", "8_13"]
     assert len(truto.requests) == 1
-    assert source.cost(Route.LIST) == 1
+    assert source.cost(FetchRoute.LIST) == 1
     await read(source, EVERYTHING)
     assert len(truto.requests) == 2
 
@@ -278,7 +278,7 @@ async def test_any_other_refusal_of_a_pair_is_an_error(source_over, answer, kind
     with pytest.raises(kind):
         await read(source, PAIR)
     assert len(truto.requests) == 1
-    assert source.cost(Route.PAIR) == 1
+    assert source.cost(FetchRoute.PAIR) == 1
 
 
 async def test_a_course_that_is_gone_is_not_found_and_closes_nothing(source_over):
@@ -298,7 +298,7 @@ async def test_a_list_that_the_lms_does_not_have_is_closed_and_not_empty(source_
         source, _ = source_over({"/course-enrollments": problem(400, message, truto_is_remote_error=True)})
         with pytest.raises(RouteClosed):
             await read(source, EVERYTHING)
-        assert source.cost(Route.LIST) is None
+        assert source.cost(FetchRoute.LIST) is None
 
 
 async def test_an_action_that_the_lms_does_not_have_is_not_taken_for_not_enrolled(source_over):
@@ -319,7 +319,7 @@ async def test_one_course_that_is_forbidden_does_not_stop_the_others(source_over
     with pytest.raises(SourceError) as caught:
         await read(source, Scope(course_id="13"))
     assert not isinstance(caught.value, AccessDenied)
-    assert source.cost(Route.COURSE) == 1
+    assert source.cost(FetchRoute.COURSE) == 1
 
 
 async def test_a_failure_on_the_way_closes_nothing(source_over):
