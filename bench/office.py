@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bench.reading import Row, Table, Truth
-from mcp_truto_lms.sandbox.organisation import Organisation, SamplePerson
+from mcp_truto_lms.sandbox.records import Organisation, SamplePerson
 from tests.truth import Fact, facts
 
 ATHENS = ZoneInfo("Europe/Athens")

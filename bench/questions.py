@@ -26,7 +26,7 @@ from bench.office import (
     troubled,
 )
 from bench.reading import Row, Table, Truth
-from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.records import Organisation
 from tests.truth import Fact, missing
 
 LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"

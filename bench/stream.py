@@ -28,11 +28,12 @@ TODAY = date(2026, 11, 23)
 
 async def serve_portal(learners: int, courses: int, enrollments: int) -> None:
     """Serve the sample portal, and print its port and how many learners are enrolled."""
-    from mcp_truto_lms.sandbox.organisation import Role, generate
+    from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import sample_app, serve
+    from mcp_truto_lms.sandbox.records import CourseRole
 
     organisation = generate(learners=learners, courses=courses, enrollments=enrollments, today=TODAY)
-    expected = sum(one.role is Role.LEARNER for one in organisation.enrollments)
+    expected = sum(one.role is CourseRole.LEARNER for one in organisation.enrollments)
     async with anyio.create_task_group() as group:
         port = await group.start(serve, sample_app(organisation), "127.0.0.1", 0)
         print(json.dumps({"port": port, "expected": expected}), flush=True)

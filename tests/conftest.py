@@ -15,9 +15,10 @@ from mcp import Client
 from mcp_types import TextContent
 
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
-from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
-from mcp_truto_lms.sandbox.talentlms import TalentLms
+from mcp_truto_lms.sandbox.records import Organisation
+from mcp_truto_lms.sandbox.talentlms import TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.server.account import Account
 from mcp_truto_lms.server.app_context import AppContext
@@ -56,7 +57,7 @@ class Desk:
 
     client: Client
     account: Account
-    portal: TalentLms
+    portal: TalentLmsSandbox
 
     async def ask(self, tool: str, **arguments: Any) -> str:
         """Call a tool; its text, which must be no error."""
@@ -92,14 +93,14 @@ def open_desk(organisation: Organisation) -> OpenDesk:
     @asynccontextmanager
     async def opened(
         *,
-        quirks: Variations | None = None,
+        variations: Variations | None = None,
         of: Organisation | None = None,
         key: str = SAMPLE_API_KEY,
         clock: Clock | None = None,
         **settings: Any,
     ) -> AsyncGenerator[Desk]:
-        wanted = Variations(burst_limit=100_000, hourly_limit=100_000) if quirks is None else quirks
-        portal = sample_app(of or organisation, quirks=wanted)
+        wanted = Variations(burst_limit=100_000, hourly_limit=100_000) if variations is None else variations
+        portal = sample_app(of or organisation, variations=wanted)
         chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
 
         def source(_: Any) -> TalentLmsSource:

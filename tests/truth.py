@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, SamplePerson
+from mcp_truto_lms.sandbox.records import Organisation, SampleEnrollment, SamplePerson
 
 DAY = 86_400
 NOON = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
@@ -116,7 +116,7 @@ def missing(organisation: Organisation, course_id: str) -> list[SamplePerson]:
     ]
 
 
-def _status(one: Enrollment, *, failed_shown: bool, ended: bool) -> str:
+def _status(one: SampleEnrollment, *, failed_shown: bool, ended: bool) -> str:
     if one.outcome == "completed":
         return "completed"
     if one.outcome == "failed" and failed_shown:

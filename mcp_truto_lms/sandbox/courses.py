@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from mcp_truto_lms.sandbox.records import Category, SampleCourse, Unit
+from mcp_truto_lms.sandbox.records import CourseUnit, SampleCategory, SampleCourse
 
 DAY_SECONDS = 86_400
 FIRST_COURSE_ID = 101
@@ -95,19 +95,19 @@ def draw_plans(courses: int, today: date, rng: Random) -> list[CoursePlan]:
     return plans
 
 
-def categories() -> tuple[Category, ...]:
+def categories() -> tuple[SampleCategory, ...]:
     """List the categories of courses."""
-    return tuple(Category(str(number), name) for number, name in enumerate(CATEGORIES, start=1))
+    return tuple(SampleCategory(str(number), name) for number, name in enumerate(CATEGORIES, start=1))
 
 
 def build_course(plan: CoursePlan, number: int, *, day_start: int, creator_id: str) -> SampleCourse:
     """Date a planned course by the start of today, in epoch seconds; its number is its place in the list, from 0."""
     first_unit = number * 10 + 1
     units = (
-        Unit(str(first_unit), "Welcome", "Content"),
-        Unit(str(first_unit + 1), f"{plan.name}: the lesson", "Video"),
-        Unit(str(first_unit + 2), "Practice", "Scorm | xAPI | cmi5"),
-        Unit(str(first_unit + 3), "Final test", "Test"),
+        CourseUnit(str(first_unit), "Welcome", "Content"),
+        CourseUnit(str(first_unit + 1), f"{plan.name}: the lesson", "Video"),
+        CourseUnit(str(first_unit + 2), "Practice", "Scorm | xAPI | cmi5"),
+        CourseUnit(str(first_unit + 3), "Final test", "Test"),
     )
     return SampleCourse(
         id=str(FIRST_COURSE_ID + number),

@@ -48,13 +48,13 @@ def total_time(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Printer:
-    """Prints values for one portal with its quirks.
+    """Prints values for one portal with its variations.
 
     Raises:
         ValueError: the portal's language or date format is none of those known.
     """
 
-    quirks: Variations
+    variations: Variations
     zone: ZoneInfo
     language: str
     date_format: str
@@ -66,15 +66,15 @@ class Printer:
             raise ValueError(f"no date format {self.date_format!r}, only {', '.join(_DATE_ORDERS)}")
 
     @classmethod
-    def of(cls, portal: SamplePortal, quirks: Variations) -> Printer:
-        """Make the printer of a portal, where the quirks overrule its settings."""
-        language = quirks.language or portal.language
-        return cls(quirks, ZoneInfo(portal.zone), language, quirks.date_format or portal.date_format)
+    def of(cls, portal: SamplePortal, variations: Variations) -> Printer:
+        """Make the printer of a portal, where the variations overrule its settings."""
+        language = variations.language or portal.language
+        return cls(variations, ZoneInfo(portal.zone), language, variations.date_format or portal.date_format)
 
     @property
     def empty(self) -> str | None:
         """What stands where there is nothing."""
-        return None if self.quirks.null_instead_of_empty else ""
+        return None if self.variations.null_instead_of_empty else ""
 
     def text(self, text: str) -> str | None:
         """Print what somebody typed."""
@@ -82,7 +82,7 @@ class Printer:
 
     def number(self, number: int | str) -> str | int:
         """Print an id or a count."""
-        return int(number) if self.quirks.numbers_as_numbers else str(number)
+        return int(number) if self.variations.numbers_as_numbers else str(number)
 
     def status_word(self, outcome: Outcome) -> str:
         """Print a status as people see it."""
@@ -91,10 +91,10 @@ class Printer:
     def date(self, epoch: int | None) -> str | None:
         """Print a moment as people see it."""
         if epoch is None:
-            return None if self.quirks.null_instead_of_empty else self.quirks.no_date
+            return None if self.variations.null_instead_of_empty else self.variations.no_date
         local = datetime.fromtimestamp(epoch, self.zone)
         day = _DATE_ORDERS[self.date_format].format(local.year, local.month, local.day)
-        if not self.quirks.am_pm:
+        if not self.variations.am_pm:
             return f"{day}, {local.hour:02d}:{local.minute:02d}:{local.second:02d}"
         half = "AM" if local.hour < 12 else "PM"
         return f"{day}, {local.hour % 12 or 12:02d}:{local.minute:02d}:{local.second:02d} {half}"
@@ -106,6 +106,6 @@ class Printer:
 
     def duration(self, seconds: int) -> dict[str, Any]:
         """Print a time spent, as text and, in newer portals, in seconds."""
-        if self.quirks.without_total_time_seconds:
+        if self.variations.without_total_time_seconds:
             return {"total_time": total_time(seconds)}
         return {"total_time": total_time(seconds), "total_time_seconds": seconds}

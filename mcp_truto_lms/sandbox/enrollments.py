@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from mcp_truto_lms.sandbox.courses import DAY_SECONDS, CoursePlan
-from mcp_truto_lms.sandbox.records import Enrollment, Outcome, Role, SampleCourse
+from mcp_truto_lms.sandbox.records import CourseRole, Outcome, SampleCourse, SampleEnrollment
 
 _FAILING = 0.1
 _NOT_STARTING = 0.4
@@ -21,7 +21,7 @@ _RAMP_DAYS = 40  # most of those who finish do so within this time
 _PASS_MARK = 70
 
 
-def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rng: Random) -> Enrollment:
+def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rng: Random) -> SampleEnrollment:
     age = rng.randint(*plan.ages)
     if age in (plan.time_limit_days, plan.access_days):
         age += 1
@@ -63,10 +63,10 @@ def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rn
         percent = rng.randint(1, 95)
         seconds_spent = rng.randint(30, 4_000)
 
-    return Enrollment(
+    return SampleEnrollment(
         user_id=user_id,
         course_id=course_id,
-        role=Role.LEARNER,
+        role=CourseRole.LEARNER,
         outcome=outcome,
         percent=percent,
         enrolled_on=enrolled_on,
@@ -78,11 +78,11 @@ def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rn
     )
 
 
-def _teaching(course: SampleCourse) -> Enrollment:
-    return Enrollment(
+def _teaching(course: SampleCourse) -> SampleEnrollment:
+    return SampleEnrollment(
         user_id=course.creator_id,
         course_id=course.id,
-        role=Role.INSTRUCTOR,
+        role=CourseRole.INSTRUCTOR,
         outcome=Outcome.NOT_ATTEMPTED,
         percent=0,
         enrolled_on=course.created_on,
@@ -101,7 +101,7 @@ def draw_enrollments(
     total: int,
     day_start: int,
     rng: Random,
-) -> Iterator[Enrollment]:
+) -> Iterator[SampleEnrollment]:
     """Fill the courses by their shares to about the total, each with the instructor who made it.
 
     `user_ids` are all who may be given a course; `day_start` is the start of today, in epoch seconds.

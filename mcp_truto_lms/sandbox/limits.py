@@ -36,8 +36,8 @@ class Budget:
 class CallLimits:
     """Counts calls against both limits."""
 
-    def __init__(self, quirks: Variations, monotonic: Callable[[], float]) -> None:
-        self._quirks = quirks
+    def __init__(self, variations: Variations, monotonic: Callable[[], float]) -> None:
+        self._variations = variations
         self._monotonic = monotonic
         self._hour_began = monotonic()
         self._charged = 0
@@ -46,12 +46,12 @@ class CallLimits:
     def charge(self) -> Verdict:
         """Count one call, and tell whether it may be answered."""
         now = self._turn_hour()
-        while self._recent and self._recent[0] <= now - self._quirks.burst_seconds:
+        while self._recent and self._recent[0] <= now - self._variations.burst_seconds:
             self._recent.popleft()
-        if len(self._recent) >= self._quirks.burst_limit:
+        if len(self._recent) >= self._variations.burst_limit:
             return Verdict.TOO_FAST
         self._recent.append(now)
-        if self._charged >= self._quirks.hourly_limit:
+        if self._charged >= self._variations.hourly_limit:
             return Verdict.EXHAUSTED
         if not self._charged:
             self._hour_began = now
@@ -62,13 +62,13 @@ class CallLimits:
         """Tell what is left, without charging for it."""
         now = self._turn_hour()
         left = HOUR_SECONDS - (now - self._hour_began) if self._charged else HOUR_SECONDS
-        return Budget(self._quirks.hourly_limit, self._quirks.hourly_limit - self._charged, left)
+        return Budget(self._variations.hourly_limit, self._variations.hourly_limit - self._charged, left)
 
     def use_up(self, *, remaining: int = 0) -> None:
         """Leave that many calls of this hour, as if others had used the rest."""
         if not self._charged:
             self._hour_began = self._monotonic()
-        self._charged = self._quirks.hourly_limit - remaining
+        self._charged = self._variations.hourly_limit - remaining
 
     def _turn_hour(self) -> float:
         now = self._monotonic()

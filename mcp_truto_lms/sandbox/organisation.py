@@ -19,35 +19,13 @@ from mcp_truto_lms.sandbox.courses import DAY_SECONDS, build_course, categories,
 from mcp_truto_lms.sandbox.enrollments import draw_enrollments
 from mcp_truto_lms.sandbox.people import BRANCHES, CUSTOM_FIELDS, GROUPS, INSTRUCTOR_TYPE, PersonDraft, draw_people
 from mcp_truto_lms.sandbox.records import (
-    Branch,
-    Category,
-    CustomField,
-    Enrollment,
     Organisation,
-    Outcome,
-    Role,
-    SampleCourse,
+    SampleBranch,
+    SampleEnrollment,
     SampleGroup,
     SamplePerson,
     SamplePortal,
-    Unit,
 )
-
-__all__ = [
-    "Branch",
-    "Category",
-    "CustomField",
-    "Enrollment",
-    "Organisation",
-    "Outcome",
-    "Role",
-    "SampleCourse",
-    "SampleGroup",
-    "SamplePerson",
-    "SamplePortal",
-    "Unit",
-    "generate",
-]
 
 DEFAULT_SEED = 2026
 MOST_PER_LEARNER = 10
@@ -99,7 +77,9 @@ def generate(
         portal=portal or SamplePortal(),
         custom_fields=CUSTOM_FIELDS,
         categories=categories(),
-        branches=tuple(Branch(str(n), name, f"Branch {n}", halves[n % 2]) for n, name in enumerate(BRANCHES, start=1)),
+        branches=tuple(
+            SampleBranch(str(n), name, f"Branch {n}", halves[n % 2]) for n, name in enumerate(BRANCHES, start=1)
+        ),
         groups=tuple(SampleGroup(str(n), name, "", halves[n % 2][:3]) for n, name in enumerate(GROUPS, start=1)),
         people=_date_people(everyone, given, day_start, rng),
         courses=catalogue,
@@ -108,7 +88,7 @@ def generate(
 
 
 def _date_people(
-    drafts: Sequence[PersonDraft], enrollments: Sequence[Enrollment], day_start: int, rng: Random
+    drafts: Sequence[PersonDraft], enrollments: Sequence[SampleEnrollment], day_start: int, rng: Random
 ) -> tuple[SamplePerson, ...]:
     """Open each account before its first enrollment, and touch it last after its latest one."""
     first = {draft.id: day_start - 400 * DAY_SECONDS for draft in drafts if not draft.enrolls}

@@ -13,7 +13,14 @@ from typing import Any
 
 from mcp_truto_lms.sandbox.display import Printer, escape
 from mcp_truto_lms.sandbox.index import OrganisationIndex
-from mcp_truto_lms.sandbox.records import Branch, Enrollment, Outcome, SampleCourse, SampleGroup, SamplePerson
+from mcp_truto_lms.sandbox.records import (
+    Outcome,
+    SampleBranch,
+    SampleCourse,
+    SampleEnrollment,
+    SampleGroup,
+    SamplePerson,
+)
 
 Json = dict[str, Any]
 
@@ -36,7 +43,7 @@ class Payloads:
     def __init__(self, index: OrganisationIndex, printer: Printer) -> None:
         self._index = index
         self._print = printer
-        self._quirks = printer.quirks
+        self._variations = printer.variations
         self._portal = index.organisation.portal
         self._host = f"https://{self._portal.host}"
 
@@ -129,7 +136,7 @@ class Payloads:
             "prerequisites": [],
         }
 
-    def pair(self, one: Enrollment) -> Json:
+    def pair(self, one: SampleEnrollment) -> Json:
         """Print one person's progress in one course, unit by unit."""
         units = self._index.courses[one.course_id].units
         reached = len(units) if one.outcome is Outcome.COMPLETED else one.percent * len(units) // 100
@@ -157,7 +164,7 @@ class Payloads:
             "units": printed,
         }
 
-    def place(self, place: Branch | SampleGroup) -> Json:
+    def place(self, place: SampleBranch | SampleGroup) -> Json:
         """Print a branch or a group as in its list."""
         return {
             "id": self._print.number(place.id),
@@ -166,7 +173,7 @@ class Payloads:
             "price": "&#36;0.00",
         }
 
-    def place_in_full(self, place: Branch | SampleGroup, members: Iterable[SamplePerson]) -> Json:
+    def place_in_full(self, place: SampleBranch | SampleGroup, members: Iterable[SamplePerson]) -> Json:
         """Print a branch or a group with its people and courses."""
         return {
             **self.place(place),
@@ -217,25 +224,25 @@ class Payloads:
             "domain_map": out.empty,
             "date_format": out.date_format,
         }
-        if self._quirks.zone_in_siteinfo:
+        if self._variations.zone_in_siteinfo:
             info |= {"timezone": self._portal.zone_label, "language": out.language}
         return info
 
     def listed(self, items: list[Json]) -> list[Json] | Json:
         """Print a list that PHP may have filtered: then it is an object, and `[]` where nothing is left."""
-        if not self._quirks.lists_as_objects or not items:
+        if not self._variations.lists_as_objects or not items:
             return items
         return {str(2 * place + 1): item for place, item in enumerate(items)}
 
-    def _named(self, things: Iterable[Branch | SampleGroup | SampleCourse]) -> list[Json]:
+    def _named(self, things: Iterable[SampleBranch | SampleGroup | SampleCourse]) -> list[Json]:
         return [{"id": self._print.number(one.id), "name": self._print.text(one.name)} for one in things]
 
-    def _progress(self, one: Enrollment, status: Json) -> Json:
+    def _progress(self, one: SampleEnrollment, status: Json) -> Json:
         out = self._print
         completed_on = one.completed_on
-        if one.outcome is Outcome.FAILED and self._quirks.failed_sets_completed_on:
+        if one.outcome is Outcome.FAILED and self._variations.failed_sets_completed_on:
             completed_on = one.failed_on
-        blank = self._quirks.percent_missing and one.outcome is Outcome.NOT_ATTEMPTED
+        blank = self._variations.percent_missing and one.outcome is Outcome.NOT_ATTEMPTED
         return {
             **out.moment("enrolled_on", one.enrolled_on),
             **out.moment("completed_on", completed_on),
@@ -245,7 +252,7 @@ class Payloads:
             **out.duration(one.seconds_spent),
         }
 
-    def _roster_item(self, one: Enrollment) -> Json:
+    def _roster_item(self, one: SampleEnrollment) -> Json:
         person = self._index.people[one.user_id]
         return {
             "id": self._print.number(one.user_id),
@@ -254,7 +261,7 @@ class Payloads:
             **self._progress(one, {}),
         }
 
-    def _transcript_item(self, one: Enrollment) -> Json:
+    def _transcript_item(self, one: SampleEnrollment) -> Json:
         status = {
             "completion_status": one.outcome,
             "completion_status_formatted": self._print.status_word(one.outcome),
@@ -269,7 +276,7 @@ class Payloads:
             ),
         }
 
-    def _certification(self, one: Enrollment, course: SampleCourse) -> Json:
+    def _certification(self, one: SampleEnrollment, course: SampleCourse) -> Json:
         signature = _secret(SIGNATURE_MARK, one.user_id, one.course_id)
         day = (self._print.date(one.completed_on) or "").partition(",")[0]
         return {

@@ -21,7 +21,7 @@ from anyio.abc import TaskStatus
 
 from mcp_truto_lms.sandbox.faults import Faults
 from mcp_truto_lms.sandbox.records import Organisation
-from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLms
+from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
 
 if TYPE_CHECKING:
@@ -37,27 +37,27 @@ def sample_app(
     organisation: Organisation,
     *,
     api_key: str = SAMPLE_API_KEY,
-    quirks: Variations | None = None,
+    variations: Variations | None = None,
     faults: Faults | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-) -> TalentLms:
+) -> TalentLmsSandbox:
     """Put an organisation behind the API.
 
     Args:
         organisation: what the portal knows
         api_key: the one key that it accepts
-        quirks: how it differs from the portal of the documents
+        variations: how it differs from the portal of the documents
         faults: what will go wrong; also `app.faults`
         now: epoch seconds, only for when the hour's budget is said to open again
         monotonic: seconds for the limits
         sleep: what delays wait with
     """
-    return TalentLms(
+    return TalentLmsSandbox(
         organisation,
         api_key=api_key,
-        quirks=quirks or Variations(),
+        variations=variations or Variations(),
         faults=faults or Faults(),
         now=now,
         monotonic=monotonic,

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Role(StrEnum):
+class CourseRole(StrEnum):
     """What a person is in a course."""
 
     LEARNER = "learner"
@@ -55,7 +55,7 @@ class CustomField:
 
 
 @dataclass(frozen=True, slots=True)
-class Category:
+class SampleCategory:
     """A category of courses."""
 
     id: str
@@ -63,7 +63,7 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class SampleBranch:
     """A part of the organisation with its own page, and the courses that it offers."""
 
     id: str
@@ -103,7 +103,7 @@ class SamplePerson:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class CourseUnit:
     """A part of a course. Only a test has a score."""
 
     id: str
@@ -132,11 +132,11 @@ class SampleCourse:
     time_limit_days: int
     expires_on: int | None
     certificate: bool
-    units: tuple[Unit, ...]
+    units: tuple[CourseUnit, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Enrollment:
+class SampleEnrollment:
     """One person in one course.
 
     Args:
@@ -147,7 +147,7 @@ class Enrollment:
 
     user_id: str
     course_id: str
-    role: Role
+    role: CourseRole
     outcome: Outcome
     percent: int
     enrolled_on: int
@@ -165,9 +165,9 @@ class Organisation:
     today: date
     portal: SamplePortal
     custom_fields: tuple[CustomField, ...]
-    categories: tuple[Category, ...]
-    branches: tuple[Branch, ...]
+    categories: tuple[SampleCategory, ...]
+    branches: tuple[SampleBranch, ...]
     groups: tuple[SampleGroup, ...]
     people: tuple[SamplePerson, ...]
     courses: tuple[SampleCourse, ...]
-    enrollments: tuple[Enrollment, ...]
+    enrollments: tuple[SampleEnrollment, ...]

@@ -57,7 +57,7 @@ def _invalid_arguments() -> PortalError:
     return PortalError(400, "Invalid arguments provided")
 
 
-class TalentLms:
+class TalentLmsSandbox:
     """The emulator; its `faults` and `limits` can be changed, and its `log` read, while it runs."""
 
     def __init__(
@@ -65,22 +65,22 @@ class TalentLms:
         organisation: Organisation,
         *,
         api_key: str,
-        quirks: Variations,
+        variations: Variations,
         faults: Faults,
         now: Callable[[], float],
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.organisation = organisation
-        self.quirks = quirks
+        self.variations = variations
         self.faults = faults
-        self.limits = CallLimits(quirks, monotonic)
+        self.limits = CallLimits(variations, monotonic)
         self.log = RequestLog()
         self._api_key = api_key
         self._now = now
         self._sleep = sleep
         self._index = OrganisationIndex(organisation)
-        self._printer = Printer.of(organisation.portal, quirks)
+        self._printer = Printer.of(organisation.portal, variations)
         self._payloads = Payloads(self._index, self._printer)
         self._endpoints: dict[str, Callable[[Arguments], Any]] = {
             "users": self._users,
@@ -132,7 +132,7 @@ class TalentLms:
         try:
             status, body = 200, self._look_up(request)
         except PortalError as error:
-            as_success = self.quirks.errors_with_200 and error.kind == "invalid_request_error"
+            as_success = self.variations.errors_with_200 and error.kind == "invalid_request_error"
             status, body = 200 if as_success else error.status, error.body
         await _answer(send, status, json.dumps(body), "application/json")
 
@@ -150,7 +150,7 @@ class TalentLms:
                 raise PortalError(429, "Too many requests: the limit is 200 calls in 5 seconds", "api_error")
             if verdict is Verdict.EXHAUSTED:
                 raise PortalError(
-                    self.quirks.exhausted_status, "You have reached your hourly API rate limit", "api_error"
+                    self.variations.exhausted_status, "You have reached your hourly API rate limit", "api_error"
                 )
         if not request.known:
             raise _unknown_action()
@@ -159,14 +159,14 @@ class TalentLms:
     def _users(self, given: Arguments) -> list[dict[str, Any]]:
         people = self.organisation.people
         try:
-            size = int(given.get("page_size") or self.quirks.default_page_size)
+            size = int(given.get("page_size") or self.variations.default_page_size)
             page = int(given.get("page_number") or 1)
         except ValueError:
             raise _invalid_arguments() from None
         if size < 1 or page < 1:
             raise _invalid_arguments()
-        if not self.quirks.paging_ignored:
-            size = min(size, self.quirks.largest_page_size)
+        if not self.variations.paging_ignored:
+            size = min(size, self.variations.largest_page_size)
             people = people[(page - 1) * size : page * size]
         return [self._payloads.user(one) for one in people]
 
@@ -197,7 +197,7 @@ class TalentLms:
         reset = int(self._now() + budget.resets_in_seconds)
         return {
             "limit": str(budget.limit),
-            "remaining": budget.remaining if self.quirks.numbers_as_numbers else str(budget.remaining),
+            "remaining": budget.remaining if self.variations.numbers_as_numbers else str(budget.remaining),
             "reset": str(reset),
             "formatted_reset": self._printer.date(reset),
         }

@@ -38,7 +38,7 @@ from mcp_truto_lms.sandbox.faults import Fault, Faults
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog
-from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLms
+from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLmsSandbox
 from mcp_truto_lms.sandbox.truto_account import capabilities, list_schema
 from mcp_truto_lms.sandbox.truto_answers import by_options, cursor_meant, twisted
 from mcp_truto_lms.sandbox.truto_failures import fail, not_enrolled, too_many_requests
@@ -75,7 +75,7 @@ class TrutoSandbox:
         account_id: str,
         options: TrutoOptions,
         faults: Faults,
-        quirks: Variations,
+        variations: Variations,
         now: Callable[[], float],
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -83,9 +83,13 @@ class TrutoSandbox:
         self.faults = faults
         self.log = RequestLog()
         self.limits = TrutoLimits(monotonic)
-        self.portal: TalentLms = sample_app(organisation, quirks=quirks, now=now, monotonic=monotonic, sleep=sleep)
-        unlimited = replace(quirks, hourly_limit=_UNLIMITED, burst_limit=_UNLIMITED)
-        self.behind: TalentLms = sample_app(organisation, quirks=unlimited, now=now, monotonic=monotonic, sleep=sleep)
+        self.portal: TalentLmsSandbox = sample_app(
+            organisation, variations=variations, now=now, monotonic=monotonic, sleep=sleep
+        )
+        unlimited = replace(variations, hourly_limit=_UNLIMITED, burst_limit=_UNLIMITED)
+        self.behind: TalentLmsSandbox = sample_app(
+            organisation, variations=unlimited, now=now, monotonic=monotonic, sleep=sleep
+        )
         http = HttpClient(
             SAMPLE_BASE_URL,
             _UNPACED,
@@ -213,7 +217,7 @@ def truto_app(
     account_id: str = SAMPLE_ACCOUNT_ID,
     options: TrutoOptions = STRICT,
     faults: Faults | None = None,
-    quirks: Variations | None = None,
+    variations: Variations | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -226,7 +230,7 @@ def truto_app(
         account_id: the one integrated account that it opens
         options: how this Truto differs from the next one; also `app.options`
         faults: what will go wrong; also `app.faults`
-        quirks: how the portal behind it differs from the portal of the documents
+        variations: how the portal behind it differs from the portal of the documents
         now: epoch seconds, by which access ends
         monotonic: seconds for the limits
         sleep: what delays wait with
@@ -237,7 +241,7 @@ def truto_app(
         account_id=account_id,
         options=options,
         faults=faults or Faults(),
-        quirks=quirks or Variations(),
+        variations=variations or Variations(),
         now=now,
         monotonic=monotonic,
         sleep=sleep,

@@ -24,7 +24,7 @@ from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.source import Source
 from mcp_truto_lms.server.export_download import PATH as EXPORTS
 from mcp_truto_lms.unified_api.app import unified_app
-from mcp_truto_lms.unified_api.bearer_auth import BearerToken
+from mcp_truto_lms.unified_api.bearer_auth import BearerTokenGuard
 
 HttpTransport = Literal["sse", "streamable-http"]
 HEALTH = "/healthz"
@@ -48,7 +48,7 @@ def application(server: MCPServer[object], transport: HttpTransport, host: str, 
         app = server.sse_app(host=host, transport_security=security)
     else:
         app = server.streamable_http_app(host=host, stateless_http=True, transport_security=security)
-    return BearerToken(_HostGuard(app, security), token=token)
+    return BearerTokenGuard(_HostGuard(app, security), token=token)
 
 
 def make_app(
@@ -78,7 +78,7 @@ def make_app(
     mcp = _HostGuard(server.streamable_http_app(host=host, stateless_http=True, transport_security=security), security)
     unified = unified_app(accounts, token=token, columns=columns, now=now)
     together = _PathRouter(mcp, unified, TransportSecurityMiddleware(security))
-    return BearerToken(together, token=token, open_paths=frozenset({HEALTH}))
+    return BearerTokenGuard(together, token=token, open_paths=frozenset({HEALTH}))
 
 
 async def serve(app: ASGIApp, listener: socket.socket, ended: anyio.Event) -> None:

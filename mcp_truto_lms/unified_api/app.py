@@ -27,8 +27,8 @@ from starlette.types import ASGIApp
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.source import Scope, Source
-from mcp_truto_lms.unified_api.bearer_auth import BearerToken
-from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
+from mcp_truto_lms.unified_api.bearer_auth import BearerTokenGuard
+from mcp_truto_lms.unified_api.cursor import START, CursorCodec, Position
 from mcp_truto_lms.unified_api.errors import ApiError, api_error, timed_out
 from mcp_truto_lms.unified_api.listing import Listing, ListingReader
 from mcp_truto_lms.unified_api.parameters import (
@@ -78,7 +78,7 @@ def unified_app(
     """
     endpoint = _Endpoint(
         {account_id: ListingReader(source, now=now, monotonic=monotonic) for account_id, source in accounts.items()},
-        Cursors(hashlib.sha256(f"cursors:{token or ''}".encode()).digest()),
+        CursorCodec(hashlib.sha256(f"cursors:{token or ''}".encode()).digest()),
         remote_data=remote_data,
         columns=columns,
         default_page_size=default_page_size,
@@ -97,7 +97,7 @@ def unified_app(
         exception_handlers=dict.fromkeys((HTTPException, ApiError, SourceError, Exception), _refused),
     )
     app.router.redirect_slashes = False
-    return BearerToken(app, token=token)
+    return BearerTokenGuard(app, token=token)
 
 
 class _Endpoint:
@@ -106,7 +106,7 @@ class _Endpoint:
     def __init__(
         self,
         readers: Mapping[str, ListingReader],
-        cursors: Cursors,
+        cursors: CursorCodec,
         *,
         remote_data: bool,
         columns: Columns,

@@ -13,7 +13,7 @@ from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.responses import refusal
 
 
-class BearerToken:
+class BearerTokenGuard:
     """Lets requests through that carry the token; any request where there is none.
 
     Args:

@@ -44,7 +44,7 @@ def natural(identifier: str) -> tuple[int, int, str]:
     return (1 if identifier else -1, 0, identifier)
 
 
-class Cursors:
+class CursorCodec:
     """Packs and opens the cursors of one endpoint; all replicas of it have the same key."""
 
     def __init__(self, key: bytes) -> None:

@@ -10,8 +10,8 @@ import pytest
 from mcp_truto_lms.cli.doctor import Finding, examine
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.faults import WRONG_KEY, Fault, Faults
-from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 from tests.conftest import TODAY, no_sleep

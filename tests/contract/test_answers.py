@@ -219,7 +219,7 @@ async def test_a_portal_that_is_down_is_answered_as_such(open_desk: OpenDesk):
 
 
 async def test_a_used_up_hour_is_answered_as_such(open_desk: OpenDesk):
-    async with open_desk(quirks=Variations(hourly_limit=1)) as desk:
+    async with open_desk(variations=Variations(hourly_limit=1)) as desk:
         text = await answered(desk, SUMMARIZE, {})
     check("answers/error_limit_used_up.txt", re.sub(r"at [\d:]+ UTC, in \d+ \w+", "at <time>, in <minutes>", text))
 

@@ -12,7 +12,7 @@ from mcp import Client
 
 from bench.office import MANDATORY, write_people_file
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings

@@ -22,8 +22,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app, serve
+from mcp_truto_lms.sandbox.records import Organisation
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "mcp_truto_lms"]

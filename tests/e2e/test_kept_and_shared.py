@@ -21,7 +21,7 @@ from mcp import Client
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app
-from mcp_truto_lms.sandbox.talentlms import TalentLms
+from mcp_truto_lms.sandbox.talentlms import TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
 from tests.conftest import TODAY
 from tests.e2e.processes import ROOT, SUMMARIZE, by_stdio, environment, in_terminal, running
@@ -38,7 +38,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver fork
 class Hosted:
     """The sample portal on a port of this process, and the environment that connects to it."""
 
-    portal: TalentLms
+    portal: TalentLmsSandbox
     env: dict[str, str]
 
     def calls(self) -> Counter[str]:
@@ -49,9 +49,9 @@ class Hosted:
 
 
 @contextmanager
-def hosted(*, delay_seconds: float = 0.0, quirks: Variations | None = None) -> Iterator[Hosted]:
+def hosted(*, delay_seconds: float = 0.0, variations: Variations | None = None) -> Iterator[Hosted]:
     """Serve the sample portal, each of its rosters after a while."""
-    portal = sample_app(SMALL, quirks=quirks or Variations(burst_limit=10**6, hourly_limit=10**6))
+    portal = sample_app(SMALL, variations=variations or Variations(burst_limit=10**6, hourly_limit=10**6))
     if delay_seconds:
         portal.faults.add(Fault(delay_seconds=delay_seconds), times=None, endpoint="courses/id")
     with on_a_port(portal) as address:

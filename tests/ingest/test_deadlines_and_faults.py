@@ -15,7 +15,8 @@ from mcp import Client
 from mcp_truto_lms.domain.errors import NotFound, QueryError
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, HTML_BODY, MALFORMED_BODY, WRONG_KEY, Fault
-from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
@@ -156,7 +157,7 @@ async def test_whoever_wants_it_fresh_waits_for_it(open_desk: OpenDesk, clock: C
 
 
 async def test_the_background_takes_a_quarter_of_the_hour_at_most(open_desk: OpenDesk):
-    async with open_desk(quirks=Variations(burst_limit=100_000, hourly_limit=40), call_budget=1) as desk:
+    async with open_desk(variations=Variations(burst_limit=100_000, hourly_limit=40), call_budget=1) as desk:
         desk.portal.faults.add(Fault(delay_seconds=0.02), times=None, endpoint="courses/id")
         told(await desk.summarize())
         await until(lambda: not desk.account._refresher._flights._under_way)
@@ -374,14 +375,14 @@ async def test_a_key_that_is_refused_stops_the_reading(open_desk: OpenDesk):
 
 
 async def test_a_used_up_hour_is_an_error_at_the_start(open_desk: OpenDesk):
-    async with open_desk(quirks=Variations()) as desk:
+    async with open_desk(variations=Variations()) as desk:
         desk.portal.limits.use_up()
         text = await desk.refused(SUMMARIZE)
     assert re.search(r"hourly limit of 2,000 calls is nearly used up\. It opens again at", text)
 
 
 async def test_an_hour_that_is_used_up_in_the_middle_marks_the_answer(open_desk: OpenDesk, clock: Clock):
-    async with open_desk(quirks=Variations(), clock=clock) as desk:
+    async with open_desk(variations=Variations(), clock=clock) as desk:
         desk.portal.limits.use_up(remaining=215)
         text = await desk.summarize()
         read, wanted, _ = told(text)

@@ -19,7 +19,8 @@ from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.scope_writer import FetchInfo

@@ -39,9 +39,9 @@ def source_over(fake_time):
 def open_portal(fake_time):
     """Make a source over a portal in this process, and the portal, both on the same invented time."""
 
-    def opened(organisation, quirks=None, *, key=SAMPLE_API_KEY):
+    def opened(organisation, variations=None, *, key=SAMPLE_API_KEY):
         app = sample_app(
-            organisation, quirks=quirks, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
+            organisation, variations=variations, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
         )
         source = TalentLmsSource.connect(
             SAMPLE_BASE_URL,

@@ -26,7 +26,8 @@ from mcp_truto_lms.render.cells import estimate_tokens
 from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
-from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.store.counts import LeftOut, Totals
 from mcp_truto_lms.store.groups import TIME, Group, Key
 from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats, Match

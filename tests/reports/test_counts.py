@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import OpenDesk
 from tests.truth import DAY, NOON, Fact, facts, missing, month
 

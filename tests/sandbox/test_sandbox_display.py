@@ -1,14 +1,14 @@
 import pytest
 
 from mcp_truto_lms.sandbox.display import Printer, escape, total_time
-from mcp_truto_lms.sandbox.organisation import SamplePortal
+from mcp_truto_lms.sandbox.records import SamplePortal
 from mcp_truto_lms.sandbox.variations import Variations
 
 VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
 
 
 @pytest.mark.parametrize(
-    ("quirks", "printed"),
+    ("variations", "printed"),
     [
         (Variations(), "06/09/2013, 13:24:52"),
         (Variations(date_format="MMDDYYYY"), "09/06/2013, 13:24:52"),
@@ -17,8 +17,8 @@ VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
         (Variations(date_format="MMDDYYYY", am_pm=True), "09/06/2013, 01:24:52 PM"),
     ],
 )
-def test_dates_are_printed_in_the_portals_zone_and_order(quirks: Variations, printed: str):
-    assert Printer.of(SamplePortal(), quirks).date(VENDOR_EPOCH) == printed
+def test_dates_are_printed_in_the_portals_zone_and_order(variations: Variations, printed: str):
+    assert Printer.of(SamplePortal(), variations).date(VENDOR_EPOCH) == printed
 
 
 def test_the_zone_knows_summer_and_winter():
@@ -32,11 +32,11 @@ def test_a_12_hour_clock_has_no_hour_zero(epoch: int, printed: str):
 
 
 @pytest.mark.parametrize(
-    ("quirks", "nothing"),
+    ("variations", "nothing"),
     [(Variations(), ""), (Variations(null_instead_of_empty=True), None), (Variations(no_date="Never"), "Never")],
 )
-def test_no_date_is_printed_as_the_portal_does(quirks: Variations, nothing: str | None):
-    assert Printer.of(SamplePortal(), quirks).moment("expired_on", None) == {
+def test_no_date_is_printed_as_the_portal_does(variations: Variations, nothing: str | None):
+    assert Printer.of(SamplePortal(), variations).moment("expired_on", None) == {
         "expired_on": nothing,
         "expired_on_timestamp": nothing,
     }
@@ -53,7 +53,7 @@ def test_text_is_escaped_as_php_does():
     assert escape("""<b>"O'Brien" & Sons</b>""") == "&lt;b&gt;&quot;O&#039;Brien&quot; &amp; Sons&lt;/b&gt;"
 
 
-@pytest.mark.parametrize("quirks", [Variations(language="Klingon"), Variations(date_format="YYMMDD")])
-def test_an_unknown_language_or_date_format_is_refused(quirks: Variations):
+@pytest.mark.parametrize("variations", [Variations(language="Klingon"), Variations(date_format="YYMMDD")])
+def test_an_unknown_language_or_date_format_is_refused(variations: Variations):
     with pytest.raises(ValueError, match=r"Klingon|YYMMDD"):
-        Printer.of(SamplePortal(), quirks)
+        Printer.of(SamplePortal(), variations)

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, HTML_BODY, MALFORMED_BODY, WRONG_KEY, Fault
-from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import sample_app
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.variations import Variations
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +55,7 @@ async def test_the_201st_call_within_5_seconds_is_refused(
 
 
 async def test_the_burst_window_slides(organisation: Organisation, client_of: ClientOf, clock: Clock):
-    app = sample_app(organisation, monotonic=clock, quirks=Variations(burst_limit=2))
+    app = sample_app(organisation, monotonic=clock, variations=Variations(burst_limit=2))
     async with client_of(app) as client:
         assert await statuses(client, 1) == [200]
         clock.seconds += 3
@@ -68,8 +68,8 @@ async def test_the_burst_window_slides(organisation: Organisation, client_of: Cl
 async def test_a_used_up_hour_is_answered_in_the_portals_way_and_ends(
     organisation: Organisation, client_of: ClientOf, clock: Clock, status: Literal[429, 400, 403]
 ):
-    quirks = Variations(hourly_limit=3, exhausted_status=status, errors_with_200=True)
-    async with client_of(sample_app(organisation, monotonic=clock, quirks=quirks)) as client:
+    variations = Variations(hourly_limit=3, exhausted_status=status, errors_with_200=True)
+    async with client_of(sample_app(organisation, monotonic=clock, variations=variations)) as client:
         assert await statuses(client, 3) == [200] * 3
         refused = await client.get("courses")
         assert refused.status_code == status
@@ -97,7 +97,7 @@ async def test_ratelimit_tells_what_is_left_and_is_not_charged(
 
 
 async def test_the_hour_can_be_used_up_by_others(organisation: Organisation, client_of: ClientOf, clock: Clock):
-    app = sample_app(organisation, monotonic=clock, quirks=Variations(numbers_as_numbers=True))
+    app = sample_app(organisation, monotonic=clock, variations=Variations(numbers_as_numbers=True))
     app.limits.use_up(remaining=1)
     async with client_of(app) as client:
         assert await statuses(client, 2) == [200, 429]

@@ -5,7 +5,8 @@ import pytest
 
 from mcp_truto_lms.sandbox.courses import DAY_SECONDS
 from mcp_truto_lms.sandbox.names import email_name
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, Role, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import CourseRole, Organisation, Outcome, SampleEnrollment
 
 TODAY = date(2026, 11, 23)
 SEEDS = (1, 2026, 99)
@@ -15,7 +16,7 @@ def epoch(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
-def due(organisation: Organisation, one: Enrollment) -> int | None:
+def due(organisation: Organisation, one: SampleEnrollment) -> int | None:
     course = next(course for course in organisation.courses if course.id == one.course_id)
     if one.expired_on is not None:
         return one.expired_on
@@ -30,7 +31,7 @@ def situations(organisation: Organisation) -> Counter[str]:
     active = {person.id: person.active for person in organisation.people}
     found: Counter[str] = Counter()
     for one in organisation.enrollments:
-        if one.role is Role.INSTRUCTOR:
+        if one.role is CourseRole.INSTRUCTOR:
             found["instructor"] += 1
             continue
         found[one.outcome] += 1
@@ -155,7 +156,7 @@ def test_courses_cover_every_kind(organisation: Organisation):
     assert any(not one.code for one in organisation.courses)
     assert any("ignore previous instructions" in one.name for one in organisation.courses)
     assert {one.expires_on is None for one in organisation.courses} == {True, False}
-    teaching = {(one.user_id, one.course_id) for one in organisation.enrollments if one.role is Role.INSTRUCTOR}
+    teaching = {(one.user_id, one.course_id) for one in organisation.enrollments if one.role is CourseRole.INSTRUCTOR}
     assert all((one.creator_id, one.id) in teaching for one in organisation.courses if one.id in taken)
 
 
@@ -169,7 +170,7 @@ def test_more_courses_are_invented_as_needed():
 
 def test_the_number_of_enrollments_can_be_asked_for():
     organisation = generate(today=TODAY, learners=500, courses=30, enrollments=900)
-    assert sum(one.role is Role.LEARNER for one in organisation.enrollments) == pytest.approx(900, rel=0.02)
+    assert sum(one.role is CourseRole.LEARNER for one in organisation.enrollments) == pytest.approx(900, rel=0.02)
 
 
 def test_the_smallest_organisation_has_one_learner_in_one_course():

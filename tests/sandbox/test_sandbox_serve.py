@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, Fault
-from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app, serve
+from mcp_truto_lms.sandbox.records import Organisation
 
 pytestmark = pytest.mark.anyio
 AUTH = (SAMPLE_API_KEY, "")

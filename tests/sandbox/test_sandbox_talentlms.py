@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, Role
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, sample_app
+from mcp_truto_lms.sandbox.records import CourseRole, Organisation, Outcome, SampleEnrollment
 from mcp_truto_lms.sandbox.variations import Variations
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +18,8 @@ ClientOf = Callable[..., httpx.AsyncClient]
 
 @pytest.fixture
 def ask(organisation: Organisation, client_of: ClientOf):
-    async def get(path: str, quirks: Variations | None = None) -> Any:
-        async with client_of(sample_app(organisation, quirks=quirks)) as client:
+    async def get(path: str, variations: Variations | None = None) -> Any:
+        async with client_of(sample_app(organisation, variations=variations)) as client:
             response = await client.get(path)
         assert response.status_code == 200, response.text
         assert response.headers["content-type"].startswith("application/json")
@@ -28,12 +28,12 @@ def ask(organisation: Organisation, client_of: ClientOf):
     return get
 
 
-def first(organisation: Organisation, outcome: Outcome, **fields: Any) -> Enrollment:
+def first(organisation: Organisation, outcome: Outcome, **fields: Any) -> SampleEnrollment:
     return next(
         one
         for one in organisation.enrollments
         if one.outcome is outcome
-        and one.role is Role.LEARNER
+        and one.role is CourseRole.LEARNER
         and all(getattr(one, name) == value for name, value in fields.items())
     )
 
@@ -57,10 +57,10 @@ async def test_a_page_is_never_larger_than_the_largest(ask):
 
 
 async def test_ignored_paging_gives_everybody_on_every_page(organisation: Organisation, ask):
-    quirks = Variations(paging_ignored=True)
+    variations = Variations(paging_ignored=True)
     one, two = (
-        await ask("users/page_size:10,page_number:1", quirks),
-        await ask("users/page_size:10,page_number:2", quirks),
+        await ask("users/page_size:10,page_number:1", variations),
+        await ask("users/page_size:10,page_number:2", variations),
     )
     assert one == two
     assert len(one) == len(organisation.people)
@@ -197,19 +197,19 @@ async def test_display_words_follow_the_language_and_codes_do_not(
     organisation: Organisation, ask, language: str, word: str
 ):
     one = first(organisation, Outcome.INCOMPLETE)
-    quirks = Variations(language=language)
-    item = row((await ask(f"users/id:{one.user_id}", quirks))["courses"], one.course_id)
+    variations = Variations(language=language)
+    item = row((await ask(f"users/id:{one.user_id}", variations))["courses"], one.course_id)
     assert (item["completion_status"], item["completion_status_formatted"]) == ("incomplete", word)
-    pair = await ask(f"getuserstatusincourse/course_id:{one.course_id},user_id:{one.user_id}", quirks)
+    pair = await ask(f"getuserstatusincourse/course_id:{one.course_id},user_id:{one.user_id}", variations)
     assert pair["completion_status"] == word
 
 
 async def test_empty_values_can_be_null(organisation: Organisation, ask):
     one = first(organisation, Outcome.INCOMPLETE, expired_on=None)
-    quirks = Variations(null_instead_of_empty=True)
-    item = row((await ask(f"users/id:{one.user_id}", quirks))["courses"], one.course_id)
+    variations = Variations(null_instead_of_empty=True)
+    item = row((await ask(f"users/id:{one.user_id}", variations))["courses"], one.course_id)
     assert item["completed_on"] is item["completed_on_timestamp"] is item["expired_on"] is None
-    assert row(await ask("courses", quirks), "106")["code"] is None
+    assert row(await ask("courses", variations), "106")["code"] is None
 
 
 async def test_numbers_can_be_numbers(ask):
@@ -240,12 +240,12 @@ async def test_a_failed_course_can_have_a_completion_date(organisation: Organisa
 
 
 async def test_lists_can_be_objects_and_stay_lists_where_empty(ask):
-    quirks = Variations(lists_as_objects=True)
-    plain, listed = await ask("courses"), await ask("courses", quirks)
+    variations = Variations(lists_as_objects=True)
+    plain, listed = await ask("courses"), await ask("courses", variations)
     assert isinstance(listed, dict)
     assert list(listed.values()) == plain
-    assert isinstance((await ask("courses/id:101", quirks))["users"], dict)
-    assert (await ask("courses/id:118", quirks))["users"] == []
+    assert isinstance((await ask("courses/id:101", variations))["users"], dict)
+    assert (await ask("courses/id:118", variations))["users"] == []
 
 
 async def test_siteinfo_tells_the_date_format_and_the_zone(organisation: Organisation, ask):
@@ -308,7 +308,7 @@ async def test_every_printed_date_and_its_timestamp_are_the_same_moment(organisa
 async def test_errors_have_the_vendors_messages(
     organisation: Organisation, client_of: ClientOf, path: str, status: int, message: str, *, with_200: bool
 ):
-    async with client_of(sample_app(organisation, quirks=Variations(errors_with_200=with_200))) as client:
+    async with client_of(sample_app(organisation, variations=Variations(errors_with_200=with_200))) as client:
         response = await client.get(path)
     assert response.status_code == (200 if with_200 else status)
     assert response.json() == {"error": {"type": "invalid_request_error", "message": message}}

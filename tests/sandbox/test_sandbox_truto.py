@@ -11,7 +11,7 @@ import pytest
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
-from mcp_truto_lms.sandbox.records import Outcome, Role
+from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, SAMPLE_TRUTO_URL, truto_app
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
 
@@ -32,7 +32,7 @@ def client_of(app, token=SAMPLE_TRUTO_TOKEN):
 
 @pytest.fixture
 def pairs(organisation):
-    return [(one.user_id, one.course_id) for one in organisation.enrollments if one.role is Role.LEARNER]
+    return [(one.user_id, one.course_id) for one in organisation.enrollments if one.role is CourseRole.LEARNER]
 
 
 def of(pair):

@@ -20,7 +20,8 @@ from sqlalchemy import select
 from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.people.people_file import PeopleFile
 from mcp_truto_lms.query.queries import EnrollmentQuery
-from mcp_truto_lms.sandbox.organisation import Enrollment, Organisation, Outcome, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import Organisation, Outcome, SampleEnrollment
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
@@ -38,7 +39,7 @@ LANGUAGES = ["English", "Greek", "German"]
 SMALL = generate(today=TODAY, learners=12, courses=5)
 
 
-def quirks(**changes: Any) -> Variations:
+def variations(**changes: Any) -> Variations:
     return Variations(**{"burst_limit": 100_000, "hourly_limit": 100_000, **changes})
 
 
@@ -60,7 +61,7 @@ async def statuses(desk: Desk, **arguments: Any) -> dict[str, str]:
 
 def with_failure(organisation: Organisation) -> Organisation:
     """Let one enrollment of each outcome be there, the failed ones judged."""
-    changed: list[Enrollment] = []
+    changed: list[SampleEnrollment] = []
     for number, one in enumerate(organisation.enrollments):
         failed = number % 5 == 0 and one.role == "learner"
         changed.append(
@@ -82,14 +83,14 @@ FAILING = with_failure(SMALL)
 async def test_a_status_is_the_same_by_transcript_and_by_pair_in_every_language(
     open_desk: OpenDesk, language: str, failed_sets_completed_on: bool
 ):
-    wanted = quirks(language=language, failed_sets_completed_on=failed_sets_completed_on)
+    wanted = variations(language=language, failed_sets_completed_on=failed_sets_completed_on)
     truth = {f"{one.user_id}_{one.course_id}": one.status for one in facts(FAILING, failed_shown=True)}
     people = sorted({one.user_id for one in facts(FAILING)})
-    async with open_desk(of=FAILING, quirks=wanted) as desk:
+    async with open_desk(of=FAILING, variations=wanted) as desk:
         by_transcript = await statuses(desk, user=people)
         assert "users" not in desk.portal.log.counts()
     by_pair: dict[str, str] = {}
-    async with open_desk(of=FAILING, quirks=wanted) as desk:
+    async with open_desk(of=FAILING, variations=wanted) as desk:
         account = desk.account
         refresher = account._refresher
         await follow(refresher, refresher.catalogue, refresher.begin())
@@ -107,9 +108,9 @@ async def test_a_status_is_the_same_by_transcript_and_by_pair_in_every_language(
 async def test_a_failure_is_told_by_transcripts_and_no_later_roster_undoes_it(
     open_desk: OpenDesk, language: str, failed_sets_completed_on: bool
 ):
-    wanted = quirks(language=language, failed_sets_completed_on=failed_sets_completed_on)
+    wanted = variations(language=language, failed_sets_completed_on=failed_sets_completed_on)
     truth = {f"{one.user_id}_{one.course_id}" for one in facts(FAILING, failed_shown=True) if one.status == "failed"}
-    async with open_desk(of=FAILING, quirks=wanted) as desk:
+    async with open_desk(of=FAILING, variations=wanted) as desk:
         assert "Failed unknown for" in await desk.summarize()
         assert {*await statuses(desk, state="failed")} == truth
         assert "Failed unknown" not in await desk.list(state="failed")

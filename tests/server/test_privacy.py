@@ -22,7 +22,7 @@ from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import make_app
 from mcp_truto_lms.server.mcp_server import create_server

@@ -11,7 +11,7 @@ import pytest
 from bench.office import MANDATORY, write_people_file
 from bench.questions import Question, questions
 from bench.reading import Row, Table, Truth, wrong
-from mcp_truto_lms.sandbox.organisation import Organisation
+from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import OpenDesk
 
 pytestmark = pytest.mark.anyio

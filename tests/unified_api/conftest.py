@@ -10,7 +10,8 @@ import httpx
 import pytest
 from unified_endpoint import ACCOUNT_ID, NOW, TOKEN, Caller, on_a_port, portal_of, source_over
 
-from mcp_truto_lms.sandbox.organisation import Organisation, generate
+from mcp_truto_lms.sandbox.organisation import generate
+from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.unified_api.app import unified_app
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_truto_lms.unified_api.cursor import START, Cursors, Position
+from mcp_truto_lms.unified_api.cursor import START, CursorCodec, Position
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import list_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
 from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of
 
-CURSORS = Cursors(b"key")
+CURSORS = CursorCodec(b"key")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 positions = st.builds(Position, texts, texts, texts)
 
@@ -30,7 +30,7 @@ def test_a_cursor_opens_no_other_listing_and_no_other_endpoints(position, listin
         with pytest.raises(ApiError):
             CURSORS.open(cursor, listing=other)
     with pytest.raises(ApiError):
-        Cursors(b"another").open(cursor, listing=listing)
+        CursorCodec(b"another").open(cursor, listing=listing)
 
 
 @given(positions, st.data())

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from mcp_truto_lms.domain.model import CourseEnrollment, EnrollmentStatus
-from mcp_truto_lms.sandbox.organisation import Role
+from mcp_truto_lms.sandbox.records import CourseRole
 
 ENROLLMENTS = "/unified/lms/course-enrollments"
 LISTS = [ENROLLMENTS, "/unified/lms/users", "/unified/lms/courses"]
@@ -16,7 +16,7 @@ LISTS = [ENROLLMENTS, "/unified/lms/users", "/unified/lms/courses"]
 @pytest.fixture
 def truth(small):
     """The enrollments of learners, by (user, course)."""
-    return {(one.user_id, one.course_id): one for one in small.enrollments if one.role is Role.LEARNER}
+    return {(one.user_id, one.course_id): one for one in small.enrollments if one.role is CourseRole.LEARNER}
 
 
 @pytest.fixture

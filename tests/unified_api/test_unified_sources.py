@@ -11,8 +11,8 @@ from unified_endpoint import NOW, portal_of, source_over
 from mcp_truto_lms.domain.definitions import status_at, status_of
 from mcp_truto_lms.domain.model import EnrollmentStatus, User
 from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory, RosterInParts
-from mcp_truto_lms.sandbox.organisation import Role
 from mcp_truto_lms.sandbox.portal import sample_app
+from mcp_truto_lms.sandbox.records import CourseRole
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.name_cache import CachedPeople
 
@@ -80,13 +80,15 @@ async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch
     for course in small.courses:
         parts = [part async for part in source.roster_parts(course.id, courses={}, learners={})]
         found = [(one.enrollment.user.id, one.is_learner) for part in parts for one in part.records]
-        people = [(one.user_id, one.role is Role.LEARNER) for one in small.enrollments if one.course_id == course.id]
+        people = [
+            (one.user_id, one.role is CourseRole.LEARNER) for one in small.enrollments if one.course_id == course.id
+        ]
         assert sorted(found) == sorted(people)
         assert all(len(part.records) <= 2 for part in parts)
 
 
 async def test_a_source_with_remote_data_shares_the_calls_of_the_one_without(small):
-    plain = source_over(sample_app(small, quirks=Variations()), remote_data=False)
+    plain = source_over(sample_app(small, variations=Variations()), remote_data=False)
     full = plain.with_remote_data()
     assert (await plain.courses())[0].remote_data is None
     assert (await full.courses())[0].remote_data

@@ -12,9 +12,9 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
-from mcp_truto_lms.sandbox.organisation import Organisation
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app, serve
-from mcp_truto_lms.sandbox.talentlms import TalentLms
+from mcp_truto_lms.sandbox.records import Organisation
+from mcp_truto_lms.sandbox.talentlms import TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
 
 ACCOUNT_ID, TOKEN = "acme", "a-token-of-ours"
@@ -26,11 +26,11 @@ async def no_sleep(seconds: float) -> None:
     """Wait for nothing."""
 
 
-def portal_of(organisation: Organisation) -> TalentLms:
-    return sample_app(organisation, quirks=Variations(burst_limit=10**6, hourly_limit=10**6))
+def portal_of(organisation: Organisation) -> TalentLmsSandbox:
+    return sample_app(organisation, variations=Variations(burst_limit=10**6, hourly_limit=10**6))
 
 
-def source_over(portal: TalentLms, *, remote_data: bool = True) -> TalentLmsSource:
+def source_over(portal: TalentLmsSandbox, *, remote_data: bool = True) -> TalentLmsSource:
     transport = httpx.ASGITransport(app=portal)
     return TalentLmsSource.connect(
         SAMPLE_BASE_URL, SAMPLE_API_KEY, transport=transport, sleep=no_sleep, remote_data=remote_data

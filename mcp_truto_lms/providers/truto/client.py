@@ -38,7 +38,7 @@ from mcp_truto_lms.providers.truto.errors import TrutoError
 from mcp_truto_lms.providers.truto.page import JsonObject, Page, cursor, parse_page
 from mcp_truto_lms.providers.truto.parameters import EnrollmentParameters, GetParameters, ListParameters, checked
 from mcp_truto_lms.providers.truto.query_string import encoded
-from mcp_truto_lms.providers.truto.streaming import ItemStream, items_of
+from mcp_truto_lms.providers.truto.streaming import ItemStreamParser, items_of
 
 DEFAULT_BASE_URL = "https://api.truto.one"
 MAX_EMPTY_PAGES = 100
@@ -200,7 +200,7 @@ class TrutoClient:
         asked: dict[str, object] = {**checked(EnrollmentParameters, parameters), "truto_response_format": "stream"}
         seen: set[str] = set()
         while True:
-            stream = ItemStream()
+            stream = ItemStreamParser()
             async with aclosing(self._streamed("course-enrollments", integrated_account_id, asked, stream)) as items:
                 async for item in items:
                     if is_error(item):
@@ -259,7 +259,7 @@ class TrutoClient:
         return body
 
     async def _streamed(
-        self, endpoint: str, account_id: str, parameters: Mapping[str, object], stream: ItemStream
+        self, endpoint: str, account_id: str, parameters: Mapping[str, object], stream: ItemStreamParser
     ) -> AsyncGenerator[JsonObject]:
         params = encoded({"integrated_account_id": account_id, **parameters})
         path = f"{_UNIFIED}/{endpoint}"

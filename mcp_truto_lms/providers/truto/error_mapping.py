@@ -21,12 +21,12 @@ from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.truto.errors import (
     AccountBlocked,
     AccountUnknown,
+    ErrorDetails,
     Forbidden,
     MissingParameters,
     NotOffered,
     ReconnectAccount,
     RecordNotFound,
-    Refusal,
     RequestFailed,
     RequestRefused,
     TokenRefused,
@@ -56,12 +56,12 @@ def is_error(body: object) -> bool:
     return "result" not in raw and "id" not in raw and isinstance(code, int) and code >= 400
 
 
-def refusal_in(status: int, body: object, *, token: str) -> Refusal:
+def refusal_in(status: int, body: object, *, token: str) -> ErrorDetails:
     """Read an error body; its texts come out clipped and without secrets."""
     raw = as_object(body)
     code = raw.get("statusCode")
     answered = raw.get("raw_response")
-    return Refusal(
+    return ErrorDetails(
         status_code=code if isinstance(code, int) and not isinstance(code, bool) else status,
         message=_clean(text(raw.get("message")) or text(raw.get("error")) or "", token)[:MAX_MESSAGE_LENGTH],
         is_remote=raw.get("truto_is_remote_error") in (True, "true"),
@@ -98,7 +98,7 @@ def error_of(
 
 
 def _too_many(
-    answer: HttpResponse, refusal: Refusal, of_status: Callable[[HttpResponse], SourceError | None]
+    answer: HttpResponse, refusal: ErrorDetails, of_status: Callable[[HttpResponse], SourceError | None]
 ) -> TrutoError:
     told = of_status(answer)
     seconds: float | None = getattr(told, "retry_after_seconds", None)
@@ -108,7 +108,7 @@ def _too_many(
     return TooManyRequests(sentence, refusal, retry_after_seconds=seconds)
 
 
-def _failed(refusal: Refusal) -> TrutoError:
+def _failed(refusal: ErrorDetails) -> TrutoError:
     if refusal.status_code == 503 and not refusal.is_remote:
         return AccountBlocked(
             "Truto has blocked this integrated account: it answers nothing until it is unblocked. See the account in "
@@ -120,7 +120,7 @@ def _failed(refusal: Refusal) -> TrutoError:
     return RequestFailed(sentence, refusal)
 
 
-def _unauthorized(refusal: Refusal, _: str) -> TrutoError:
+def _unauthorized(refusal: ErrorDetails, _: str) -> TrutoError:
     if refusal.is_remote:
         return ReconnectAccount(
             "The LMS no longer accepts Truto's access to it: reconnect the account in Truto, then ask again.", refusal
@@ -128,7 +128,7 @@ def _unauthorized(refusal: Refusal, _: str) -> TrutoError:
     return TokenRefused("Truto refused the token: check TRUTO_API_TOKEN.", refusal)
 
 
-def _forbidden(refusal: Refusal, endpoint: str) -> TrutoError:
+def _forbidden(refusal: ErrorDetails, endpoint: str) -> TrutoError:
     value = as_object(as_object(refusal.insight.get("forbidden_error")).get("value"))
     scopes = tuple(dict.fromkeys(_strings(value.get("missing_scopes"))))[:MAX_NAMES]
     what = f"Grant {', '.join(scopes)}" if scopes else "Grant what it needs"
@@ -139,7 +139,7 @@ def _forbidden(refusal: Refusal, endpoint: str) -> TrutoError:
     return Forbidden(sentence, refusal, missing_scopes=scopes)
 
 
-def _not_found(refusal: Refusal, endpoint: str) -> TrutoError:
+def _not_found(refusal: ErrorDetails, endpoint: str) -> TrutoError:
     if refusal.is_remote and not _says(refusal, _OF_NO_ACTION):
         return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", refusal)
     if _says(refusal, _OF_THE_ACCOUNT):
@@ -149,11 +149,11 @@ def _not_found(refusal: Refusal, endpoint: str) -> TrutoError:
     return _not_offered(refusal, endpoint)
 
 
-def _not_offered(refusal: Refusal, endpoint: str) -> TrutoError:
+def _not_offered(refusal: ErrorDetails, endpoint: str) -> TrutoError:
     return NotOffered(f"Truto does not offer `{endpoint}` for the LMS of this account.", refusal)
 
 
-def _rejected(refusal: Refusal, endpoint: str) -> TrutoError:
+def _rejected(refusal: ErrorDetails, endpoint: str) -> TrutoError:
     if refusal.is_remote and _says(refusal, _OF_NO_ACTION):
         return _not_offered(refusal, endpoint)
     if refusal.is_remote and _says(refusal, _OF_NO_RECORD):
@@ -169,7 +169,7 @@ def _rejected(refusal: Refusal, endpoint: str) -> TrutoError:
     return RequestRefused(f"{who} refused `{endpoint}` as it was asked (HTTP {refusal.status_code}).", refusal)
 
 
-def _account_unknown(refusal: Refusal) -> TrutoError:
+def _account_unknown(refusal: ErrorDetails) -> TrutoError:
     return AccountUnknown(
         "Truto does not know this integrated account: check TRUTO_INTEGRATED_ACCOUNT_ID, and that the token belongs to "
         "the same environment.",
@@ -177,7 +177,7 @@ def _account_unknown(refusal: Refusal) -> TrutoError:
     )
 
 
-def _missing(refusal: Refusal) -> frozenset[str]:
+def _missing(refusal: ErrorDetails) -> frozenset[str]:
     """Find which of user and course are asked for, in the insight, else in the message."""
     told = [one for key in _MISSING for one in _strings(as_object(refusal.insight.get(key)).get("value"))]
     found = [name for one in told for name in _PARAMETER.findall(one)]
@@ -185,7 +185,7 @@ def _missing(refusal: Refusal) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in found or _PARAMETER.findall(refusal.message))
 
 
-def _says(refusal: Refusal, pattern: re.Pattern[str]) -> bool:
+def _says(refusal: ErrorDetails, pattern: re.Pattern[str]) -> bool:
     told = [*_strings(dict(refusal.insight))] if pattern is _OF_THE_ACCOUNT else []
     return any(pattern.search(one) for one in (refusal.message, refusal.raw_response or "", *told))
 

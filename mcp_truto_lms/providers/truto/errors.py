@@ -36,7 +36,7 @@ from mcp_truto_lms.domain.errors import (
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorDetails:
     """What an error answer said.
 
     Args:
@@ -62,7 +62,7 @@ class TrutoError(SourceError):
         refusal: what the answer said
     """
 
-    def __init__(self, sentence: str, refusal: Refusal, **options: Any) -> None:
+    def __init__(self, sentence: str, refusal: ErrorDetails, **options: Any) -> None:
         super().__init__(sentence, **options)
         self.refusal = refusal
 
@@ -103,7 +103,7 @@ class ReconnectAccount(TrutoError, AccessDenied):
 class Forbidden(TrutoError, AccessDenied):
     """The token or the account may not do this."""
 
-    def __init__(self, sentence: str, refusal: Refusal, *, missing_scopes: tuple[str, ...] = ()) -> None:
+    def __init__(self, sentence: str, refusal: ErrorDetails, *, missing_scopes: tuple[str, ...] = ()) -> None:
         super().__init__(sentence, refusal)
         self.missing_scopes = missing_scopes
 
@@ -123,7 +123,7 @@ class RecordNotFound(TrutoError, NotFound):
 class MissingParameters(TrutoError, RouteClosed):
     """The account must be asked with more parameters."""
 
-    def __init__(self, sentence: str, refusal: Refusal, *, parameters: frozenset[str]) -> None:
+    def __init__(self, sentence: str, refusal: ErrorDetails, *, parameters: frozenset[str]) -> None:
         super().__init__(sentence, refusal)
         self.parameters = parameters
 

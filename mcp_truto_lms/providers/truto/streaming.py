@@ -34,7 +34,7 @@ class _More(Exception):
     """What has come so far ends inside a value."""
 
 
-class ItemStream:
+class ItemStreamParser:
     """Takes a body in pieces and gives its items.
 
     >>> stream = ItemStream()
@@ -164,7 +164,7 @@ class ItemStream:
         raise _not_json()
 
 
-async def items_of(pieces: AsyncIterator[bytes], stream: ItemStream) -> AsyncIterator[JsonObject]:
+async def items_of(pieces: AsyncIterator[bytes], stream: ItemStreamParser) -> AsyncIterator[JsonObject]:
     """Give the items of a body as it arrives.
 
     Raises:

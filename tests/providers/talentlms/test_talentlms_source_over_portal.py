@@ -45,10 +45,10 @@ async def maps_of(source):
 async def test_a_status_by_pair_is_the_status_by_transcript(
     portal_source, organisation, language, failed_sets_completed_on
 ):
-    quirks = Variations(
+    variations = Variations(
         language=language, failed_sets_completed_on=failed_sets_completed_on, hourly_limit=100_000, percent_missing=True
     )
-    by_transcript, _ = portal_source(quirks)
+    by_transcript, _ = portal_source(variations)
     courses, learners = await maps_of(by_transcript)
     expected = {}
     for user_id in {one.user_id for one in organisation.enrollments}:
@@ -56,7 +56,7 @@ async def test_a_status_by_pair_is_the_status_by_transcript(
         expected |= {one.enrollment.id: one for one in found.records}
     assert len(expected) == len(organisation.enrollments)
 
-    by_pair, app = portal_source(quirks)
+    by_pair, app = portal_source(variations)
     for one in organisation.enrollments:
         found = await by_pair.enrollments(Scope(one.user_id, one.course_id), courses=courses, learners=learners)
         (pair,) = found.records
@@ -69,9 +69,9 @@ async def test_a_status_by_pair_is_the_status_by_transcript(
     assert app.log.counts()["users/id"] <= (0 if language == "English" else 4)
 
 
-@pytest.mark.parametrize("quirks", [Variations(), NEXT_DOOR, Variations(no_date="0"), Variations(no_date="Never")])
-async def test_rosters_hold_what_the_organisation_holds(portal_source, organisation, quirks):
-    source, app = portal_source(quirks)
+@pytest.mark.parametrize("variations", [Variations(), NEXT_DOOR, Variations(no_date="0"), Variations(no_date="Never")])
+async def test_rosters_hold_what_the_organisation_holds(portal_source, organisation, variations):
+    source, app = portal_source(variations)
     portal = await source.portal()
     assert str(portal.zone) == "Europe/Athens"
     courses, learners = await maps_of(source)
@@ -114,9 +114,9 @@ async def test_no_secret_of_the_portal_is_in_any_record(portal_source):
     assert "autologin" not in shown
 
 
-@pytest.mark.parametrize("quirks", [Variations(), NEXT_DOOR])
-async def test_what_the_portal_does_not_have_is_told_apart(portal_source, organisation, quirks):
-    source, _ = portal_source(quirks)
+@pytest.mark.parametrize("variations", [Variations(), NEXT_DOOR])
+async def test_what_the_portal_does_not_have_is_told_apart(portal_source, organisation, variations):
+    source, _ = portal_source(variations)
     for scope in (Scope(user_id="99999"), Scope(course_id="99999"), Scope("99999", "1"), Scope("1", "99999")):
         with pytest.raises(NotFound):
             await source.enrollments(scope, courses={}, learners={})

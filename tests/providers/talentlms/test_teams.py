@@ -28,9 +28,9 @@ def without_branches(organisation):
     return replace(organisation, branches=(), people=people)
 
 
-@pytest.mark.parametrize("quirks", [Variations(), Variations(lists_as_objects=True, numbers_as_numbers=True)])
-async def test_teams_are_the_branches_of_everybody(open_portal, organisation, quirks):
-    source, app = open_portal(organisation, quirks)
+@pytest.mark.parametrize("variations", [Variations(), Variations(lists_as_objects=True, numbers_as_numbers=True)])
+async def test_teams_are_the_branches_of_everybody(open_portal, organisation, variations):
+    source, app = open_portal(organisation, variations)
     assert isinstance(source, TeamDirectory)
     found = await source.teams()
     assert found == {

@@ -17,7 +17,7 @@ from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.providers.truto.source import TrutoSource
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
-from mcp_truto_lms.sandbox.records import Outcome, Role
+from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from mcp_truto_lms.sandbox.truto import (
     SAMPLE_ACCOUNT_ID,
     SAMPLE_TRUTO_TOKEN,
@@ -90,7 +90,7 @@ def organisation():
     told = [
         replace(one, outcome=Outcome.INCOMPLETE) if one.outcome is Outcome.FAILED else one
         for one in found.enrollments
-        if one.role is Role.LEARNER
+        if one.role is CourseRole.LEARNER
     ]
     return replace(found, enrollments=tuple(told))
 

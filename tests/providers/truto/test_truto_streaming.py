@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.errors import UnexpectedAnswer
 from mcp_truto_lms.providers.truto import streaming
-from mcp_truto_lms.providers.truto.streaming import ItemStream
+from mcp_truto_lms.providers.truto.streaming import ItemStreamParser
 
 FRAMINGS = {
     "a line each": lambda items: "".join(json.dumps(item) + "\n" for item in items),
@@ -24,7 +24,7 @@ FRAMINGS = {
 
 
 def read(body, size):
-    stream = ItemStream()
+    stream = ItemStreamParser()
     found = [item for start in range(0, len(body), size) for item in stream.feed(body[start : start + size])]
     stream.finish()
     return found, stream.rest
@@ -93,7 +93,7 @@ def test_what_is_no_json_is_an_error(body):
 
 def test_a_value_without_an_end_is_not_collected(monkeypatch):
     monkeypatch.setattr(streaming, "MAX_BODY_BYTES", 100)
-    stream = ItemStream()
+    stream = ItemStreamParser()
     assert list(stream.feed(b'{"id":"' + b"x" * 90)) == []
     with pytest.raises(UnexpectedAnswer, match="too big"):
         list(stream.feed(b"x" * 50))
