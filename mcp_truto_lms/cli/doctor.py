@@ -5,11 +5,14 @@ It shows no secret and no person's data: counts alone.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+from mcp_truto_lms.cli.process_end import EXIT_FAILED
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.server.app_context import AppContext
+from mcp_truto_lms.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,16 @@ class Finding:
 
     good: bool
     text: str
+
+
+async def run_doctor(settings: Settings, options: argparse.Namespace) -> int:  # noqa: ARG001  commands have one signature
+    """Print each finding, and fail where one of them is bad."""
+    code = 0
+    async with AppContext(settings) as app_context:
+        async for finding in examine(app_context):
+            print(f"{'ok' if finding.good else 'FAILED'}: {finding.text}", flush=True)
+            code = code if finding.good else EXIT_FAILED
+    return code
 
 
 async def examine(connection: AppContext) -> AsyncGenerator[Finding]:

@@ -33,6 +33,7 @@ from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.errors import ConfigurationError, QueryError
 from mcp_truto_lms.domain.model import CellKind, EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Progress
+from mcp_truto_lms.operating_system import is_own, make_owner_only_folder, open_owner_only
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.row_text import KEYS, disambiguate
@@ -120,11 +121,11 @@ def folder(chosen: str) -> Path:
     """
     place = Path(chosen).expanduser().absolute() if chosen else Path(tempfile.gettempdir(), FOLDER)
     try:
-        place.mkdir(mode=0o700, exist_ok=True)
+        make_owner_only_folder(place)
         found = place.stat() if chosen else place.lstat()
     except OSError as error:
         raise _unusable(place, error) from None
-    if not S_ISDIR(found.st_mode) or not (chosen or _is_ours(found)):
+    if not S_ISDIR(found.st_mode) or not (chosen or is_own(found)):
         raise ConfigurationError(f"{SETTING} is missing: {place} is somebody else's. Set it to a folder of yours.")
     return place
 
@@ -139,7 +140,7 @@ def _to_file(pages: Iterable[ListAnswer], place: Path) -> tuple[_Written, Path]:
     path = place / f"{_name(first.ground)}-{secrets.token_hex(4)}.csv"
     begun = path.with_suffix(UNFINISHED)
     try:
-        file = os.fdopen(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        file = os.fdopen(open_owner_only(begun, os.O_WRONLY | os.O_EXCL), "wb")
     except OSError as error:
         raise _unusable(place, error) from None
     try:
@@ -232,10 +233,6 @@ def _printed(values: Sequence[Any], column: EnrollmentColumn, zone: tzinfo) -> l
 
     texts = {one: cell(one) for one in {one for one in values if isinstance(one, str)}}
     return [texts[one] if isinstance(one, str) else cell(one) for one in values]
-
-
-def _is_ours(found: os.stat_result) -> bool:
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
 
 
 def _unusable(place: Path, error: OSError) -> ConfigurationError:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
+from mcp_truto_lms.operating_system import open_owner_only
 from mcp_truto_lms.store.lock_file import LockFile
 from mcp_truto_lms.store.schema import SCHEMA_VERSION
 from mcp_truto_lms.store.schema_rebuild import SETTING, build, create, needs_building
@@ -214,7 +215,7 @@ def _create(path: Path) -> None:
     SQLite takes the first bytes of anything shorter than its own header for an empty file.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(open_owner_only(path, os.O_RDWR))
         with path.open("rb") as file:
             first = file.read(len(_FIRST_BYTES))
     except FileNotFoundError:
