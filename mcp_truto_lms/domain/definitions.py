@@ -3,7 +3,7 @@
 Facts are stored, judgements are made at the answer's `now`. A definition is a function of a table's columns and a
 moment in epoch seconds (UTC), or a parameter for it, so that filters, counts and rates can never disagree. What no
 clock changes stands on the row when it is written: how far an enrollment got (`stage`), from when on it is late unless
-something happens (`late_from`, `late_until`), and whether a failure could hide in it (`untold`).
+something happens (`late_from`, `late_until`), and whether a failure could hide in it (`failure_unknown`).
 
 - finished: completed or passed.
 - expired with a completion date: a lapsed certificate; neither finished nor overdue.
@@ -132,13 +132,13 @@ class Classification(NamedTuple):
         late_from: the moment after which it is overdue if nothing happens; None is never. By its status it always is;
             else from the due date on, or from the end of access, whichever is first
         late_until: the moment up to which it may be overdue: then a certificate lapses; None is without end
-        untold: whether (1) it was read from a roster, which cannot tell failed from the rest, and worked on
+        failure_unknown: whether (1) it was read from a roster, which cannot tell failed from the rest, and worked on
     """
 
     stage: Stage
     late_from: int | None
     late_until: int | None
-    untold: int
+    failure_unknown: int
 
 
 def classify(
@@ -162,23 +162,23 @@ def classify(
         seen: whether it was started, or there was any activity
         by_roster: whether it was read from a course's roster
     """
-    untold = int(by_roster and (worked or completed_at is not None))
+    unknown = int(by_roster and (worked or completed_at is not None))
     if status in _FINISHED:
-        return Classification(Stage.FINISHED, None, None, untold)
+        return Classification(Stage.FINISHED, None, None, unknown)
     if status == _WITHDRAWN:
-        return Classification(Stage.WITHDRAWN, None, None, untold)
+        return Classification(Stage.WITHDRAWN, None, None, unknown)
     begun = worked or seen or completed_at is not None
     if status == _FAILED:
-        return Classification(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, untold)
+        return Classification(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, unknown)
     stage = Stage.STARTED if begun else Stage.NOT_STARTED
     if status == _EXPIRED:
-        return Classification(stage, ALWAYS if completed_at is None else None, None, untold)
+        return Classification(stage, ALWAYS if completed_at is None else None, None, unknown)
     late_from = ALWAYS if status == _OVERDUE else due_at
     if access_ends_at is None:
-        return Classification(stage, late_from, None, untold)
+        return Classification(stage, late_from, None, unknown)
     if completed_at is not None:
-        return Classification(stage, late_from, access_ends_at, untold)
-    return Classification(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, untold)
+        return Classification(stage, late_from, access_ends_at, unknown)
+    return Classification(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, unknown)
 
 
 def access_expired(row: FromClause, now: Moment) -> ColumnElement[bool]:
@@ -337,7 +337,7 @@ def no_due_date(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: A
 
 def failure_unknown(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Read from a roster, which cannot tell failed from in progress or completed, and worked on."""
-    return row.c.untold == 1
+    return row.c.failure_unknown == 1
 
 
 STATES: Mapping[State, Callable[[Any, Moment], ColumnElement[bool]]] = {

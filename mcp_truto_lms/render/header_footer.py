@@ -14,7 +14,7 @@ from mcp_truto_lms.render import cells
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
 from mcp_truto_lms.settings import PREFIX
-from mcp_truto_lms.store.counts import Counts, LeftOut
+from mcp_truto_lms.store.counts import Counts, ExcludedCounts
 from mcp_truto_lms.store.row_queries import Match
 
 SAMPLE = "SAMPLE DATA, no LMS connected. "
@@ -49,7 +49,7 @@ def first_line(ground: MatchStats, counted: str, constants: Mapping[str, str], b
     sentences = [
         f"{SAMPLE if ground.sample else ''}{head}{': ' if about else ''}{about}.",
         f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {coverage_words(coverage)}.",
-        left_out_words(ground.left_out),
+        excluded_words(ground.excluded),
         _unknown_due(counts),
     ]
     return " ".join(one for one in sentences if one)
@@ -77,15 +77,15 @@ def notes(ground: MatchStats) -> list[str]:
                 listed = ", ".join(_match_words(match) for match in one.matches[:NAMED])
                 rest = f" and {len(one.matches) - NAMED} more" if len(one.matches) > NAMED else ""
                 found.append(f'"{text_cleaning.clean(one.term)}" is {len(one.matches)} {kind}: {listed}{rest}.')
-            hidden = [text_cleaning.clean(match.name) for match in one.matches if match.left_out]
+            hidden = [text_cleaning.clean(match.name) for match in one.matches if match.excluded]
             if hidden:
                 what = "inactive" if kind == "people" else "archived"
                 found.append(f"{', '.join(hidden[:NAMED])}: {what}, shown because asked for.")
     if question.mandatory.unmatched:
         missing = ", ".join(text_cleaning.clean(one) for one in question.mandatory.unmatched[:NAMED])
         found.append(f"{PREFIX}MANDATORY_COURSES names no course with: {missing}.")
-    if ground.counts.maybe_failed and _about_failing(question.query):
-        number = f"{ground.counts.maybe_failed:,}"
+    if ground.counts.failure_unknown and _about_failing(question.query):
+        number = f"{ground.counts.failure_unknown:,}"
         found.append(f"Failed unknown for {number}: rosters do not tell it, state failed does.")
     return found
 
@@ -141,7 +141,7 @@ def coverage_words(coverage: Coverage) -> str:
     return f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}"
 
 
-def left_out_words(left: LeftOut) -> str:
+def excluded_words(left: ExcludedCounts) -> str:
     """Say who and what is left out, and why."""
     kinds = (
         (left.inactive_people, "inactive person", "inactive people"),
@@ -150,7 +150,7 @@ def left_out_words(left: LeftOut) -> str:
         (left.earlier_attempts, "earlier attempt", "earlier attempts"),
     )
     parts = [f"{number:,} {one if number == 1 else many}" for number, one, many in kinds if number]
-    return f"Left out: {', '.join(parts)}." if parts else ""
+    return f"Excluded: {', '.join(parts)}." if parts else ""
 
 
 def _filter_words(question: ResolvedQuery) -> list[str]:

@@ -12,7 +12,7 @@ from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.model import enrollment_columns, iso_utc
 from mcp_truto_lms.query.vocabulary import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, left_out_words, notes
+from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, excluded_words, notes
 from mcp_truto_lms.render.row_text import one_at_least, rows_within_budget
 from mcp_truto_lms.reports.results import ListAnswer, MatchStats
 
@@ -48,7 +48,7 @@ def envelope(ground: MatchStats, budget: int) -> dict[str, Any]:
         rest["sample_data"] = True
     told = [
         "" if ground.coverage.complete else f"Incomplete: {coverage_words(ground.coverage)}.",
-        left_out_words(ground.left_out),
+        excluded_words(ground.excluded),
         *notes(ground),
         NOTICE if ground.counts.enrollments else "",
     ]

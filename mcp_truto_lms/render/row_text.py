@@ -75,19 +75,19 @@ def lines(answer: ListAnswer, columns: Sequence[EnrollmentColumn], limit: int) -
             continue
         names = [cells[index] for cells in printed]
         ids = [str(row[key] or "") for row in rows]
-        apart = disambiguate(names, ids, answer.namesakes.get(column.path, frozenset()))
+        apart = disambiguate(names, ids, answer.duplicate_names.get(column.path, frozenset()))
         for name, line_cells in zip(apart, printed, strict=True):
             line_cells[index] = name
     return [cells.line(one) for one in printed]
 
 
-def disambiguate(names: Sequence[str], ids: Sequence[str], namesakes: frozenset[str]) -> list[str]:
+def disambiguate(names: Sequence[str], ids: Sequence[str], duplicate_names: frozenset[str]) -> list[str]:
     """Add the id to names, as they are printed, that stand for more than one id, here or elsewhere."""
     by_name: dict[str, set[str]] = {}
     for name, key in zip(names, ids, strict=True):
         by_name.setdefault(name, set()).add(key)
     return [
-        f"{name} (id {text_cleaning.clean(key)})" if key in namesakes or len(by_name[name]) > 1 else name
+        f"{name} (id {text_cleaning.clean(key)})" if key in duplicate_names or len(by_name[name]) > 1 else name
         for name, key in zip(names, ids, strict=True)
     ]
 

@@ -26,7 +26,7 @@ from mcp_truto_lms.query.vocabulary import SIGNALS, GroupBy, is_offered
 from mcp_truto_lms.render.list_json import envelope, records
 from mcp_truto_lms.render.summary_text import counts_people, group_names, trouble_names
 from mcp_truto_lms.reports.results import AtRiskTable, Export, GroupTable, ListAnswer, MatchStats, SummaryAnswer
-from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
+from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
 
 _PARTS = frozenset({"progress_sum", "progress_known", "seconds", "seconds_known"})
@@ -105,7 +105,7 @@ class Frame(ContentPart):
     complete: bool
     coverage: CoverageContent | None = None
     sample_data: bool | None = None
-    left_out: LeftOut | None = None
+    excluded: ExcludedCounts | None = None
     notes: str | None = None
 
 
@@ -271,8 +271,8 @@ def _frame(ground: MatchStats, budget: int) -> dict[str, Any]:
     frame = {name: value for name, value in envelope(ground, budget).items() if name != "next_cursor"}
     if not coverage.complete:
         frame["coverage"] = {name: getattr(coverage, name) for name in CoverageContent.model_fields}
-    if any(asdict(ground.left_out).values()):
-        frame["left_out"] = ground.left_out
+    if any(asdict(ground.excluded).values()):
+        frame["excluded"] = ground.excluded
     return frame
 
 

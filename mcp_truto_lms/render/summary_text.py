@@ -217,7 +217,7 @@ def group_names(groups: GroupTable, limit: int = text_cleaning.CELL_CHARACTERS) 
     for index, by in enumerate(groups.by):
         printed = [text_cleaning.clean(one.keys[index].name, limit) for one in groups.groups]
         if by in (GroupBy.COURSE, GroupBy.LEARNER):
-            others = groups.namesakes[index] if groups.namesakes else frozenset[str]()
+            others = groups.duplicate_names[index] if groups.duplicate_names else frozenset[str]()
             printed = disambiguate(printed, [one.keys[index].id for one in groups.groups], others)
         names.append(printed)
     return list(zip(*names, strict=True))
@@ -266,7 +266,7 @@ def _trouble_lines(trouble: AtRiskTable, now: int, limit: int) -> list[str]:
 def trouble_names(trouble: AtRiskTable, limit: int = text_cleaning.CELL_CHARACTERS) -> list[str]:
     """Print who is at risk, told apart by the id as in any table."""
     names = [text_cleaning.clean(one.name, limit) for one in trouble.lines]
-    return disambiguate(names, [one.id for one in trouble.lines], trouble.namesakes)
+    return disambiguate(names, [one.id for one in trouble.lines], trouble.duplicate_names)
 
 
 def _signs(one: AtRiskLearner, now: int) -> str:

@@ -84,7 +84,7 @@ def matches(connection: Connection, account: str, by: GroupBy, term: str, *, who
     if not found and words:  # marks alone fold to nothing, which is in every name
         in_part = name_search.partial_matches(connection, account, by, words)
         found = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
-    return tuple(one for one in found if not one.left_out) or tuple(found)
+    return tuple(one for one in found if not one.excluded) or tuple(found)
 
 
 def complete(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:

@@ -24,7 +24,7 @@ from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_m
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.store import counts, not_enrolled, row_queries
-from mcp_truto_lms.store.counts import LeftOut
+from mcp_truto_lms.store.counts import ExcludedCounts
 from mcp_truto_lms.store.groups import TIME, Group, Key, course_groups, groups
 
 DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
@@ -85,12 +85,12 @@ def ground(
     selection = question.selection()
     if question.query.asks_who_is_missing:
         totals = not_enrolled.totals(connection, selection)
-        return MatchStats(question, totals, {}, LeftOut(0, 0, 0, 0), coverage, sample, data_version)
+        return MatchStats(question, totals, {}, ExcludedCounts(0, 0, 0, 0), coverage, sample, data_version)
     listed = isinstance(question.query, EnrollmentQuery)
     found = (
         counts.count_list(connection, selection) if listed else counts.count_by_course_and_status(connection, selection)
     )
-    counted = found.totals, found.by_status, found.left_out
+    counted = found.totals, found.by_status, found.excluded
     return MatchStats(question, *counted, coverage, sample, data_version, found.by_course)
 
 
@@ -195,7 +195,7 @@ def _answer(
         offset=offset,
         spreads=spreads,
         unreported=unreported,
-        namesakes={
+        duplicate_names={
             path: row_queries.duplicate_names(connection, account, by, {row[key] for row in rows if row[key]})
             for path, key, by in (
                 ("user.name", "user.id", GroupBy.LEARNER),
@@ -265,7 +265,7 @@ def _details(connection: Connection, base: MatchStats, portal: Portal) -> ListAn
 def _table(
     connection: Connection, account: str, by: Sequence[str], found: Sequence[Group], number: int, sort: str
 ) -> GroupTable:
-    def namesakes(index: int, one: str) -> frozenset[str]:
+    def duplicate_names(index: int, one: str) -> frozenset[str]:
         if one not in (GroupBy.COURSE, GroupBy.LEARNER):
             return frozenset()
         return row_queries.duplicate_names(connection, account, GroupBy(one), {line.keys[index].id for line in found})
@@ -275,7 +275,7 @@ def _table(
         tuple(found),
         number,
         sort,
-        tuple(namesakes(index, one) for index, one in enumerate(by)),
+        tuple(duplicate_names(index, one) for index, one in enumerate(by)),
         tuple(one for one in by if not is_usual_group(one) and row_queries.has_several(connection, account, one)),
     )
 

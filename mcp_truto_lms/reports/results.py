@@ -15,7 +15,7 @@ from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter
 from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
-from mcp_truto_lms.store.counts import Counts, LeftOut, Totals
+from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
 from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
@@ -80,8 +80,8 @@ class ResolvedQuery:
         def midnight(day: date) -> int:
             return int(datetime.combine(day, time(), self.zone).timestamp())
 
-        included = {INACTIVE} if _all_left_out(self.users) else set[str]()
-        included |= {ARCHIVED} if _all_left_out(self.courses) else set()
+        included = {INACTIVE} if _any_excluded(self.users) else set[str]()
+        included |= {ARCHIVED} if _any_excluded(self.courses) else set()
         return Selection(
             account=self.account,
             now=self.now,
@@ -116,7 +116,7 @@ class MatchStats:
     question: ResolvedQuery
     counts: Totals
     by_status: Mapping[str, int]
-    left_out: LeftOut
+    excluded: ExcludedCounts
     coverage: Coverage
     sample: bool
     data_version: int = 0
@@ -131,7 +131,7 @@ class ListAnswer:
         rows: each by the dotted paths of the model
         offset: how many rows of the match come before them
         unreported: columns asked for that this LMS never fills
-        namesakes: the ids of learners and courses whose name another one bears
+        duplicate_names: the ids of learners and courses whose name another one bears
     """
 
     ground: MatchStats
@@ -140,7 +140,7 @@ class ListAnswer:
     offset: int
     spreads: Mapping[str, ColumnStats]
     unreported: tuple[str, ...] = ()
-    namesakes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    duplicate_names: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class GroupTable:
 
     Args:
         by: one or two keys
-        namesakes: for each key, the ids whose name another one bears
+        duplicate_names: for each key, the ids whose name another one bears
         in_several: dimensions of which somebody has several values, and is counted in each
     """
 
@@ -174,7 +174,7 @@ class GroupTable:
     groups: tuple[Group, ...]
     number: int
     sort: str
-    namesakes: tuple[frozenset[str], ...] = ()
+    duplicate_names: tuple[frozenset[str], ...] = ()
     in_several: tuple[str, ...] = ()
 
 
@@ -184,7 +184,7 @@ class AtRiskTable:
 
     lines: tuple[AtRiskLearner, ...]
     number: int
-    namesakes: frozenset[str] = frozenset()
+    duplicate_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,5 +213,5 @@ def _ids(named: tuple[ResolvedTerm, ...] | None) -> tuple[str, ...] | None:
     return None if named is None else tuple(dict.fromkeys(match.id for one in named for match in one.matches))
 
 
-def _all_left_out(named: tuple[ResolvedTerm, ...] | None) -> bool:
-    return any(match.left_out for one in named or () for match in one.matches)
+def _any_excluded(named: tuple[ResolvedTerm, ...] | None) -> bool:
+    return any(match.excluded for one in named or () for match in one.matches)

@@ -215,7 +215,7 @@ def _cells(page: ListAnswer) -> list[tuple[str, ...]]:
         printed = _printed(values, column, page.ground.question.zone)
         if (key := KEYS.get(column.path)) is not None:
             ids = [str(row[key] or "") for row in page.rows]
-            printed = disambiguate(printed, ids, page.namesakes.get(column.path, frozenset()))
+            printed = disambiguate(printed, ids, page.duplicate_names.get(column.path, frozenset()))
         if column.kind in _TEXTUAL:
             safe = {one: guarded(one) for one in {*printed}}
             printed = [

@@ -35,7 +35,7 @@ class Counts:
     at_risk: int = 0
     withdrawn: int = 0
     no_due_date: int = 0
-    maybe_failed: int = 0
+    failure_unknown: int = 0
     progress_sum: float = 0
     progress_known: int = 0
     seconds: int = 0
@@ -67,7 +67,7 @@ class Totals(Counts):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class ExcludedCounts:
     """Who matches and is not counted."""
 
     inactive_people: int
@@ -85,7 +85,7 @@ class MatchCounts:
 
     totals: Totals
     by_status: Mapping[str, int]
-    left_out: LeftOut
+    excluded: ExcludedCounts
     by_course: Mapping[str | None, Counts]
 
 
@@ -109,7 +109,7 @@ def measures(selection: Selection) -> list[ColumnElement[Any]]:
         "at_risk": number_of(definitions.at_risk(row, now, selection.thresholds)),
         "withdrawn": number_of(definitions.withdrawn(row, now)),
         "no_due_date": number_of(definitions.no_due_date(row, now)),
-        "maybe_failed": number_of(definitions.failure_unknown(row, now)),
+        "failure_unknown": number_of(definitions.failure_unknown(row, now)),
         "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
         "progress_known": func.count(row.c.progress_percent),
         "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
@@ -131,10 +131,12 @@ def as_counts(row: Mapping[str, Any]) -> Counts:
 
 def count_list(connection: Connection, selection: Selection) -> MatchCounts:
     """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
-    found = _by_reason(connection.execute(_list_statement(selection), selection.given()))
+    found = _by_reason(connection.execute(_list_statement(selection), selection.bind_values()))
     counted = found[INCLUDED]
-    totals = Totals(enrollments=counted.enrollments, no_due_date=counted.no_due_date, maybe_failed=counted.maybe_failed)
-    return MatchCounts(totals, {}, _left_out(connection, selection, found), {})
+    totals = Totals(
+        enrollments=counted.enrollments, no_due_date=counted.no_due_date, failure_unknown=counted.failure_unknown
+    )
+    return MatchCounts(totals, {}, _excluded(connection, selection, found), {})
 
 
 @cached_statement
@@ -142,12 +144,12 @@ def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, 
     row, now = enrollments, selection.now
     nobody = literal(0)
     query = select(
-        literal(INCLUDED).label("left_out"),
+        literal(INCLUDED).label("excluded_reason"),
         func.count().label("enrollments"),
         nobody.label("people"),
         nobody.label("courses"),
         number_of(definitions.no_due_date(row, now)).label("no_due_date"),
-        number_of(definitions.failure_unknown(row, now)).label("maybe_failed"),
+        number_of(definitions.failure_unknown(row, now)).label("failure_unknown"),
     )
     return union_all(query.where(selection.counted()), _others(selection).add_columns(nobody, nobody))
 
@@ -160,7 +162,7 @@ def count_by_course_and_status(connection: Connection, selection: Selection) -> 
     """
     by_status: Counter[str] = Counter()
     numbers: dict[str | None, list[Any]] = {}
-    given = selection.given()
+    given = selection.bind_values()
     for one in connection.execute(_course_and_status_statement(selection), given):
         found: list[Any] = [*one[3:]]
         by_status[one.status] += one.enrollments - one.ended
@@ -172,8 +174,8 @@ def count_by_course_and_status(connection: Connection, selection: Selection) -> 
     told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
     people = connection.execute(_learners(selection), given).scalar_one()
     totals = Totals(**sums, learners=people, courses=len(by_course.keys() - {None}))
-    left_out = _left_out(connection, selection, _by_reason(connection.execute(_others(selection), given)))
-    return MatchCounts(totals, dict(told), left_out, by_course)
+    excluded = _excluded(connection, selection, _by_reason(connection.execute(_others(selection), given)))
+    return MatchCounts(totals, dict(told), excluded, by_course)
 
 
 @cached_statement
@@ -199,23 +201,25 @@ def _others(selection: Selection) -> Select[Any, int, int, int]:
     # each is sought by itself in an index
     reasons = sorted({INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER} - selection.included)
     return (
-        select(row.c.left_out, func.count().label("enrollments"), people.label("people"), titles.label("courses"))
-        .where(selection.matching(), row.c.left_out.in_(reasons))
-        .group_by(row.c.left_out)
+        select(
+            row.c.excluded_reason, func.count().label("enrollments"), people.label("people"), titles.label("courses")
+        )
+        .where(selection.matching(), row.c.excluded_reason.in_(reasons))
+        .group_by(row.c.excluded_reason)
     )
 
 
 def _by_reason(rows: Iterable[Any]) -> dict[str, Any]:
-    return {one.left_out: one for one in rows}
+    return {one.excluded_reason: one for one in rows}
 
 
-def _left_out(connection: Connection, selection: Selection, found: Mapping[str, Any]) -> LeftOut:
+def _excluded(connection: Connection, selection: Selection, found: Mapping[str, Any]) -> ExcludedCounts:
     """Tell who or what of the match is left out, each by the first reason that there is."""
 
     def number(reason: str, what: str) -> int:
         return getattr(found[reason], what) if reason in found else 0
 
-    return LeftOut(
+    return ExcludedCounts(
         number(INACTIVE, "people"),
         _archived(connection, selection, number(ARCHIVED, "courses")),
         number(INSTRUCTOR, "people"),

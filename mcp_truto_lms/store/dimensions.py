@@ -31,7 +31,7 @@ from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.advisory_locks import take_account
 from mcp_truto_lms.store.bulk_insert import insert_rows
-from mcp_truto_lms.store.schema import dimensions, learners, overruled, people_file_rows, people_files
+from mcp_truto_lms.store.schema import dimensions, learners, overridden_dimensions, people_file_rows, people_files
 from mcp_truto_lms.store.selection import in_list
 
 TEAM, MANAGER = "team", "manager"
@@ -59,7 +59,7 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
     moved = everybody and _forget_strangers(connection, account)
     known: set[str] = set()
     ruling = columns or frozenset()
-    teams = overruled if TEAM in ruling else dimensions
+    teams = overridden_dimensions if TEAM in ruling else dimensions
     everyone = iter(users)
     while chunk := [*islice(everyone, _CHUNK)]:
         names = _manager_names(connection, account, chunk)
@@ -75,7 +75,7 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
                 (ruled if name in ruling else counts).add((account, user_id, name, folded, value))
             if records:
                 counts.update(_of_file(account, user_id, keys[user_id], records))
-        for table, after in ((dimensions, counts), (overruled, ruled)):
+        for table, after in ((dimensions, counts), (overridden_dimensions, ruled)):
             before = _where(connection, account, table, list(keys))
             if table is teams:
                 after |= {row for row in before if row[2] == TEAM and row[1] not in told}
@@ -89,7 +89,7 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
 def replace_teams(connection: Connection, account: str, teams: Mapping[str, tuple[str, ...]]) -> None:
     """Replace everybody's teams as the LMS has them, by learner id."""
     take_account(connection, account)
-    table = overruled if TEAM in (_columns(connection, account) or ()) else dimensions
+    table = overridden_dimensions if TEAM in (_columns(connection, account) or ()) else dimensions
     after = {
         (account, user_id, TEAM, folded, value)
         for user_id, found in teams.items()
@@ -116,8 +116,8 @@ def replace_people(connection: Connection, account: str, people: People | None) 
         return unmatched(connection, account)
     old, new = _columns(connection, account) or frozenset(), frozenset(people.columns if people else ())
     moved = _move(connection, account, dimensions, None, old - new)
-    moved = _move(connection, account, overruled, dimensions, old - new) or moved
-    moved = _move(connection, account, dimensions, overruled, new - old) or moved
+    moved = _move(connection, account, overridden_dimensions, dimensions, old - new) or moved
+    moved = _move(connection, account, dimensions, overridden_dimensions, new - old) or moved
     for table in (people_files, people_file_rows):
         connection.execute(delete(table).where(table.c.account == account))
     if people is not None:
@@ -284,7 +284,7 @@ def _forget_strangers(connection: Connection, account: str) -> bool:
     everybody = select(learners.c.id).where(learners.c.account == account)
     gone = [
         connection.execute(delete(one).where(one.c.account == account, one.c.learner_id.not_in(everybody))).rowcount
-        for one in (dimensions, overruled)
+        for one in (dimensions, overridden_dimensions)
     ]
     return gone[0] > 0
 

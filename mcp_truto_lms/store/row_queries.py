@@ -51,7 +51,7 @@ class Match:
 
     id: str
     name: str
-    left_out: bool
+    excluded: bool
 
 
 _LATE = f"{SIGNALS} since"
@@ -128,7 +128,7 @@ def rows(
     """
     query = _rows(selection, sort, paged=limit is not None, signals=signals)
     options = STREAMED if limit is None else {}
-    given = selection.given() | {"limit": limit, "offset": offset}
+    given = selection.bind_values() | {"limit": limit, "offset": offset}
     with connection.execute(query, given, execution_options=options) as result:
         for found in result.mappings():
             row = dict(found)
@@ -306,7 +306,7 @@ def course_list(connection: Connection, account: str) -> list[ListedCourse]:
 def empty_courses(connection: Connection, selection: Selection) -> list[str]:
     """List the courses, archived ones aside, in which nobody of the population is enrolled."""
     row = enrollments
-    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.left_out == INCLUDED)
+    here = and_(row.c.account == selection.account, row.c.course_id == courses.c.id, row.c.excluded_reason == INCLUDED)
     query = select(courses.c.title).where(
         courses.c.account == selection.account, not_(courses.c.archived), ~exists().where(here)
     )

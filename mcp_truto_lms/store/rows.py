@@ -41,7 +41,7 @@ def column_index(table: Table) -> Mapping[str, int]:
     return {one.name: index for index, one in enumerate(table.columns)}
 
 
-MARKS = ("left_out", "learner_folded", "course_folded", "stage", "late_from", "late_until", "untold")
+MARKS = ("excluded_reason", "learner_folded", "course_folded", "stage", "late_from", "late_until", "failure_unknown")
 """The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
 _ID = column_index(enrollments)["id"]
 _AT_ONCE = 1_000

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from mcp_truto_lms.domain.model import CellKind, enrollment_columns
 from mcp_truto_lms.domain.redaction import storable
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised with every change of the tables: a store of an older version is built anew."""
 
 metadata = MetaData()
@@ -64,7 +64,7 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "fields": StorableText,
 }
 INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
-"""Why an enrollment is left out of the population: the values of `left_out`, the first of which is that it is not."""
+"""The values of `excluded_reason`: why an enrollment is not in the population. An empty text means that it is."""
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
 """Columns of the model that stand on the learner's and the course's row."""
 
@@ -114,13 +114,13 @@ enrollments = Table(
     ),
     Column("access_ends_at", BigInteger),
     Column("route", StorableText, nullable=False),
-    Column("left_out", StorableText, nullable=False),
+    Column("excluded_reason", StorableText, nullable=False),
     Column("learner_folded", StorableText, nullable=False),
     Column("course_folded", StorableText, nullable=False),
     Column("stage", SmallInteger, nullable=False),
     Column("late_from", BigInteger),
     Column("late_until", BigInteger),
-    Column("untold", SmallInteger, nullable=False),
+    Column("failure_unknown", SmallInteger, nullable=False),
 )
 _COUNTED = (
     "status",
@@ -134,12 +134,12 @@ _COUNTED = (
     "completed_at",
     "last_activity_at",
     "access_ends_at",
-    "untold",
+    "failure_unknown",
 )
 
 
 def _index(name: str, *columns: str) -> None:
-    Index(name, *(enrollments.c[one] for one in ("account", "left_out", *columns)))
+    Index(name, *(enrollments.c[one] for one in ("account", "excluded_reason", *columns)))
 
 
 _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
@@ -168,7 +168,7 @@ dimensions = Table(
     sqlite_with_rowid=False,
 )
 """What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
-overruled = dimensions.to_metadata(metadata, name="overruled")
+overridden_dimensions = dimensions.to_metadata(metadata, name="overridden_dimensions")
 """What the LMS says under a name that is a column of the people file: it counts again when the file lets go of it."""
 Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.folded)
 

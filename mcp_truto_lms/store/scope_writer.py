@@ -272,16 +272,16 @@ def _mark(
     earlier = _earlier(rows, teachers)
     marked: dict[str, Row] = {}
     for key, row in rows.items():
-        user, course, left_out = row[_USER], row[_COURSE], INCLUDED
+        user, course, excluded_reason = row[_USER], row[_COURSE], INCLUDED
         if key in teachers:
-            left_out = INSTRUCTOR
+            excluded_reason = INSTRUCTOR
         elif key in earlier:  # before the reasons that do not hold for whoever is asked for by name
-            left_out = EARLIER
+            excluded_reason = EARLIER
         elif user in people.hidden:
-            left_out = INACTIVE
+            excluded_reason = INACTIVE
         elif course in titles.hidden:
-            left_out = ARCHIVED
-        marked[key] = (*row, left_out, people.folded.get(user, ""), titles.folded.get(course, ""), *_judged(row))
+            excluded_reason = ARCHIVED
+        marked[key] = (*row, excluded_reason, people.folded.get(user, ""), titles.folded.get(course, ""), *_judged(row))
     return marked
 
 

@@ -98,7 +98,7 @@ class Selection:
             course_ids=None if courses is None else _COURSES[: len(courses)],
         )
 
-    def given(self) -> dict[str, Any]:
+    def bind_values(self) -> dict[str, Any]:
         """Give the values of the shape's parameters."""
         ids = {"user": self.user_ids or (), "course": self.course_ids or ()}
         told = {f"{name}_{index}": one for name, each in ids.items() for index, one in enumerate(each[:FEW])}
@@ -189,7 +189,7 @@ class Selection:
 
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
-        reason = enrollments.c.left_out
+        reason = enrollments.c.excluded_reason
         return reason.in_([INCLUDED, *sorted(self.included)]) if self.included else reason == INCLUDED
 
     def counted(self) -> ColumnElement[bool]:

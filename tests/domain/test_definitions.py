@@ -227,10 +227,10 @@ def test_of_several_attempts_the_latest_counts():
     ]
     database = filled(records=records)
     rows = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort="id", limit=9, offset=0))
-    left_out = surveyed(database).left_out
+    excluded = surveyed(database).excluded
     database.close()
     assert [row["id"] for row in rows] == ["late", "third"]
-    assert left_out.earlier_attempts == 3
+    assert excluded.earlier_attempts == 3
 
 
 @pytest.mark.parametrize("reason", [INACTIVE, ARCHIVED])
@@ -240,9 +240,9 @@ def test_of_several_attempts_the_latest_counts_also_where_those_left_out_are_ask
     records = [record("u", "c", "failed", key=f"attempt {number}", attempt_number=number) for number in (2, 3, 1)]
     database = filled(people, titles, records)
     found = surveyed(database, included=frozenset({reason}))
-    whole = surveyed(database).left_out
+    whole = surveyed(database).excluded
     database.close()
-    assert (found.totals.enrollments, found.left_out.earlier_attempts) == (1, 2)
+    assert (found.totals.enrollments, found.excluded.earlier_attempts) == (1, 2)
     assert (whole.inactive_people, whole.archived_courses) == (int(reason == INACTIVE), int(reason == ARCHIVED))
 
 
@@ -258,7 +258,7 @@ def test_inactive_people_archived_courses_and_instructors_are_no_part_of_the_pop
     database = filled(people, titles, records)
     found = surveyed(database)
     database.close()
-    counts, left = found.totals, found.left_out
+    counts, left = found.totals, found.excluded
     assert (counts.enrollments, counts.learners, counts.courses) == (1, 1, 1)
     assert (left.inactive_people, left.archived_courses, left.instructors, left.earlier_attempts) == (1, 1, 1, 0)
 

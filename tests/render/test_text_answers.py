@@ -28,7 +28,7 @@ from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
-from mcp_truto_lms.store.counts import LeftOut, Totals
+from mcp_truto_lms.store.counts import ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import TIME, Group, Key
 from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats, Match
 from tests.conftest import TODAY, Desk, OpenDesk
@@ -245,7 +245,7 @@ async def test_inactive_people_and_archived_courses_are_shown_when_asked_for_by_
         assert "Ann: inactive, shown because asked for." in await desk.list(user="Ann")
         assert "Old: archived, shown because asked for." in await desk.summarize(course="Old")
         assert total(await desk.list()) == 0
-        assert "Left out: 1 inactive person, 1 archived course." in await desk.list()
+        assert "Excluded: 1 inactive person, 1 archived course." in await desk.list()
 
 
 async def test_json_is_valid_on_one_line_without_nulls_or_what_was_excluded():
@@ -328,7 +328,7 @@ def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStats:
         question,
         totals(enrollments),
         {str(one): 999_999 for one in EnrollmentStatus},
-        LeftOut(1_000, 1_000, 1_000, 1_000),
+        ExcludedCounts(1_000, 1_000, 1_000, 1_000),
         Coverage(NOON, read=1_000, wanted=draw(st.sampled_from([1_000, 9_999])), unit="courses", trouble=draw(TEXT)),
         draw(st.booleans()),
     )
@@ -423,7 +423,7 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
         question,
         Totals(enrollments=2, learners=2, courses=2),
         {},
-        LeftOut(1, 1, 1, 1),
+        ExcludedCounts(1, 1, 1, 1),
         Coverage(NOON, 1, 1, "courses"),
         True,
     )
@@ -614,7 +614,7 @@ async def test_both_tools_count_the_same_match_whatever_is_shown_of_it(
     answer = await desk.account.list_enrollments(EnrollmentQuery.parse({**asked, **shape}))
     summary = await desk.account.summarize(ProgressQuery.parse({**asked, **counting}))
     assert printed(answer, budget)[1] in (want, None)
-    for name in ("enrollments", "no_due_date", "maybe_failed"):
+    for name in ("enrollments", "no_due_date", "failure_unknown"):
         assert getattr(answer.ground.counts, name) == getattr(summary.ground.counts, name)
     told = summary_text(summary, budget=budget)
     assert estimate_tokens(told) <= budget

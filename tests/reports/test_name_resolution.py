@@ -160,7 +160,7 @@ def test_what_is_left_out_of_the_population_is_marked(database: Database):
     ((inactive,),) = [
         one.matches for one in database._transact(lambda c: name_resolution.resolve(c, ACCOUNT, LEARNER, ["Bob"]))
     ]
-    assert inactive.left_out
+    assert inactive.excluded
     assert inactive.name == "Bob Old"
 
 

@@ -28,7 +28,7 @@ from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery
 from mcp_truto_lms.server import csv_export
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store.counts import LeftOut, Totals
+from mcp_truto_lms.store.counts import ExcludedCounts, Totals
 from tests.conftest import LIST, SUMMARIZE, Desk, OpenDesk
 from tests.stored import ACCOUNT, Shelf, at, course, open_shelf, person, record
 from tests.truth import DAY, NOON
@@ -60,7 +60,12 @@ def page_of(values: list[object]) -> ListAnswer:
     query = EnrollmentQuery.parse({"fields": "learner,custom_fields.x", "format": "csv"})
     question = ResolvedQuery(query, ACCOUNT, NOON, UTC, None, None)
     ground = MatchStats(
-        question, Totals(enrollments=len(values)), {}, LeftOut(0, 0, 0, 0), Coverage(NOON, 1, 1, "courses"), False
+        question,
+        Totals(enrollments=len(values)),
+        {},
+        ExcludedCounts(0, 0, 0, 0),
+        Coverage(NOON, 1, 1, "courses"),
+        False,
     )
     rows = tuple({"user.id": "1", "user.name": str(one), "custom_fields": {"x": one}} for one in values)
     return ListAnswer(ground, tuple(report.columns_of(query)), rows, 0, {})

@@ -102,7 +102,7 @@ class Model:
         self.rows = {key: one for key, one in self.rows.items() if one.course not in gone}
         self.courses = dict(courses)
 
-    def left_out(self, row: Row) -> str:
+    def excluded_reason(self, row: Row) -> str:
         if not row.learner:
             return "instructor"
         others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
@@ -114,14 +114,14 @@ class Model:
 
     def seen(self) -> dict[str, tuple[Any, ...]]:
         return {
-            key: (one.user, one.course, one.status, one.percent, str(one.route), self.left_out(one))
+            key: (one.user, one.course, one.status, one.percent, str(one.route), self.excluded_reason(one))
             for key, one in self.rows.items()
         }
 
 
 def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
     row = enrollments.c
-    columns = (row.id, row.user_id, row.course_id, row.status, row.progress_percent, row.route, row.left_out)
+    columns = (row.id, row.user_id, row.course_id, row.status, row.progress_percent, row.route, row.excluded_reason)
     return {key: tuple(rest) for key, *rest in connection.execute(select(*columns))}
 
 
@@ -171,7 +171,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
             if model.seen() != before:
                 assert database._transact(lambda c: account_state.load(c, ACCOUNT).data_version) > version
         counted = database._transact(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON)))
-        assert counted.totals.enrollments == sum(model.left_out(one) == "" for one in model.rows.values())
+        assert counted.totals.enrollments == sum(model.excluded_reason(one) == "" for one in model.rows.values())
     finally:
         database.close()
 

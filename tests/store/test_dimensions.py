@@ -17,7 +17,7 @@ from mcp_truto_lms.store import account_state, dimensions, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
-from mcp_truto_lms.store.schema import learners, overruled, people_file_rows
+from mcp_truto_lms.store.schema import learners, overridden_dimensions, people_file_rows
 from tests.stored import ACCOUNT, STAMP, new_store, record, scope_rows
 
 Said = set[tuple[str, str, str]]
@@ -216,7 +216,7 @@ def test_what_the_lms_says_comes_back_as_it_is_by_then(store: Store):
     assert store.said() == {("1", "team", "West"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Rome")}
     assert store.file(None) == 0
     assert store.said() == {("1", "team", "West"), ("1", "manager", "Cleo"), ("1", "custom_fields.site", "Rome")}
-    assert store.run(lambda c: c.execute(select(overruled)).all()) == []
+    assert store.run(lambda c: c.execute(select(overridden_dimensions)).all()) == []
     assert store.run(lambda c: c.execute(select(people_file_rows)).all()) == []
 
 

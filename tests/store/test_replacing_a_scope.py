@@ -195,17 +195,17 @@ def test_a_custom_field_that_is_gone_from_its_own_way_is_gone(store: Store):
 def test_the_directory_marks_inactive_people_and_unmarks_them(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.people(person("u", "Ann Lee", status="inactive"))
-    assert (store.row()["left_out"], store.row()["learner_folded"]) == ("inactive", "ann lee")
+    assert (store.row()["excluded_reason"], store.row()["learner_folded"]) == ("inactive", "ann lee")
     store.people(person("u", "Ann Löe"))
-    assert (store.row()["left_out"], store.row()["learner_folded"]) == ("", "ann loe")
+    assert (store.row()["excluded_reason"], store.row()["learner_folded"]) == ("", "ann loe")
 
 
 def test_the_course_list_marks_archived_courses_and_unmarks_them(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.courses(course("c", "Old Ways", status="archived"))
-    assert (store.row()["left_out"], store.row()["course_folded"]) == ("archived", "old ways")
+    assert (store.row()["excluded_reason"], store.row()["course_folded"]) == ("archived", "old ways")
     store.courses(course("c", "New Ways"))
-    assert (store.row()["left_out"], store.row()["course_folded"]) == ("", "new ways")
+    assert (store.row()["excluded_reason"], store.row()["course_folded"]) == ("", "new ways")
 
 
 def test_what_is_read_later_finds_the_marks_of_before(store: Store):
@@ -213,7 +213,7 @@ def test_what_is_read_later_finds_the_marks_of_before(store: Store):
     store.courses(course("d", "Old Ways", status="archived"))
     store.read_scope(COURSE, record("u", "c", "enrolled"), record("v", "c", "enrolled"))
     store.read_scope(Scope(course_id="d"), record("v", "d", "enrolled"))
-    assert {key: row["left_out"] for key, row in store.rows().items()} == {
+    assert {key: row["excluded_reason"] for key, row in store.rows().items()} == {
         "u_c": "inactive",
         "v_c": "",
         "v_d": "archived",
@@ -224,7 +224,7 @@ def test_people_that_come_with_a_transcript_renew_what_is_known_of_them(store: S
     store.people(person("u", "Ann Lee"), person("v", "Bo"))
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.read_scope(LEARNER, record("u", "c", "enrolled"), people=[person("u", "Ann Berg", status="suspended")])
-    assert (store.row()["learner_folded"], store.row()["left_out"]) == ("ann berg", "inactive")
+    assert (store.row()["learner_folded"], store.row()["excluded_reason"]) == ("ann berg", "inactive")
     assert store.do(lambda c: name_search.folded_names(c, ACCOUNT, GroupBy.LEARNER)) in (
         ["ann berg", "bo"],
         ["bo", "ann berg"],
@@ -271,7 +271,7 @@ def test_an_enrollment_without_a_learner_or_course_is_kept_and_counted(store: St
     nobody_else = nobody.model_copy(update={"id": "e2"})
     store.read_scope(Scope(), *(replace(bare, enrollment=one) for one in (nobody, nobody_else)))
     store.courses()
-    assert {key: (row["status"], row["left_out"]) for key, row in store.rows().items()} == {
+    assert {key: (row["status"], row["excluded_reason"]) for key, row in store.rows().items()} == {
         "e1": ("unknown", ""),
         "e2": ("unknown", ""),
     }
@@ -291,7 +291,7 @@ def test_a_large_directory_and_a_large_roster_are_as_small_ones_are(store: Store
     store.courses(course("c", "C"), course("d", "D", status="archived"))
     store.read_scope(COURSE, *(record(str(n), "c", "enrolled", user_name=f"S {n}") for n in range(100, 1_600)))
     rows = store.rows()
-    assert {key for key, row in rows.items() if row["left_out"]} == {f"{n}_c" for n in range(102, 1_500, 3)}
+    assert {key for key, row in rows.items() if row["excluded_reason"]} == {f"{n}_c" for n in range(102, 1_500, 3)}
     assert {row["learner_folded"] for row in rows.values()} == {
         *(f"p {n}" for n in range(100, 1_500)),
         *(f"s {n}" for n in range(1_500, 1_600)),
@@ -313,14 +313,14 @@ def replaced_name(one: Any) -> Any:
 def test_instructors_are_left_out_and_are_nobodys_earlier_attempt(store: Store):
     teaches = record("u", "c", "enrolled", key="e9", learner=False, attempt_number=9)
     store.read_scope(COURSE, record("u", "c", "enrolled", key="e1"), teaches)
-    assert {key: row["left_out"] for key, row in store.rows().items()} == {"e1": "", "e9": "instructor"}
+    assert {key: row["excluded_reason"] for key, row in store.rows().items()} == {"e1": "", "e9": "instructor"}
     store.people(person("u", "U", status="inactive"))
-    assert {key: row["left_out"] for key, row in store.rows().items()} == {"e1": "inactive", "e9": "instructor"}
+    assert {key: row["excluded_reason"] for key, row in store.rows().items()} == {"e1": "inactive", "e9": "instructor"}
 
 
 def test_who_came_as_an_instructor_before_is_a_learner_all_the_same(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled", learner=False), record("u", "c", "enrolled"))
-    assert [row["left_out"] for row in store.rows().values()] == [""]
+    assert [row["excluded_reason"] for row in store.rows().values()] == [""]
 
 
 @pytest.mark.parametrize(
@@ -338,21 +338,21 @@ def test_only_the_latest_of_several_attempts_counts(store: Store, first: dict[st
     late = record("u", "c", "completed", **{"key": "n", **second})
     for order in ([early, late], [late, early]):
         store.read_scope(COURSE, *order)
-        assert [row["status"] for row in store.rows().values() if row["left_out"] == ""] == ["completed"]
-    counted = store.do(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON))).left_out
+        assert [row["status"] for row in store.rows().values() if row["excluded_reason"] == ""] == ["completed"]
+    counted = store.do(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON))).excluded
     assert counted.earlier_attempts == 1
 
 
 def test_an_attempt_that_is_un_enrolled_gives_its_place_back(store: Store):
     store.read_scope(COURSE, record("u", "c", "failed", key="e1"), record("u", "c", "enrolled", key="e2"))
     store.read_scope(COURSE, record("u", "c", "failed", key="e1"))
-    assert store.row("e1")["left_out"] == ""
+    assert store.row("e1")["excluded_reason"] == ""
 
 
 def test_an_incomplete_reading_that_brings_a_later_attempt_marks_the_one_of_before(store: Store):
     store.read_scope(COURSE, record("u", "c", "failed", key="e1"))
     store.read_scope(COURSE, record("u", "c", "enrolled", key="e2"), complete=False)
-    assert {key: row["left_out"] for key, row in store.rows().items()} == {"e1": "earlier attempt", "e2": ""}
+    assert {key: row["excluded_reason"] for key, row in store.rows().items()} == {"e1": "earlier attempt", "e2": ""}
 
 
 # The data version

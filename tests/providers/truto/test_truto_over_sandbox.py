@@ -130,7 +130,7 @@ def open_truto(organisation):
 def comparable(text):
     """Leave out what a way may say of itself: the age, and what it cannot tell."""
     text = re.sub(r"As of [^,]+, ", "", text)
-    text = re.sub(r"Left out: [^.]+\. ?", "", text)
+    text = re.sub(r"Excluded: [^.]+\. ?", "", text)
     return re.sub(r"Failed unknown for [^.]+\. ?", "", text)
 
 
