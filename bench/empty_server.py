@@ -1,4 +1,4 @@
-"""The floor to measure against: a server without a tool, on the same SDK."""
+"""The baseline for `bench/startup.py`: a server without tools on the same SDK. It prints nothing."""
 
 from mcp.server import MCPServer
 

@@ -1,6 +1,7 @@
-"""What HR asks: each question with the one call that answers it, the pages it would take otherwise, and the truth.
+"""The questions that HR asks: each with the one call that answers it, and with the expected answer.
 
-Today is Monday, 23 November 2026.
+A question also names the pages of the unified endpoint that hold the same data. Today is Monday, 23 November 2026.
+Prints nothing; `bench/tokens.py` and tests use it.
 """
 
 from __future__ import annotations
@@ -9,21 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.office import (
+from bench.expected_answers import (
     MANDATORY,
-    Office,
-    begin,
-    by_month,
-    counted,
+    ExpectedAnswers,
+    at_risk_table,
+    completion_rate,
+    descending,
+    group_cell,
     headline,
-    hours,
-    idle_share,
+    hours_spent,
+    learner_rate,
     manager_of,
-    rate,
+    month_table,
+    start_of_day,
     statuses,
     team_of,
     totals,
-    troubled,
 )
 from bench.reading import Row, Table, Truth
 from mcp_truto_lms.sandbox.records import Organisation
@@ -33,20 +35,20 @@ LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
 EVERYTHING = ("course-enrollments",)
 SECURITY, CONDUCT = "Security Awareness 2026", "Code of Conduct"
 GDPR, FORKLIFT = "GDPR & Data Protection", "Forklift Safety"
-BY_PEOPLE = "learners,enrollments,finished,%,learners %,overdue,due 14d,not started,hours,avg %"
-OF_OUTCOME = "enrollments,overdue,due 14d,not started,hours,avg %"
+LEARNER_COLUMNS = "learners,enrollments,finished,%,learners %,overdue,due 14d,not started,hours,avg %"
+OUTCOME_COLUMNS = "enrollments,overdue,due 14d,not started,hours,avg %"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and what it takes to answer it.
+    """A question, its call and its expected answer.
 
     Args:
-        words: as somebody asks it
-        tool: the one call's tool
-        arguments: and its arguments
-        needs: the lists of the unified endpoint that hold what is needed, filtered as far as the endpoint can
-        truth: what the answer must say
+        words: the question as a person asks it
+        tool: the tool of the one call
+        arguments: the arguments of the one call
+        needs: the lists of the unified endpoint that hold the same data, filtered as far as the endpoint can
+        truth: what the answer must contain
     """
 
     words: str
@@ -56,10 +58,19 @@ class Question:
     truth: Truth
 
 
-def questions(organisation: Organisation) -> list[Question]:
-    """Make all questions about the sample organisation; those about failure come last, as they teach the store."""
-    office = Office(organisation)
-    return [*_lists(office), *_people(office), *_wholes(office), *_parts(office), *_failures(office)]
+def make_questions(organisation: Organisation) -> list[Question]:
+    """List all questions about the sample organisation.
+
+    Those about failures come last: they make the server fetch transcripts, which changes later answers.
+    """
+    expected = ExpectedAnswers(organisation)
+    return [
+        *_deadline_questions(expected),
+        *_people_questions(expected),
+        *_overall_questions(expected),
+        *_subset_questions(expected),
+        *_failure_questions(expected),
+    ]
 
 
 def _list(words: str, needs: tuple[str, ...], truth: Truth, **arguments: Any) -> Question:
@@ -70,39 +81,47 @@ def _summary(words: str, needs: tuple[str, ...], truth: Truth, **arguments: Any)
     return Question(words, SUMMARIZE, arguments, needs, truth)
 
 
-def _lists(office: Office) -> list[Question]:
-    """Ask who is late, soon due, stalled, new or done."""
-    enrolled, completed = "learner,course,status,progress,due,enrolled", "learner,course,status,progress,due,completed"
-    of, rows = office.of, office.rows
-    late, expired = of(lambda one: one.overdue), of(lambda one: one.status == "expired")
-    doubtful = of(lambda one: one.due_soon and one.percent < 50)
-    idle = of(lambda one: one.course == FORKLIFT and one.not_started)
-    stalled = of(lambda one: one.status == "in_progress" and one.percent < 50 and one.enrolled < begin(2026, 9, 25))
-    last_week = office.finished(begin(2026, 11, 16), begin(2026, 11, 23))
-    since = [one for one in office.finished(begin(2026, 11, 1), begin(2027, 1, 1)) if one.course == SECURITY]
-    low = of(lambda one: one.course == GDPR and not one.finished and one.percent < 50)
-    new = of(lambda one: one.enrolled >= begin(2026, 11, 1))
-    unbegun = of(lambda one: one.enrolled >= begin(2026, 11, 9) and one.not_started)
+def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
+    """Ask who is overdue, due soon, stalled, newly enrolled or finished."""
+    enrolled_columns = "learner,course,status,progress,due,enrolled"
+    completed_columns = "learner,course,status,progress,due,completed"
+    where, rows = expected.where, expected.rows
+    overdue = where(lambda fact: fact.overdue)
+    expired = where(lambda fact: fact.status == "expired")
+    unlikely = where(lambda fact: fact.due_soon and fact.percent < 50)
+    not_started = where(lambda fact: fact.course == FORKLIFT and fact.not_started)
+    stalled = where(
+        lambda fact: fact.status == "in_progress" and fact.percent < 50 and fact.enrolled < start_of_day(2026, 9, 25)
+    )
+    last_week = expected.finished_between(start_of_day(2026, 11, 16), start_of_day(2026, 11, 23))
+    since_november = [
+        fact
+        for fact in expected.finished_between(start_of_day(2026, 11, 1), start_of_day(2027, 1, 1))
+        if fact.course == SECURITY
+    ]
+    low_progress = where(lambda fact: fact.course == GDPR and not fact.finished and fact.percent < 50)
+    newly_enrolled = where(lambda fact: fact.enrolled >= start_of_day(2026, 11, 1))
+    not_begun = where(lambda fact: fact.enrolled >= start_of_day(2026, 11, 9) and fact.not_started)
     at_risk = rows(
-        of(lambda one: one.at_risk),
+        where(lambda fact: fact.at_risk),
         "learner,course,status,progress,due,signals",
-        key=lambda one: -1_000 * len(one.signals) - one.late_days,
+        sort_key=lambda fact: -1_000 * len(fact.signals) - fact.late_days,
         limit=40,
     )
     return [
-        _list("Who is overdue now, longest first?", EVERYTHING, rows(late, limit=50), state="overdue", limit=50),
+        _list("Who is overdue now, longest first?", EVERYTHING, rows(overdue, limit=50), state="overdue", limit=50),
         _list(
             "What is due in 14 days and unlikely to be finished in time?",
             EVERYTHING,
-            rows(doubtful, limit=100),
+            rows(unlikely, limit=100),
             state="due_soon",
             progress_below=50,
             limit=100,
         ),
         _list(
             "Who has not started Forklift Safety?",
-            office.pages_of_course(FORKLIFT),
-            rows(idle, "learner,course,status,due", limit=50),
+            expected.pages_of_course(FORKLIFT),
+            rows(not_started, "learner,course,status,due", limit=50),
             course=FORKLIFT,
             state="not_started",
             limit=50,
@@ -110,7 +129,7 @@ def _lists(office: Office) -> list[Question]:
         _list(
             "Who has stalled: enrolled 60 days ago, in progress, not half done?",
             EVERYTHING,
-            rows(stalled, enrolled, limit=50),
+            rows(stalled, enrolled_columns, limit=50),
             status="in_progress",
             progress_below=50,
             enrolled_to="-60d",
@@ -119,23 +138,23 @@ def _lists(office: Office) -> list[Question]:
         _list(
             "Who finished something last week?",
             EVERYTHING,
-            rows(last_week, completed, limit=100),
+            rows(last_week, completed_columns, limit=100),
             completed_from="last_week",
             completed_to="last_week",
             limit=100,
         ),
         _list(
             "Who finished Security Awareness since 1 November?",
-            office.pages_of_course(SECURITY),
-            rows(since, completed, limit=100),
+            expected.pages_of_course(SECURITY),
+            rows(since_november, completed_columns, limit=100),
             course=SECURITY,
             completed_from="2026-11-01",
             limit=100,
         ),
         _list(
             "Who is below 50 % in GDPR?",
-            office.pages_of_course(GDPR),
-            rows(low, limit=100),
+            expected.pages_of_course(GDPR),
+            rows(low_progress, limit=100),
             course=GDPR,
             progress_below=50,
             limit=100,
@@ -143,7 +162,7 @@ def _lists(office: Office) -> list[Question]:
         _list(
             "Who was enrolled this month, the latest first?",
             EVERYTHING,
-            rows(new, enrolled, key=lambda one: -one.enrolled, limit=40),
+            rows(newly_enrolled, enrolled_columns, sort_key=lambda fact: -fact.enrolled, limit=40),
             enrolled_from="this_month",
             sort="-enrolled",
             limit=40,
@@ -151,7 +170,7 @@ def _lists(office: Office) -> list[Question]:
         _list(
             "Who was enrolled in the last two weeks and has not begun?",
             EVERYTHING,
-            rows(unbegun, "learner,course,status,due,enrolled", limit=60),
+            rows(not_begun, "learner,course,status,due,enrolled", limit=60),
             enrolled_from="-14d",
             state="not_started",
             limit=60,
@@ -163,67 +182,67 @@ def _lists(office: Office) -> list[Question]:
     ]
 
 
-def _people(office: Office) -> list[Question]:
-    """Ask about one person, one course's people, those whom a course lacks, and a manager's."""
-    never = missing(office.organisation, office.course_id(FORKLIFT))
-    unknown = Table(("learner",), tuple(Row(0, (office.names[one.id],)) for one in never), 200)
-    jane = next(one.id for one in office.organisation.people if one.email.startswith("jane.doe@"))
-    hers = office.of(lambda one: one.user_id == jane)
-    at_security = [one for one in hers if one.course == SECURITY]
-    roster = office.of(lambda one: one.course == FORKLIFT)
-    late = office.rows([one for one in roster if one.overdue], limit=8).tables
-    boss, team = "Ruth Bergman", "Technology"
-    reports = office.of(lambda one: office.value(one, "manager") == boss)
-    late_there = office.of(lambda one: office.value(one, "team") == team and one.overdue)
-    transcript = office.rows(hers, "course,status,progress,due").tables
-    lacking = f"{len(never)} active people are not enrolled."
+def _people_questions(expected: ExpectedAnswers) -> list[Question]:
+    """Ask about one person, the people of a course, people not enrolled in it, and a manager's people."""
+    not_enrolled = missing(expected.organisation, expected.course_id(FORKLIFT))
+    missing_people = Table(("learner",), tuple(Row(0, (expected.names[person.id],)) for person in not_enrolled), 200)
+    jane = next(person.id for person in expected.organisation.people if person.email.startswith("jane.doe@"))
+    janes = expected.where(lambda fact: fact.user_id == jane)
+    at_security = [fact for fact in janes if fact.course == SECURITY]
+    roster = expected.where(lambda fact: fact.course == FORKLIFT)
+    overdue_table = expected.rows([fact for fact in roster if fact.overdue], limit=8).tables
+    manager, team = "Ruth Bergman", "Technology"
+    reports = expected.where(lambda fact: expected.value(fact, "manager") == manager)
+    overdue_in_team = expected.where(lambda fact: expected.value(fact, "team") == team and fact.overdue)
+    transcript = expected.rows(janes, "course,status,progress,due").tables
+    not_enrolled_sentence = f"{len(not_enrolled)} active people are not enrolled."
     return [
         _summary(
             "How is Jane Doe doing?",
             (f"course-enrollments?user[id]={jane}",),
-            Truth(totals(hers), (headline(hers), statuses(hers)), transcript),
+            Truth(totals(janes), (headline(janes), statuses(janes)), transcript),
             user="Jane Doe",
         ),
         _list(
             "How far is Jane Doe in Security Awareness?",
-            (f"course-enrollments?user[id]={jane}&course[id]={office.course_id(SECURITY)}",),
-            office.rows(at_security),
+            (f"course-enrollments?user[id]={jane}&course[id]={expected.course_id(SECURITY)}",),
+            expected.rows(at_security),
             user="Jane Doe",
             course=SECURITY,
         ),
         _list(
             "Who is in Forklift Safety, and how far?",
-            office.pages_of_course(FORKLIFT),
-            office.rows(roster, limit=100),
+            expected.pages_of_course(FORKLIFT),
+            expected.rows(roster, limit=100),
             course=FORKLIFT,
             limit=100,
         ),
         _summary(
             "How is Forklift Safety going, and who is longest overdue?",
-            (*office.pages_of_course(FORKLIFT), "users"),
-            Truth(totals(roster), (headline(roster), statuses(roster), lacking), late),
+            (*expected.pages_of_course(FORKLIFT), "users"),
+            Truth(totals(roster), (headline(roster), statuses(roster), not_enrolled_sentence), overdue_table),
             course=FORKLIFT,
         ),
         _list(
             "Who was never enrolled in Forklift Safety?",
-            (*office.pages_of_course(FORKLIFT), "users"),
-            Truth(f"{len(never)} of {len(never)} people not enrolled", tables=(unknown,)),
+            (*expected.pages_of_course(FORKLIFT), "users"),
+            Truth(f"{len(not_enrolled)} of {len(not_enrolled)} people not enrolled", tables=(missing_people,)),
             course=FORKLIFT,
             state="not_enrolled",
             limit=200,
         ),
         _summary(
-            f"How are {boss}'s people doing?",
-            office.pages_of_people(lambda one: manager_of(one) == boss),
-            Truth(totals(reports), tables=(office.groups(reports, "learner", limit=50),)),
-            where={"manager": boss},
+            f"How are {manager}'s people doing?",
+            expected.pages_of_people(lambda person: manager_of(person) == manager),
+            Truth(totals(reports), tables=(expected.groups(reports, "learner", limit=50),)),
+            where={"manager": manager},
             group_by="learner",
             limit=50,
         ),
         _list(
             f"Who in {team} is overdue?",
-            office.pages_of_people(lambda one: team_of(one) == team),
-            office.rows(late_there, limit=100),
+            expected.pages_of_people(lambda person: team_of(person) == team),
+            expected.rows(overdue_in_team, limit=100),
             where={"team": team},
             state="overdue",
             limit=100,
@@ -231,142 +250,149 @@ def _people(office: Office) -> list[Question]:
     ]
 
 
-def _wholes(office: Office) -> list[Question]:
-    """Ask for the whole by course, learner, team, manager, site, month and status."""
-    every = office.facts
-    risky = office.groups(
-        every,
+def _overall_questions(expected: ExpectedAnswers) -> list[Question]:
+    """Ask about all enrollments by course, learner, team, manager, site, month and status."""
+    all_facts = expected.facts
+    learners_at_risk = expected.groups(
+        all_facts,
         "learner",
         "enrollments,finished,%,overdue,due 14d,not started,at risk,hours,avg %",
-        key=lambda group: -sum(one.at_risk for one in group),
+        sort_key=lambda group: -sum(fact.at_risk for fact in group),
         limit=10,
     )
-    overview = (office.groups(every, "course", limit=8), troubled(office, office.of(lambda one: one.at_risk), 8))
-    by_status = office.groups(every, "status", "enrollments,hours,avg %", key=lambda group: -len(group))
+    overview = (
+        expected.groups(all_facts, "course", limit=8),
+        at_risk_table(expected, expected.where(lambda fact: fact.at_risk), 8),
+    )
+    by_status = expected.groups(all_facts, "status", "enrollments,hours,avg %", sort_key=lambda group: -len(group))
 
-    def whole(words: str, table: Table, **arguments: Any) -> Question:
-        return _summary(words, EVERYTHING, Truth(totals(every), tables=(table,)), **arguments)
-
-    def best(group: Sequence[Fact]) -> float:
-        return -rate(group)
+    def overall(words: str, table: Table, **arguments: Any) -> Question:
+        return _summary(words, EVERYTHING, Truth(totals(all_facts), tables=(table,)), **arguments)
 
     return [
         _summary(
             "What is the overall picture?",
             EVERYTHING,
-            Truth(totals(every), (headline(every, risk=True), statuses(every)), overview),
+            Truth(totals(all_facts), (headline(all_facts, with_risk=True), statuses(all_facts)), overview),
         ),
-        whole("How complete is each course?", office.groups(every, "course"), group_by="course"),
-        whole("How complete is each team?", office.groups(every, "team", BY_PEOPLE), group_by="team"),
-        whole(
+        overall("How complete is each course?", expected.groups(all_facts, "course"), group_by="course"),
+        overall("How complete is each team?", expected.groups(all_facts, "team", LEARNER_COLUMNS), group_by="team"),
+        overall(
             "How complete are each manager's people?",
-            office.groups(every, "manager", BY_PEOPLE, key=rate),
+            expected.groups(all_facts, "manager", LEARNER_COLUMNS, sort_key=completion_rate),
             group_by="manager",
             sort="%",
         ),
-        whole("How did it go, month by month?", by_month(office), group_by="month"),
-        whole(
+        overall("How did it go, month by month?", month_table(expected), group_by="month"),
+        overall(
             "In which teams do most learners have nothing left to do?",
-            office.groups(every, "team", BY_PEOPLE, key=idle_share),
+            expected.groups(all_facts, "team", LEARNER_COLUMNS, sort_key=descending(learner_rate)),
             group_by="team",
             sort="-learners_%",
         ),
-        whole(
+        overall(
             "Which three courses have the highest completion rate?",
-            office.groups(every, "course", key=best, limit=3),
+            expected.groups(all_facts, "course", sort_key=descending(completion_rate), limit=3),
             group_by="course",
             sort="-%",
             limit=3,
         ),
-        whole(
+        overall(
             "And which three the lowest?",
-            office.groups(every, "course", key=rate, limit=3),
+            expected.groups(all_facts, "course", sort_key=completion_rate, limit=3),
             group_by="course",
             sort="%",
             limit=3,
         ),
-        whole(
+        overall(
             "Where is completion lowest, by team and course?",
-            office.groups(every, "team,course", key=rate, limit=10),
+            expected.groups(all_facts, "team,course", sort_key=completion_rate, limit=10),
             group_by=["team", "course"],
             sort="%",
             limit=10,
         ),
-        whole(
+        overall(
             "How many training hours has each site spent?",
-            office.groups(every, "site", BY_PEOPLE, key=hours),
+            expected.groups(all_facts, "site", LEARNER_COLUMNS, sort_key=descending(hours_spent)),
             group_by="site",
             sort="-hours",
         ),
-        whole(
+        overall(
             "Which ten people spent most time learning?",
-            office.groups(every, "learner", key=hours, limit=10),
+            expected.groups(all_facts, "learner", sort_key=descending(hours_spent), limit=10),
             group_by="learner",
             sort="-hours",
             limit=10,
         ),
-        whole("Which ten people have most at risk?", risky, group_by="learner", sort="-at_risk", limit=10),
+        overall("Which ten people have most at risk?", learners_at_risk, group_by="learner", sort="-at_risk", limit=10),
         _summary(
             "How many have which status?",
             EVERYTHING,
-            Truth(totals(every), (headline(every),), (by_status,)),
+            Truth(totals(all_facts), (headline(all_facts),), (by_status,)),
             group_by="status",
         ),
     ]
 
 
-def _parts(office: Office) -> list[Question]:
-    """Ask about some courses, and about a time."""
-    titles = [one.name for one in office.organisation.courses if one.code in MANDATORY]
+def _subset_questions(expected: ExpectedAnswers) -> list[Question]:
+    """Ask about some courses, and about a period."""
+    titles = [course.name for course in expected.organisation.courses if course.code in MANDATORY]
     two, mandatory, security = (
-        office.of(lambda one, wanted=wanted: one.course in wanted) for wanted in ((SECURITY, CONDUCT), titles, SECURITY)
+        expected.where(lambda fact, wanted=wanted: fact.course in wanted)
+        for wanted in ((SECURITY, CONDUCT), titles, SECURITY)
     )
-    timeless = office.of(lambda one: one.due is None)
-    first, last = begin(2026, 10, 1), begin(2026, 11, 1)
-    october = office.finished(first, last)
-    opened = office.of(
-        lambda one: one.enrolled < last and (not one.finished or (one.completed is not None and one.completed >= first))
+    without_due = expected.where(lambda fact: fact.due is None)
+    first, last = start_of_day(2026, 10, 1), start_of_day(2026, 11, 1)
+    october = expected.finished_between(first, last)
+    open_in_october = expected.where(
+        lambda fact: (
+            fact.enrolled < last and (not fact.finished or (fact.completed is not None and fact.completed >= first))
+        )
     )
-    share = f"({100 * len(october) / len(opened):.0f} %)"
-    done = f"{len(opened):,} were open or enrolled in that time, {len(october):,} finished in it {share}."
-    finished = {id(one) for one in october}
+    share = f"({100 * len(october) / len(open_in_october):.0f} %)"
+    period_sentence = (
+        f"{len(open_in_october):,} were open or enrolled in that time, {len(october):,} finished in it {share}."
+    )
+    finished = {id(fact) for fact in october}
 
-    def in_october(group: Sequence[Fact], column: str) -> str:
-        return counted(group, column, lambda one: id(one) in finished)
+    def october_cell(group: Sequence[Fact], column: str) -> str:
+        return group_cell(group, column, lambda fact: id(fact) in finished)
 
-    by_team = office.groups(opened, "team", BY_PEOPLE, key=lambda group: -len(group), number=in_october)
+    by_team = expected.groups(
+        open_in_october, "team", LEARNER_COLUMNS, sort_key=lambda group: -len(group), cell=october_cell
+    )
     return [
         _summary(
             "How do Security Awareness and Code of Conduct compare?",
-            office.pages_of_course(SECURITY, CONDUCT),
-            Truth(totals(two), tables=(office.groups(two, "course"),)),
+            expected.pages_of_course(SECURITY, CONDUCT),
+            Truth(totals(two), tables=(expected.groups(two, "course"),)),
             course=[SECURITY, CONDUCT],
         ),
         _summary(
             "How complete are the mandatory courses?",
-            office.pages_of_course(*titles),
-            Truth(totals(mandatory), tables=(office.groups(mandatory, "course"),)),
+            expected.pages_of_course(*titles),
+            Truth(totals(mandatory), tables=(expected.groups(mandatory, "course"),)),
             is_mandatory=True,
             group_by="course",
         ),
         _summary(
             "For which courses is no due date known?",
             EVERYTHING,
-            Truth(totals(timeless), tables=(office.groups(timeless, "course"),)),
+            Truth(totals(without_due), tables=(expected.groups(without_due, "course"),)),
             state="no_due_date",
             group_by="course",
         ),
         _summary(
             "Which teams are most overdue in Security Awareness?",
-            office.pages_of_course(SECURITY),
-            Truth(totals(security), tables=(office.groups(security, "team", BY_PEOPLE),)),
+            expected.pages_of_course(SECURITY),
+            Truth(totals(security), tables=(expected.groups(security, "team", LEARNER_COLUMNS),)),
             course=SECURITY,
             group_by="team",
         ),
         _summary(
             "What share of its open courses did each team finish last month?",
             EVERYTHING,
-            Truth(totals(october), (done,), (by_team,)),
+            Truth(totals(october), (period_sentence,), (by_team,)),
             completed_from="last_month",
             completed_to="last_month",
             group_by="team",
@@ -374,15 +400,15 @@ def _parts(office: Office) -> list[Question]:
     ]
 
 
-def _failures(office: Office) -> list[Question]:
-    """Ask who failed, which takes the transcripts of those whom it may concern."""
-    failed = office.of(lambda one: one.status == "failed", failed_shown=True)
-    by_course = office.groups(failed, "course", OF_OUTCOME, key=lambda group: -len(group))
+def _failure_questions(expected: ExpectedAnswers) -> list[Question]:
+    """Ask who failed."""
+    failed = expected.where(lambda fact: fact.status == "failed", failed_shown=True)
+    by_course = expected.groups(failed, "course", OUTCOME_COLUMNS, sort_key=lambda group: -len(group))
     return [
         _list(
             "Who failed Code of Conduct?",
-            office.pages_of_course(CONDUCT),
-            office.rows([one for one in failed if one.course == CONDUCT], limit=50),
+            expected.pages_of_course(CONDUCT),
+            expected.rows([fact for fact in failed if fact.course == CONDUCT], limit=50),
             course=CONDUCT,
             state="failed",
             limit=50,

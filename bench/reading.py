@@ -1,8 +1,8 @@
-"""Whether an answer holds the truth: its first line, whole sentences, and every cell of its tables.
+"""Compares an answer with the expected one: the first line, whole sentences, and every cell of its tables.
 
-An answer is read as a model reads it: the first line has the total, a header names the columns, a column that is the
-same in the whole match stands on the first line instead. Nothing is looked for that would stand there anyway: a table
-must have exactly the header, the number of rows and the rows that are expected, in the order that was asked for.
+An answer is read as a model reads it: the first line has the total, a header names the columns, and a column with the
+same value in the whole match stands on the first line instead. A table must have exactly the expected header, number of
+rows and rows, in the order that the question asks for. Prints nothing; `bench/tokens.py` and tests use it.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SAMPLE = "SAMPLE DATA, no LMS connected. "
-END = re.compile(r".*\.$|[\d,]+ more: cursor=\S+$")
-"""What stands below the rows of a table."""
+TABLE_END = re.compile(r".*\.$|[\d,]+ more: cursor=\S+$")
+"""Matches the line below the rows of a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line that the match has.
+    """A row of the match.
 
     Args:
-        key: what it is ordered by
-        cells: of all columns
+        sort_key: what the rows are ordered by
+        cells: those of all columns
     """
 
-    key: float
+    sort_key: float
     cells: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All lines of a match, of which the first ones are shown.
+    """All rows of a match, of which an answer shows the first ones.
 
     Args:
         columns: the headers
         rows: in any order
-        limit: how many are shown at most
+        limit: the most rows that the answer shows
     """
 
     columns: tuple[str, ...]
@@ -47,64 +47,64 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What an answer must say.
+    """What an answer must contain.
 
     Args:
-        first: the beginning of the first line, up to the end of its first part
-        says: sentences below it
-        tables: in the order in which they are shown
+        first: the beginning of the first line, up to its first full stop or colon
+        sentences: whole sentences below the first line
+        tables: in the order in which the answer shows them
     """
 
     first: str
-    says: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
 
 
-def wrong(answer: str, truth: Truth) -> str:
-    """Say what is wrong with an answer; nothing where it is right."""
+def find_mistake(answer: str, truth: Truth) -> str:
+    """Describe the first mistake of an answer; an empty text if it is right."""
     lines = answer.removeprefix(SAMPLE).splitlines()
     if not re.match(rf"{re.escape(truth.first)}[.:]", lines[0]):
         return f"the first line does not begin with {truth.first!r}"
     if ", complete." not in lines[0]:
         return "it is not complete"
     text = f" {' '.join(lines[1:])} "
-    for sentence in truth.says:
+    for sentence in truth.sentences:
         if f" {sentence} " not in text:
-            return f"it does not say {sentence!r}"
-    at = 1
+            return f"it lacks the sentence {sentence!r}"
+    position = 1
     for table in truth.tables:
-        at, trouble = _read(lines, at, table)
-        if trouble:
-            return trouble
+        position, mistake = _compare_table(lines, position, table)
+        if mistake:
+            return mistake
     return ""
 
 
-def _read(lines: Sequence[str], at: int, table: Table) -> tuple[int, str]:
-    """Compare the table that comes next; say where it ends, and what is wrong."""
-    alike = {index: {row.cells[index] for row in table.rows} for index, _ in enumerate(table.columns)}
-    for start in range(at, len(lines)):
+def _compare_table(lines: Sequence[str], position: int, table: Table) -> tuple[int, str]:
+    """Compare the next table; return the line where it ends, and its first mistake."""
+    values = {index: {row.cells[index] for row in table.rows} for index, _ in enumerate(table.columns)}
+    for start in range(position, len(lines)):
         header = _cells(lines[start])
         if set(header) <= set(table.columns):
             break
     else:
-        return at, f"there is no table of {', '.join(table.columns)}"
+        return position, f"there is no table of {', '.join(table.columns)}"
     shown = [index for index, name in enumerate(table.columns) if name in header]
     if [table.columns[index] for index in shown] != header:
-        return at, f"the columns are {', '.join(header)}"
+        return position, f"the columns are {', '.join(header)}"
     for index, name in enumerate(table.columns):
-        if index not in shown and not (len(alike[index]) == 1 and _told_above(lines, name, *alike[index])):
-            return at, f"there is no column {name}"
+        if index not in shown and not (len(values[index]) == 1 and _is_stated_once(lines, name, *values[index])):
+            return position, f"there is no column {name}"
     end = start + 1 + min(table.limit, len(table.rows))
-    if end > len(lines) or (end < len(lines) and not END.match(lines[end])):
-        return at, f"it has not {end - start - 1} rows"
-    found = [tuple(_cells(line)) for line in lines[start + 1 : end]]
-    keys = {tuple(row.cells[index] for index in shown): row.key for row in table.rows}
-    if strange := [one for one in found if one not in keys]:
-        return at, f"it has {strange[0]}"
-    if len({*found}) < len(found):
-        return at, "a row comes twice"
-    if [keys[one] for one in found] != sorted(row.key for row in table.rows)[: len(found)]:
-        return at, "these are not the first rows in their order"
+    if end > len(lines) or (end < len(lines) and not TABLE_END.match(lines[end])):
+        return position, f"it does not have {end - start - 1} rows"
+    printed_rows = [tuple(_cells(line)) for line in lines[start + 1 : end]]
+    sort_keys = {tuple(row.cells[index] for index in shown): row.sort_key for row in table.rows}
+    if unexpected := [row for row in printed_rows if row not in sort_keys]:
+        return position, f"the row {unexpected[0]} is not expected"
+    if len({*printed_rows}) < len(printed_rows):
+        return position, "a row is there twice"
+    if [sort_keys[row] for row in printed_rows] != sorted(row.sort_key for row in table.rows)[: len(printed_rows)]:
+        return position, "these are not the first rows in the expected order"
     return end, ""
 
 
@@ -112,8 +112,8 @@ def _cells(line: str) -> list[str]:
     return next(csv.reader([line]))
 
 
-def _told_above(lines: Sequence[str], column: str, value: str) -> bool:
-    """Tell whether the first line has what is the same in every row, or a note that it is nothing."""
+def _is_stated_once(lines: Sequence[str], column: str, value: str) -> bool:
+    """Check that the first line has the value of every row, or that a note says that the column is empty."""
     if value:
         return re.search(rf"[:,] ({re.escape(column)} )?{re.escape(value)}[.,]", lines[0]) is not None
     return any(re.search(rf"Empty in every row: [\w ,]*\b{re.escape(column)}\b", line) for line in lines)

@@ -1,7 +1,10 @@
-"""Time and memory from the spawn to the first `tools/list` answer, against an empty server on the same SDK.
+"""Measures the start of the server: time and memory to the first `tools/list` answer, against an empty server.
 
-Speaks JSON-RPC lines over pipes itself, so that no client counts. Timings drift on any machine: runs are interleaved
-in pairs, and what is judged is the median of the pairs' ratios.
+    python bench/startup.py [--pairs 15]
+
+Prints the median milliseconds and resident memory of both servers, and their ratios; ends with 1 if the ratio of the
+times is over the bar. Timings drift on any machine, so starts are interleaved in pairs and the median of the pairs'
+ratios is judged. The JSON-RPC lines are written here, so that no client's time is included.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Start:
 
 
 def start(command: list[str]) -> Start:
-    """Start a server, ask for its tools, and end it."""
+    """Start a server, ask for its tools, and stop it."""
     began = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
@@ -65,33 +68,33 @@ def start(command: list[str]) -> Start:
 
 
 def _resident_kib(pid: int) -> int:
-    """Read the resident memory where the system shows it as Linux does, else 0."""
+    """Read the resident memory from /proc; 0 on systems without it."""
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
 
 
 def main() -> int:
-    """Run the pairs, print the medians, and fail where the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the pairs, print the medians, and return 1 if the bar is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--pairs", type=int, default=15, help="interleaved pairs of starts (15)")
     pairs = parser.parse_args().pairs
 
-    for command in (SERVER, EMPTY):  # fills byte code and file caches
+    for command in (SERVER, EMPTY):  # fills the byte code and file caches
         start(command)
     servers: list[Start] = []
     empties: list[Start] = []
-    for turn in range(pairs):
-        for command, starts in ((SERVER, servers), (EMPTY, empties))[:: 1 if turn % 2 else -1]:
+    for pair in range(pairs):
+        for command, starts in ((SERVER, servers), (EMPTY, empties))[:: 1 if pair % 2 else -1]:
             starts.append(start(command))
 
-    ratios = [a.seconds / b.seconds for a, b in zip(servers, empties, strict=True)]
+    ratios = [server.seconds / empty.seconds for server, empty in zip(servers, empties, strict=True)]
     time_ratio = statistics.median(ratios)
     print(f"{'':<16}{'to first tools/list':>20}{'resident':>12}   medians of {pairs} interleaved pairs")
     medians: list[float] = []
     for name, starts in (("mcp-truto-lms", servers), ("empty server", empties)):
-        milliseconds = statistics.median(one.seconds for one in starts) * 1000
-        mebibytes = statistics.median(one.resident_kib for one in starts) / 1024
+        milliseconds = statistics.median(start.seconds for start in starts) * 1000
+        mebibytes = statistics.median(start.resident_kib for start in starts) / 1024
         medians.append(mebibytes)
         print(f"{name:<16}{milliseconds:>17.0f} ms{mebibytes:>8.1f} MiB")
     memory_ratio = medians[0] / medians[1] if medians[1] else 0.0

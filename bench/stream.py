@@ -1,8 +1,10 @@
-"""The memory that the unified endpoint needs to stream a whole portal: one process serves the portal, one the endpoint.
+"""Measures the memory that the unified endpoint needs to stream a whole portal.
 
     python bench/stream.py [--learners 20000] [--courses 40] [--enrollments 200000]
 
-What is measured is the peak resident memory of the endpoint's process, from its start to the last line.
+The portal and the endpoint have a process each. Prints how many enrollments arrived and whether all did, the seconds to
+the first and last line, and the peak resident memory of the endpoint's process, from its start to the last line. A
+missing line, or memory over the bar, ends it with 1.
 """
 
 from __future__ import annotations
@@ -27,20 +29,20 @@ TODAY = date(2026, 11, 23)
 
 
 async def serve_portal(learners: int, courses: int, enrollments: int) -> None:
-    """Serve the sample portal, and print its port and how many learners are enrolled."""
+    """Serve the sample portal, and print its port and its number of learners' enrollments."""
     from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import sample_app, serve
     from mcp_truto_lms.sandbox.records import CourseRole
 
     organisation = generate(learners=learners, courses=courses, enrollments=enrollments, today=TODAY)
-    expected = sum(one.role is CourseRole.LEARNER for one in organisation.enrollments)
+    expected = sum(enrollment.role is CourseRole.LEARNER for enrollment in organisation.enrollments)
     async with anyio.create_task_group() as group:
         port = await group.start(serve, sample_app(organisation), "127.0.0.1", 0)
         print(json.dumps({"port": port, "expected": expected}), flush=True)
 
 
 async def serve_endpoint(portal_port: int) -> None:
-    """Serve the endpoint over the portal, and print its port."""
+    """Serve the endpoint over the portal, and print its port; print its peak memory for each line of input."""
     from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
     from mcp_truto_lms.unified_api.app import unified_app
@@ -58,14 +60,14 @@ async def serve_endpoint(portal_port: int) -> None:
 
 
 def peak_mib() -> float:
-    """Tell the most memory that this process has ever held."""
+    """Return the peak memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 @contextmanager
 def child(*arguments: str) -> Generator[subprocess.Popen[str]]:
-    """Run this script as another process, ended with the block."""
+    """Run this script as another process, and stop it after the block."""
     command = [sys.executable, __file__, *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -75,11 +77,11 @@ def child(*arguments: str) -> Generator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, float]:
+def read_line(process: subprocess.Popen[str]) -> dict[str, float]:
     """Read the next line that a child prints.
 
     Raises:
-        RuntimeError: it ended instead.
+        RuntimeError: the child ended.
     """
     line = process.stdout.readline() if process.stdout else ""
     if not line:
@@ -88,25 +90,25 @@ def told(process: subprocess.Popen[str]) -> dict[str, float]:
 
 
 def read_stream(port: int) -> tuple[int, int, float, float]:
-    """Read the whole stream; its lines, bytes, and seconds to the first and the last of them."""
+    """Read the whole stream; return its lines, its bytes, and the seconds to the first and last of them."""
     lines = size = 0
-    first = 0.0
-    started = time.perf_counter()
+    first_seconds = 0.0
+    began = time.perf_counter()
     with httpx.stream("GET", f"http://127.0.0.1:{port}{PATH}", timeout=600) as response:
         response.raise_for_status()
         for chunk in response.iter_raw():
-            first = first or time.perf_counter() - started
+            first_seconds = first_seconds or time.perf_counter() - began
             lines += chunk.count(b"\n")
             size += len(chunk)
-    return lines, size, first, time.perf_counter() - started
+    return lines, size, first_seconds, time.perf_counter() - began
 
 
 def main() -> int:
-    """Measure, print, and fail where the bar is missed or a line is missing."""
+    """Measure and print; return 1 if the bar is missed or a line is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--learners", type=int, default=20_000)
-    parser.add_argument("--courses", type=int, default=40)
-    parser.add_argument("--enrollments", type=int, default=200_000)
+    parser.add_argument("--learners", type=int, default=20_000, help="learners of the portal (20,000)")
+    parser.add_argument("--courses", type=int, default=40, help="courses of the portal (40)")
+    parser.add_argument("--enrollments", type=int, default=200_000, help="enrollments of the portal (200,000)")
     parser.add_argument("--portal", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--endpoint", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -119,22 +121,24 @@ def main() -> int:
 
     sizes = (f"--{name}={getattr(options, name)}" for name in ("learners", "courses", "enrollments"))
     with child("--portal", *sizes) as portal:
-        served = told(portal)
-        with child(f"--endpoint={int(served['port'])}") as endpoint:
-            begun = told(endpoint)
-            lines, size, first, last = read_stream(int(begun["port"]))
+        portal_state = read_line(portal)
+        with child(f"--endpoint={int(portal_state['port'])}") as endpoint:
+            start_state = read_line(endpoint)
+            lines, size, first_seconds, last_seconds = read_stream(int(start_state["port"]))
             if endpoint.stdin:
                 endpoint.stdin.write("now\n")
                 endpoint.stdin.flush()
-            peak = told(endpoint)["peak_mib"]
-    whole = lines == served["expected"]
-    met = peak <= BAR_MIB
+            peak = read_line(endpoint)["peak_mib"]
+    expected = portal_state["expected"]
+    is_whole = lines == expected
+    is_met = peak <= BAR_MIB
     size_mib = size / 2**20
-    print(f"{lines:,} of {served['expected']:,} enrollments, {size_mib:,.0f} MiB, {'whole' if whole else 'NOT WHOLE'}")
-    print(f"first line after {first:.2f} s, last after {last:.1f} s, {lines / last:,.0f} a second")
-    start_mib = begun["start_mib"]
-    print(f"peak memory {peak:.0f} MiB, {start_mib:.0f} at the start; bar {BAR_MIB}: {'met' if met else 'MISSED'}")
-    return int(not (whole and met))
+    print(f"{lines:,} of {expected:,} enrollments, {size_mib:,.0f} MiB, {'whole' if is_whole else 'NOT WHOLE'}")
+    rate = lines / last_seconds
+    print(f"first line after {first_seconds:.2f} s, last after {last_seconds:.1f} s, {rate:,.0f} a second")
+    start_mib = start_state["start_mib"]
+    print(f"peak memory {peak:.0f} MiB, {start_mib:.0f} at the start; bar {BAR_MIB}: {'met' if is_met else 'MISSED'}")
+    return int(not (is_whole and is_met))
 
 
 if __name__ == "__main__":

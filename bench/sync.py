@@ -1,9 +1,11 @@
-"""Reading everything for the first time, a question that does not wait for it, and others meanwhile; over loopback.
+"""Measures a first full sync, a question with a short deadline during it, and the delay of other work; over loopback.
 
     python bench/sync.py [--learners 500] [--courses 40]
 
-The limits' own bound is the time that the provider's rate limits alone impose on as many calls, computed from the
-windows that the client keeps. What a call itself takes comes on top.
+Prints for each provider the calls and seconds of a sync into an empty file, beside the bound: the time that the
+provider's rate limits alone impose on that many calls, computed from the client's own windows. Then it prints how long
+a question with a short deadline takes over a slow portal, until its answer is complete; and by how many milliseconds
+the event loop is late while large rosters are written. A bar that is missed ends it with 1.
 """
 
 from __future__ import annotations
@@ -31,40 +33,40 @@ from mcp_truto_lms.providers.rate_limiter import Pacer, Window
 ROOT = Path(__file__).parent.parent
 TODAY = date(2026, 11, 23)
 RATIO_BAR = 1.3
-LIMITED = {"TALENTLMS": 900, "TRUTO": 140}
-"""So many courses take more calls than the limits let through at once."""
+COURSES_OVER_LIMIT = {"TALENTLMS": 900, "TRUTO": 140}
+"""The numbers of courses that take more calls than the rate limits allow at once."""
 DEADLINE_SECONDS, ANSWER_BAR_SECONDS = 2, 3
-LONG, BEAT_SECONDS = 20_000, 0.002
+LARGE_ROSTER, BEAT_SECONDS = 20_000, 0.002
 SYNCED = re.compile(r"complete: .* ([\d,]+) calls in")
 
 
 @contextmanager
 def sandbox(provider: str, *options: str) -> Generator[dict[str, str]]:
-    """Serve the sample portal; give the environment that connects to it."""
+    """Serve the sample portal; yield the environment that connects to it."""
     command = [sys.executable, "-m", "mcp_truto_lms", "sandbox", "--port", "0", *options]
-    env = {**clean(), "MCP_TRUTO_LMS_TODAY": TODAY.isoformat()}
+    env = {**clean_environment(), "MCP_TRUTO_LMS_TODAY": TODAY.isoformat()}
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
-            found: dict[str, str] = {}
+            printed: dict[str, str] = {}
             assert process.stdout is not None
             for line in process.stdout:
                 name, _, value = line.strip().partition("=")
                 if name.startswith(provider):
-                    found[name] = value
+                    printed[name] = value
                 if name == "TRUTO_INTEGRATED_ACCOUNT_ID":
                     break
-            yield env | found
+            yield env | printed
         finally:
             process.terminate()
 
 
-def clean() -> dict[str, str]:
-    """Give this process's environment without settings of the server."""
-    return {name: one for name, one in os.environ.items() if not re.match("TALENTLMS_|TRUTO_|MCP_TRUTO_LMS_", name)}
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without settings of the server."""
+    return {name: value for name, value in os.environ.items() if not re.match("TALENTLMS_|TRUTO_|MCP_TRUTO_LMS_", name)}
 
 
 def bound_seconds(windows: Sequence[Window], calls: int) -> float:
-    """Compute how long the windows alone hold up so many calls."""
+    """Compute how long the rate limit windows alone delay this many calls."""
     now = 0.0
     pacer = Pacer(tuple(windows), clock=lambda: now, sleep=anyio.sleep)
     for _ in range(calls):
@@ -73,8 +75,8 @@ def bound_seconds(windows: Sequence[Window], calls: int) -> float:
     return now
 
 
-def cold(provider: str, windows: Sequence[Window], learners: int, courses: int) -> dict[str, Any]:
-    """Sync everything into a new file, once."""
+def first_sync(provider: str, windows: Sequence[Window], learners: int, courses: int) -> dict[str, Any]:
+    """Sync everything into an empty file once."""
     with tempfile.TemporaryDirectory() as folder:
         with sandbox(provider, "--learners", str(learners), "--courses", str(courses)) as env:
             began = time.monotonic()
@@ -87,15 +89,15 @@ def cold(provider: str, windows: Sequence[Window], learners: int, courses: int) 
                 check=False,
             )
             wall = time.monotonic() - began
-        found = SYNCED.search(done.stdout)
-        if found is None:
+        summary = SYNCED.search(done.stdout)
+        if summary is None:
             raise RuntimeError(done.stdout + done.stderr)
-    calls = int(found[1].replace(",", ""))
-    return {"calls": calls, "wall": wall, "bound": bound_seconds(windows, calls), "said": done.stdout.strip()}
+    calls = int(summary[1].replace(",", ""))
+    return {"calls": calls, "wall": wall, "bound": bound_seconds(windows, calls)}
 
 
 async def serve_slowly(delay_seconds: float, learners: int, courses: int) -> None:
-    """Serve a portal each of whose answers takes a while, and print its port."""
+    """Serve a portal that delays each of its answers, and print its port."""
     from mcp_truto_lms.sandbox.faults import Fault
     from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import sample_app, serve
@@ -106,23 +108,23 @@ async def serve_slowly(delay_seconds: float, learners: int, courses: int) -> Non
         print(json.dumps(await group.start(serve, portal, "127.0.0.1", 0)), flush=True)
 
 
-async def ask_twice(env: dict[str, str]) -> list[tuple[float, str]]:
-    """Ask a stdio server for everything, and again until the answer is complete."""
-    found: list[tuple[float, str]] = []
+async def ask_until_complete(env: dict[str, str]) -> list[tuple[float, str]]:
+    """Ask a stdio server for everything until the answer is complete; return seconds and first lines."""
+    answers: list[tuple[float, str]] = []
     server = StdioServerParameters(command=sys.executable, args=["-m", "mcp_truto_lms"], env=env, cwd=ROOT)
     async with Client(server) as client:
         await client.list_tools()
-        while not found or ", complete." not in found[-1][1]:
+        while not answers or ", complete." not in answers[-1][1]:
             began = time.monotonic()
             result = await client.call_tool("summarize_learner_progress", {"group_by": "course"})
-            text = "".join(one.text for one in result.content if isinstance(one, TextContent))
-            found.append((time.monotonic() - began, text.splitlines()[0]))
+            text = "".join(block.text for block in result.content if isinstance(block, TextContent))
+            answers.append((time.monotonic() - began, text.splitlines()[0]))
             await anyio.sleep(1)
-    return found
+    return answers
 
 
-def slow(learners: int, courses: int) -> list[tuple[float, str]]:
-    """Ask a question with a short deadline of a slow portal."""
+def ask_slow_portal(learners: int, courses: int) -> list[tuple[float, str]]:
+    """Ask a question with a short deadline over a slow portal."""
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY
 
     command = [
@@ -139,47 +141,47 @@ def slow(learners: int, courses: int) -> list[tuple[float, str]]:
         try:
             assert process.stdout is not None
             port = json.loads(process.stdout.readline())
-            env = clean() | {
+            env = clean_environment() | {
                 "TALENTLMS_BASE_URL": f"http://127.0.0.1:{port}/api/v1",
                 "TALENTLMS_API_KEY": SAMPLE_API_KEY,
                 "MCP_TRUTO_LMS_TODAY": TODAY.isoformat(),
                 "MCP_TRUTO_LMS_DEADLINE": str(DEADLINE_SECONDS),
             }
-            return anyio.run(ask_twice, env)
+            return anyio.run(ask_until_complete, env)
         finally:
             process.terminate()
 
 
-async def read_beside(env: dict[str, str]) -> list[float]:
-    """Read everything into a file, while something else wants its turn all the time; give how late it came, in ms."""
+async def loop_delays(env: dict[str, str]) -> list[float]:
+    """Fetch everything into a file; return by how many milliseconds a timer was late meanwhile, sorted."""
     from mcp_truto_lms.server.app_context import AppContext
     from mcp_truto_lms.server.tools import summarize_learner_progress
     from mcp_truto_lms.settings import Settings
 
-    late: list[float] = []
+    delays_ms: list[float] = []
 
     async def beat() -> None:
         while True:
             began = time.perf_counter()
             await anyio.sleep(BEAT_SECONDS)
-            late.append((time.perf_counter() - began - BEAT_SECONDS) * 1_000)
+            delays_ms.append((time.perf_counter() - began - BEAT_SECONDS) * 1_000)
 
     with tempfile.TemporaryDirectory() as folder:
-        here = env | {"MCP_TRUTO_LMS_STORE": f"{folder}/lms.db", "MCP_TRUTO_LMS_DEADLINE": "3600"}
-        async with AppContext(Settings.from_env(here)) as connection:
-            await summarize_learner_progress(connection, {"course": "101"})  # what is imported late is there by now
+        store_env = env | {"MCP_TRUTO_LMS_STORE": f"{folder}/lms.db", "MCP_TRUTO_LMS_DEADLINE": "3600"}
+        async with AppContext(Settings.from_env(store_env)) as context:
+            await summarize_learner_progress(context, {"course": "101"})  # does the late imports
             async with anyio.create_task_group() as group:
                 group.start_soon(beat)
-                await summarize_learner_progress(connection, {})
+                await summarize_learner_progress(context, {})
                 group.cancel_scope.cancel()
-    return sorted(late)
+    return sorted(delays_ms)
 
 
 def main() -> int:
-    """Print the figures beside their bars, and fail where one is missed."""
+    """Print the figures beside their bars; return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--learners", type=int, default=500)
-    parser.add_argument("--courses", type=int, default=40)
+    parser.add_argument("--learners", type=int, default=500, help="learners of the portal (500)")
+    parser.add_argument("--courses", type=int, default=40, help="courses of the smaller portal (40)")
     parser.add_argument("--serve-slowly", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_slowly is not None:
@@ -188,26 +190,26 @@ def main() -> int:
     from mcp_truto_lms.providers.talentlms.api import TALENTLMS
     from mcp_truto_lms.providers.truto.client import ACCOUNT_LIMIT, TRUTO
 
-    missed = 0
-    print(f"cold, {options.learners} learners, and so many courses; the larger number is what reaches the limits")
+    misses = 0
+    print(f"first sync, {options.learners} learners; the larger number of courses reaches the rate limits")
     print(f"{'':<12}{'courses':>8}{'calls':>8}{'wall s':>9}{'bound s':>9}{'ratio':>8}{'bar':>6}")
     limits = {"TALENTLMS": TALENTLMS.windows, "TRUTO": (*TRUTO.windows, ACCOUNT_LIMIT)}
-    for provider, courses in [(one, size) for one in limits for size in (options.courses, LIMITED[one])]:
-        found = cold(provider, limits[provider], options.learners, courses)
-        ratio = found["wall"] / found["bound"] if found["bound"] else None
-        missed += ratio is not None and ratio > RATIO_BAR
+    for provider, courses in [(name, size) for name in limits for size in (options.courses, COURSES_OVER_LIMIT[name])]:
+        figures = first_sync(provider, limits[provider], options.learners, courses)
+        ratio = figures["wall"] / figures["bound"] if figures["bound"] else None
+        misses += ratio is not None and ratio > RATIO_BAR
         shown = "no limit reached" if ratio is None else f"{ratio:.2f}{RATIO_BAR:>6}"
-        line = f"{provider.lower():<12}{courses:>8}{found['calls']:>8}{found['wall']:>9.1f}{found['bound']:>9.1f}"
+        line = f"{provider.lower():<12}{courses:>8}{figures['calls']:>8}{figures['wall']:>9.1f}{figures['bound']:>9.1f}"
         print(f"{line}    {shown}", flush=True)
     print(f"\ndeadline {DEADLINE_SECONDS} s, a portal that takes 0.5 s for each answer (bar {ANSWER_BAR_SECONDS} s)")
-    for seconds, line in slow(options.learners, options.courses):
-        missed += seconds > ANSWER_BAR_SECONDS
+    for seconds, line in ask_slow_portal(options.learners, options.courses):
+        misses += seconds > ANSWER_BAR_SECONDS
         print(f"{seconds:6.2f} s  {line}")
-    with sandbox("TALENTLMS", "--learners", str(LONG), "--courses", "20") as env:
-        late = anyio.run(read_beside, env)
-    print(f"\nhow late everything else is while rosters of up to {LONG:,} people are read")
-    print(f"{late[len(late) // 2]:.0f} ms in the median, {late[-1]:.0f} ms at most")
-    return int(missed > 0)
+    with sandbox("TALENTLMS", "--learners", str(LARGE_ROSTER), "--courses", "20") as env:
+        delays_ms = anyio.run(loop_delays, env)
+    print(f"\ndelay of other work while rosters of up to {LARGE_ROSTER:,} people are written")
+    print(f"{delays_ms[len(delays_ms) // 2]:.0f} ms in the median, {delays_ms[-1]:.0f} ms at most")
+    return int(misses > 0)
 
 
 if __name__ == "__main__":

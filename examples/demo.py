@@ -1,10 +1,10 @@
-"""Questions that HR asks, the tool calls that a model answers them with, and the answers as the model reads them.
+"""Prints questions that HR asks, the tool call that answers each, and the answer as a model reads it.
 
     python examples/demo.py [--document]
 
 Starts the real server over stdio and talks to it through the official MCP client. Without credentials in the
-environment the server reads its built-in sample portal; as a document, for `docs/answers.md`, it always does, on a
-fixed day.
+environment the server reads its built-in sample portal. With `--document` it prints `docs/answers.md`: always from the
+sample portal, on a fixed day.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SAMPLE = {"MCP_TRUTO_LMS_SOURCE": "sample", "MCP_TRUTO_LMS_TODAY": "2026-11-23"}
 CURSOR, SAME_CURSOR = re.compile(r"(?<=cursor=)[\w-]+"), "k3f9a2Qx"
 HEAD = """# Ten questions and their answers
 
-Printed by `make answers`: each question's one tool call, and the whole text that the model gets for it, from the real
-server over stdio and its sample portal on 23 November 2026. A test compares this file with what the command prints.
+`make answers` prints this file: each question with its one tool call and the whole text that the model receives, from
+the real server over stdio and its sample portal on 23 November 2026. A test compares it with the command's output.
 """
 
 QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -58,7 +58,7 @@ QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 async def ask_all(*, as_document: bool) -> int:
-    """Print every question with its call and its answer, and count the calls that failed."""
+    """Print every question with its call and answer; return how many calls failed."""
     failed = 0
     env = {**os.environ, **(SAMPLE if as_document else {})}
     server = StdioServerParameters(command=sys.executable, args=["-m", "mcp_truto_lms"], env=env)
@@ -77,14 +77,14 @@ async def ask_all(*, as_document: bool) -> int:
 
 
 def main() -> int:
-    """Run the questions; fail where one was not answered."""
+    """Ask the questions; return 1 if a call failed."""
     as_document = "--document" in sys.argv
     stdout = cast("TextIOWrapper", sys.stdout)
     if as_document:
         stdout.reconfigure(encoding="utf-8", newline="\n")
         print(HEAD, end="")
     else:
-        stdout.reconfigure(errors="replace")  # not every terminal knows every name's letters
+        stdout.reconfigure(errors="replace")  # not every terminal can print every name
     failed = anyio.run(lambda: ask_all(as_document=as_document))
     if not as_document:
         print(f"{len(QUESTIONS) - failed} of {len(QUESTIONS)} questions answered.")

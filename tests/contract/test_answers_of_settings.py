@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from bench.office import MANDATORY, write_people_file
+from bench.expected_answers import MANDATORY, write_people_file
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.server.app_context import AppContext
