@@ -85,7 +85,7 @@ class Ingester:
         """Read one person, where there is one."""
         found = await self._source.find_learner(email=email)
         if found is not None:
-            await self._database.run(lambda c: scope_writer.put_learners(c, self._account, [found]), write=True)
+            await self._database.run(lambda c: scope_writer.upsert_learners(c, self._account, [found]), write=True)
 
     async def scope(self, scope: Scope, *, courses: Mapping[str, Course], people: Mapping[str, User]) -> None:
         """Read a scope of enrollments.

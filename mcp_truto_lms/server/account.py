@@ -271,11 +271,11 @@ class Account:
         if people is not None and self._columns.aliases:  # whom its values name depends on who is known by now
             known = view.standing(self.key).lists[LEARNERS]
             people = replace(people, digest=f"{people.digest} {known.fetched_at}")
-        if not dimensions.holds(view.connection, self.key, people):
+        if not dimensions.has_people_file(view.connection, self.key, people):
             yield lambda: self._database.run(lambda c: self._take_people(c, people), write=True)
         if file is not None and file.note:
             notes.append(file.note)
-        unmatched = dimensions.unmatched(view.connection, self.key) if people else 0
+        unmatched = dimensions.count_unmatched(view.connection, self.key) if people else 0
         if unmatched:
             notes.append(f"Not in the LMS: {unmatched:,} of the people file.")
         if TEAM in query.dimensions and (people is None or TEAM not in people.columns):
@@ -290,11 +290,11 @@ class Account:
     def _take_people(self, connection: Connection, people: People | None) -> None:
         """Write what the people file says, without what nobody may see of people."""
         if people is not None and self._seal is not None and self._columns.aliases:
-            learners = dimensions.sealed_learners(connection, self.key)
+            learners = dimensions.known_people(connection, self.key)
             people = without_names(people, self._seal, learners)
         elif people is not None and self._seal is not None and "user.emails" not in self._columns:
             people = sealed_keys(people, self._seal)
-        dimensions.replace_people(connection, self.key, people)
+        dimensions.replace_people_file(connection, self.key, people)
 
     async def _go_on(self, token: str, principal: str) -> ListAnswer:
         """Continue a list where its last page ended: at the same moment, and without reading anything again."""

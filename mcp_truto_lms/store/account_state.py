@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, and_, bindparam, insert, not_, select, update
 
 from mcp_truto_lms.domain.source import Portal, Scope
-from mcp_truto_lms.store.advisory_locks import take_account
+from mcp_truto_lms.store.advisory_locks import lock_account
 from mcp_truto_lms.store.schema import StorableText, accounts, courses, scopes
 from mcp_truto_lms.store.selection import in_bound_list, pack
 
@@ -113,7 +113,7 @@ _ROSTERS = (
 
 def save_portal(connection: Connection, account: str, portal: Portal, *, now: int) -> None:
     """Keep what the LMS said of itself, at epoch seconds."""
-    take_account(connection, account)
+    lock_account(connection, account)
     said = {"zone": _printed(portal.zone), "unreported": json.dumps(sorted(portal.unreported)), "asked_at": now}
     if not connection.execute(update(accounts).where(accounts.c.account == account).values(said)).rowcount:
         connection.execute(insert(accounts).values(account=account, data_version=0, **said))

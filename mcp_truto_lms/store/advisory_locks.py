@@ -12,7 +12,7 @@ def lock_id(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)
 
 
-def take_turn(connection: Connection, name: str) -> None:
+def lock_name(connection: Connection, name: str) -> None:
     """Wait until no other transaction has this turn, and keep it to the end of this one.
 
     Only PostgreSQL needs it: the other engines have one writer at a time.
@@ -21,6 +21,6 @@ def take_turn(connection: Connection, name: str) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(lock_id(name))))
 
 
-def take_account(connection: Connection, account: str) -> None:
+def lock_account(connection: Connection, account: str) -> None:
     """Take the turn of those who write an account's rows."""
-    take_turn(connection, f"account:{account}")
+    lock_name(connection, f"account:{account}")

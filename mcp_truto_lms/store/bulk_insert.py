@@ -21,7 +21,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         _execute_many(connection, insert(table), rows)
 
 
-def put_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def upsert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Add rows of one account in place of those with the same id."""
     if not rows:
         return

@@ -29,7 +29,7 @@ from mcp_truto_lms.people.people_file import People, key
 from mcp_truto_lms.people.redacted_people_file import Known
 from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.store.account_state import increment_data_version
-from mcp_truto_lms.store.advisory_locks import take_account
+from mcp_truto_lms.store.advisory_locks import lock_account
 from mcp_truto_lms.store.bulk_insert import insert_rows
 from mcp_truto_lms.store.schema import dimensions, learners, overridden_dimensions, people_file_rows, people_files
 from mcp_truto_lms.store.selection import in_list
@@ -46,7 +46,7 @@ _Records = dict[str, dict[str, str]]
 T = TypeVar("T")
 
 
-def put(connection: Connection, account: str, users: Iterable[User], *, everybody: bool = False) -> None:
+def upsert(connection: Connection, account: str, users: Iterable[User], *, everybody: bool = False) -> None:
     """Renew what the LMS and the people file say of people who are in the store by now.
 
     Args:
@@ -88,7 +88,7 @@ def put(connection: Connection, account: str, users: Iterable[User], *, everybod
 
 def replace_teams(connection: Connection, account: str, teams: Mapping[str, tuple[str, ...]]) -> None:
     """Replace everybody's teams as the LMS has them, by learner id."""
-    take_account(connection, account)
+    lock_account(connection, account)
     table = overridden_dimensions if TEAM in (_columns(connection, account) or ()) else dimensions
     after = {
         (account, user_id, TEAM, folded, value)
@@ -100,20 +100,20 @@ def replace_teams(connection: Connection, account: str, teams: Mapping[str, tupl
         increment_data_version(connection, account)
 
 
-def holds(connection: Connection, account: str, people: People | None) -> bool:
+def has_people_file(connection: Connection, account: str, people: People | None) -> bool:
     """Tell whether what the people file says is in the store; None is no file."""
     held = connection.execute(select(people_files.c.digest).where(people_files.c.account == account)).scalar()
     return held == (None if people is None else people.digest)
 
 
-def replace_people(connection: Connection, account: str, people: People | None) -> int:
+def replace_people_file(connection: Connection, account: str, people: People | None) -> int:
     """Replace what the people file says, None where there is none; answer how many of its rows the LMS has nobody for.
 
     The same file again costs a look at its digest.
     """
-    take_account(connection, account)
-    if holds(connection, account, people):
-        return unmatched(connection, account)
+    lock_account(connection, account)
+    if has_people_file(connection, account, people):
+        return count_unmatched(connection, account)
     old, new = _columns(connection, account) or frozenset(), frozenset(people.columns if people else ())
     moved = _move(connection, account, dimensions, None, old - new)
     moved = _move(connection, account, overridden_dimensions, dimensions, old - new) or moved
@@ -124,17 +124,17 @@ def replace_people(connection: Connection, account: str, people: People | None) 
         moved = _join(connection, account, people, new) or moved
     if moved:
         increment_data_version(connection, account)
-    return unmatched(connection, account)
+    return count_unmatched(connection, account)
 
 
-def unmatched(connection: Connection, account: str) -> int:
+def count_unmatched(connection: Connection, account: str) -> int:
     """Count the rows of the people file that the LMS has nobody for."""
     row = people_file_rows.c
     query = select(func.count()).select_from(people_file_rows).where(row.account == account, not_(row.matched))
     return connection.execute(query).scalar_one()
 
 
-def sealed_learners(connection: Connection, account: str) -> list[Known]:
+def known_people(connection: Connection, account: str) -> list[Known]:
     """List everybody under their alias, with the seals of what they are called and reached by."""
     row = learners.c
     found = connection.execute(select(row.id, row.name, row.emails).where(row.account == account))
@@ -152,9 +152,11 @@ def names(connection: Connection, account: str) -> list[str]:
 def values(connection: Connection, account: str, name: str) -> list[str]:
     """List the values of a name, in folded order."""
     row = dimensions.c
-    query = select(row.folded, func.min(row.value).label("value")).where(row.account == account, row.name == name)
-    found = connection.execute(query.group_by(row.folded))
-    return [one.value for one in sorted(found, key=lambda one: one.folded)]
+    query = select(row.normalized_value, func.min(row.value).label("value")).where(
+        row.account == account, row.name == name
+    )
+    found = connection.execute(query.group_by(row.normalized_value))
+    return [one.value for one in sorted(found, key=lambda one: one.normalized_value)]
 
 
 def _said(user: User, names_by_id: Mapping[str, str]) -> dict[tuple[str, str], str]:
@@ -320,7 +322,11 @@ def _replace(connection: Connection, account: str, table: Table, before: set[_Sa
     gone, new = before - after, after - before
     if gone:
         row = table.c
-        this = (row.learner_id == bindparam("of")) & (row.name == bindparam("named")) & (row.folded == bindparam("as"))
+        this = (
+            (row.learner_id == bindparam("of"))
+            & (row.name == bindparam("named"))
+            & (row.normalized_value == bindparam("as"))
+        )
         exactly = [{"of": user_id, "named": name, "as": folded} for _, user_id, name, folded, _ in gone]
         connection.execute(delete(table).where(row.account == account, this), exactly)
     insert_rows(connection, table, sorted(new))

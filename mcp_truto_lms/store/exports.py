@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.store.advisory_locks import take_turn
+from mcp_truto_lms.store.advisory_locks import lock_name
 from mcp_truto_lms.store.schema import exports
 
 MAX_AGE_SECONDS = 3600
@@ -100,5 +100,5 @@ def part(connection: Connection, token: str, number: int) -> bytes | None:
 
 
 def _purge(connection: Connection, now: int) -> None:
-    take_turn(connection, "exports")  # two who delete the same rows in another order would wait for each other
+    lock_name(connection, "exports")  # two who delete the same rows in another order would wait for each other
     connection.execute(delete(exports).where(exports.c.expires_at < now - GRACE_SECONDS))

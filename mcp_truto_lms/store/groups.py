@@ -103,7 +103,7 @@ def course_groups(
 ) -> tuple[list[Group], int]:
     """Put what was counted by course into groups, in the order that `groups` has; also tell how many there are."""
     row, ids = courses.c, [key for key in counted if key is not None]
-    query = select(row.id, row.title, row.folded).where(row.account == account, in_list(row.id, ids))
+    query = select(row.id, row.title, row.normalized_name).where(row.account == account, in_list(row.id, ids))
     known = {key: (title, folded) for key, title, folded in connection.execute(query)}
 
     def named(key: str | None) -> Group:
@@ -168,9 +168,9 @@ def _joined(counted: Select[Any] | CompoundSelect[Any], selection: Selection, by
             values.c.name == str(one),
         ]
         if one in chosen:
-            on.append(values.c.folded.in_(chosen[one]))
+            on.append(values.c.normalized_value.in_(chosen[one]))
         source = source.outerjoin(values, and_(*on))
-        keys.append(values.c.folded.label(f"key_{index}"))
+        keys.append(values.c.normalized_value.label(f"key_{index}"))
         shown.append(func.max(values.c.value).label(f"shown_{index}"))
     per_learner: list[ColumnElement[Any]] = []
     if shown:
@@ -195,7 +195,7 @@ def _named(
             table = courses.alias("of_course") if one == GroupBy.COURSE else learners.alias("of_learner")
             source = source.outerjoin(table, and_(table.c.account == account, table.c.id == key))
             names.append(func.coalesce(table.c.title if one == GroupBy.COURSE else table.c.name, key))
-            folded.append(func.coalesce(table.c.folded, ""))
+            folded.append(func.coalesce(table.c.normalized_name, ""))
         else:
             names.append(key if is_usual_group(one) else counted.c[f"shown_{index}"])
             folded.append(key)

@@ -23,7 +23,7 @@ _BY_ID, _BY_ADDRESS, _BY_NAME = range(3)
 def exact_matches(connection: Connection, account: str, by: GroupBy, term: str) -> list[Match]:
     """Find whom or what a term is the id of, else whose e-mail address, code or whole name it is."""
     small, address = term.lower(), by is not GroupBy.COURSE and "@" in term
-    given = {"account": account, "id": term, "folded": normalize(term) or None}
+    given = {"account": account, "id": term, "normalized_name": normalize(term) or None}
     if address or by is GroupBy.COURSE:
         given["address"] = small[:MAX_CHARACTERS] if address else small
     placed = sorted(
@@ -48,7 +48,7 @@ def _exact_matches_statement(by: GroupBy, *, address: bool) -> Select[Any]:
         ways[_BY_ADDRESS] = func.lower(courses.c.code) == bindparam("address")
     elif address:
         ways[_BY_ADDRESS] = learners.c.email == bindparam("address")
-    ways[_BY_NAME] = table.c.folded == bindparam("folded")
+    ways[_BY_NAME] = table.c.normalized_name == bindparam("normalized_name")
     place = case(*((way, index) for index, way in ways.items()))
     here = table.c.account == bindparam("account")
     return select(place, *_told(by)).where(here, or_(*ways.values()))
@@ -63,13 +63,17 @@ def partial_matches(connection: Connection, account: str, by: GroupBy, words: Se
 def folded_names(connection: Connection, account: str, by: GroupBy) -> list[str]:
     """List every name, folded."""
     table = _table(by)
-    return list(connection.execute(select(table.c.folded).distinct().where(table.c.account == account)).scalars())
+    return list(
+        connection.execute(select(table.c.normalized_name).distinct().where(table.c.account == account)).scalars()
+    )
 
 
 def shown_names(connection: Connection, account: str, by: GroupBy, folded: Sequence[str]) -> dict[str, str]:
     """Look up how some folded names are written."""
     table = _table(by)
-    query = select(table.c.folded, _name(by)).where(table.c.account == account, table.c.folded.in_(folded))
+    query = select(table.c.normalized_name, _name(by)).where(
+        table.c.account == account, table.c.normalized_name.in_(folded)
+    )
     return dict(connection.execute(query).all())
 
 
@@ -79,7 +83,7 @@ def names_beginning(connection: Connection, account: str, by: GroupBy, start: st
     hidden = func.min(case((_hidden(by), 1), else_=0))
     shown = func.min(_name(by)).label("shown")
     query = select(shown).where(table.c.account == account, _begins_a_word(table, start))
-    query = query.group_by(table.c.folded).order_by(hidden, table.c.folded).limit(limit)
+    query = query.group_by(table.c.normalized_name).order_by(hidden, table.c.normalized_name).limit(limit)
     return list(connection.execute(query).scalars())
 
 
@@ -98,7 +102,7 @@ def _hidden(by: GroupBy) -> ColumnElement[bool]:
 def _told(by: GroupBy) -> list[ColumnElement[Any]]:
     """Name what is told of a match: its folded name and its id, by which matches are sorted, then how it is shown."""
     table = _table(by)
-    return [table.c.folded, table.c.id, _name(by), _hidden(by)]
+    return [table.c.normalized_name, table.c.id, _name(by), _hidden(by)]
 
 
 def _match(row: Sequence[Any]) -> Match:
@@ -113,7 +117,7 @@ def _matches(
     table = _table(by)
     query: Select[Any] = select(*_told(by)).where(table.c.account == account, condition)
     if limit is not None:
-        query = query.order_by(table.c.folded, table.c.id).limit(limit)
+        query = query.order_by(table.c.normalized_name, table.c.id).limit(limit)
     return [_match(row) for row in sorted(connection.execute(query), key=lambda row: tuple(row[:2]))]
 
 
@@ -121,9 +125,9 @@ def _has(table: Table, word: str) -> ColumnElement[bool]:
     letter = word.removesuffix(".")
     if len(letter) == 1 and letter.lower() != letter.upper():
         return _begins_a_word(table, letter)
-    return table.c.folded.contains(word, autoescape=True)
+    return table.c.normalized_name.contains(word, autoescape=True)
 
 
 def _begins_a_word(table: Table, start: str) -> ColumnElement[bool]:
-    folded = table.c.folded
+    folded = table.c.normalized_name
     return or_(folded.startswith(start, autoescape=True), folded.contains(f" {start}", autoescape=True))

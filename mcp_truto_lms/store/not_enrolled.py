@@ -33,13 +33,18 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Read people and the courses that they lack, by the dotted paths of an enrollment, by name; or some of them."""
     by = {
-        "user.name": learners.c.folded,
+        "user.name": learners.c.normalized_name,
         "user.id": learners.c.id,
         "user.emails": learners.c.email,
-        "course.title": courses.c.folded,
+        "course.title": courses.c.normalized_name,
         "course.id": courses.c.id,
     }
-    order: list[ColumnElement[Any]] = [learners.c.folded, learners.c.id, courses.c.folded, courses.c.id]
+    order: list[ColumnElement[Any]] = [
+        learners.c.normalized_name,
+        learners.c.id,
+        courses.c.normalized_name,
+        courses.c.id,
+    ]
     if sort is not None:
         first = by[sort.lstrip("-")]
         order = [first.is_(None), first.desc() if sort.startswith("-") else first.asc(), *order]
@@ -73,7 +78,7 @@ def groups(
             table = courses if one == GroupBy.COURSE else learners
             keys.append(table.c.id.label(f"key_{index}"))
             shown.append(func.max(table.c.title if one == GroupBy.COURSE else table.c.name))
-            folded.append(func.max(table.c.folded))
+            folded.append(func.max(table.c.normalized_name))
             continue
         values = dimensions.alias(f"dimension_{index}")
         on = [
@@ -82,11 +87,11 @@ def groups(
             values.c.name == str(one),
         ]
         if one in chosen:
-            on.append(values.c.folded.in_(chosen[one]))
+            on.append(values.c.normalized_value.in_(chosen[one]))
         source = source.outerjoin(values, and_(*on))
-        keys.append(values.c.folded.label(f"key_{index}"))
+        keys.append(values.c.normalized_value.label(f"key_{index}"))
         shown.append(func.max(values.c.value))
-        folded.append(func.max(values.c.folded))
+        folded.append(func.max(values.c.normalized_value))
     missing = number_of(_missing(selection)).label("missing")
     names = [one.label(f"name_{index}") for index, one in enumerate(shown)]
     sorts = [one.label(f"folded_{index}") for index, one in enumerate(folded)]

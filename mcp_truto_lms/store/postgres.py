@@ -33,7 +33,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.schema import CreateSchema
 
 from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
-from mcp_truto_lms.store.advisory_locks import lock_id, take_turn
+from mcp_truto_lms.store.advisory_locks import lock_id, lock_name
 from mcp_truto_lms.store.schema import SCHEMA_VERSION, metadata
 from mcp_truto_lms.store.schema_rebuild import SETTING, build, needs_building
 
@@ -197,7 +197,7 @@ def _url(address: str) -> URL:
 
 def _prepare(connection: Connection) -> None:
     """Build the tables where they are missing or old, one replica at a time."""
-    take_turn(connection, "building")
+    lock_name(connection, "building")
     if not inspect(connection).has_schema(SCHEMA):
         connection.execute(CreateSchema(SCHEMA))
     names = inspect(connection).get_table_names(SCHEMA)

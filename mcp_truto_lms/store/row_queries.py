@@ -179,20 +179,20 @@ def _told_signs(row: dict[str, Any], now: int) -> str:
 def _order(selection: Selection, sort: str | None) -> list[ColumnElement[Any]]:
     row, now = enrollments, selection.now
     learner = row.c.user_id.asc().nulls_last()
-    usual = [row.c.learner_folded, learner, row.c.id]
+    usual = [row.c.learner_normalized_name, learner, row.c.id]
     if len(selection.course_ids or ()) != 1:  # where it is one, an index has the order
-        usual.insert(0, row.c.course_folded)
+        usual.insert(0, row.c.course_normalized_name)
     if sort is None and selection.states == (definitions.State.AT_RISK,):
         signs = definitions.signals(row, now, selection.thresholds).values()
         number, *others = (case((one, 1), else_=0) for one in signs)
         for one in others:
             number = number + one
-        by_name = [row.c.learner_folded, row.c.course_folded, learner, row.c.id]
+        by_name = [row.c.learner_normalized_name, row.c.course_normalized_name, learner, row.c.id]
         return [number.desc(), *_ordered(definitions.late_since(row, now), descending=False), *by_name]
     if sort is None:
         return [*_ordered(row.c.due_at, descending=False), *usual]
     path = sort.lstrip("-")
-    folded = {"user.name": row.c.learner_folded, "course.title": row.c.course_folded}
+    folded = {"user.name": row.c.learner_normalized_name, "course.title": row.c.course_normalized_name}
     return [*_ordered(folded.get(path, _value(path, now)), descending=sort.startswith("-")), *usual]
 
 
@@ -238,7 +238,9 @@ def most_at_risk(connection: Connection, selection: Selection, *, limit: int) ->
         .select_from(
             grouped.outerjoin(learners, and_(learners.c.account == selection.account, learners.c.id == c.user_id))
         )
-        .order_by(every.desc(), *_ordered(c.late, descending=False), func.coalesce(learners.c.folded, ""), c.user_id)
+        .order_by(
+            every.desc(), *_ordered(c.late, descending=False), func.coalesce(learners.c.normalized_name, ""), c.user_id
+        )
         .limit(limit)
     )
     found = connection.execute(query).mappings().all()
@@ -274,7 +276,7 @@ def _duplicate_names_statement(by: GroupBy) -> Select[Any]:
     other = table.alias()
     shown = not_(other.c.archived) if by is GroupBy.COURSE else other.c.active
     here, same = table.c.account == bindparam("account"), other.c.account == bindparam("account")
-    named = exists().where(same, other.c.folded == table.c.folded, other.c.id != table.c.id, shown)
+    named = exists().where(same, other.c.normalized_name == table.c.normalized_name, other.c.id != table.c.id, shown)
     return select(table.c.id).where(here, in_bound_list(table.c.id, "ids"), named)
 
 
@@ -299,8 +301,8 @@ class ListedCourse:
 def course_list(connection: Connection, account: str) -> list[ListedCourse]:
     """List every course."""
     row = courses.c
-    query = select(row.id, row.code, row.title, row.folded, row.record).where(row.account == account)
-    return [ListedCourse(*one) for one in connection.execute(query.order_by(row.folded, row.id))]
+    query = select(row.id, row.code, row.title, row.normalized_name, row.record).where(row.account == account)
+    return [ListedCourse(*one) for one in connection.execute(query.order_by(row.normalized_name, row.id))]
 
 
 def empty_courses(connection: Connection, selection: Selection) -> list[str]:
@@ -312,7 +314,7 @@ def empty_courses(connection: Connection, selection: Selection) -> list[str]:
     )
     if selection.course_ids is not None:
         query = query.where(in_list(courses.c.id, selection.course_ids))
-    return [*connection.execute(query.order_by(courses.c.folded, courses.c.id)).scalars()]
+    return [*connection.execute(query.order_by(courses.c.normalized_name, courses.c.id)).scalars()]
 
 
 def refinable(connection: Connection, selection: Selection) -> list[tuple[str, str]]:

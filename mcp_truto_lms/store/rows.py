@@ -41,7 +41,15 @@ def column_index(table: Table) -> Mapping[str, int]:
     return {one.name: index for index, one in enumerate(table.columns)}
 
 
-MARKS = ("excluded_reason", "learner_folded", "course_folded", "stage", "late_from", "late_until", "failure_unknown")
+DERIVED_COLUMNS = (
+    "excluded_reason",
+    "learner_normalized_name",
+    "course_normalized_name",
+    "stage",
+    "late_from",
+    "late_until",
+    "failure_unknown",
+)
 """The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
 _ID = column_index(enrollments)["id"]
 _AT_ONCE = 1_000
@@ -119,7 +127,7 @@ def learner_row(account: str, one: User) -> Row:
         "account": account,
         "id": key,
         "name": name,
-        "folded": normalize(name),
+        "normalized_name": normalize(name),
         "email": storable(primary_email(one.emails) or "").lower()[:MAX_CHARACTERS] or None,
         "emails": compact(one.emails),
         "active": one.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
@@ -137,7 +145,7 @@ def course_row(account: str, one: Course) -> Row:
         "account": account,
         "id": key,
         "title": title,
-        "folded": normalize(title),
+        "normalized_name": normalize(title),
         "code": storable(one.code or "") or None,
         "archived": one.status is CourseStatus.ARCHIVED,
         "record": _print(one),

@@ -80,14 +80,14 @@ learners = Table(
     Column("account", StorableText, primary_key=True),
     Column("id", StorableText, primary_key=True),
     Column("name", StorableText, nullable=False),
-    Column("folded", StorableText, nullable=False),
+    Column("normalized_name", StorableText, nullable=False),
     Column("email", StorableText),
     Column("emails", StorableText),
     Column("active", Boolean, nullable=False),
     Column("role", StorableText),
     Column("record", StorableText, nullable=False),
 )
-Index("learners_by_name", learners.c.account, learners.c.folded)
+Index("learners_by_name", learners.c.account, learners.c.normalized_name)
 Index("learners_by_email", learners.c.account, learners.c.email)
 
 courses = Table(
@@ -96,12 +96,12 @@ courses = Table(
     Column("account", StorableText, primary_key=True),
     Column("id", StorableText, primary_key=True),
     Column("title", StorableText, nullable=False),
-    Column("folded", StorableText, nullable=False),
+    Column("normalized_name", StorableText, nullable=False),
     Column("code", StorableText),
     Column("archived", Boolean, nullable=False),
     Column("record", StorableText, nullable=False),
 )
-Index("courses_by_name", courses.c.account, courses.c.folded)
+Index("courses_by_name", courses.c.account, courses.c.normalized_name)
 
 enrollments = Table(
     "enrollments",
@@ -115,8 +115,8 @@ enrollments = Table(
     Column("access_ends_at", BigInteger),
     Column("route", StorableText, nullable=False),
     Column("excluded_reason", StorableText, nullable=False),
-    Column("learner_folded", StorableText, nullable=False),
-    Column("course_folded", StorableText, nullable=False),
+    Column("learner_normalized_name", StorableText, nullable=False),
+    Column("course_normalized_name", StorableText, nullable=False),
     Column("stage", SmallInteger, nullable=False),
     Column("late_from", BigInteger),
     Column("late_until", BigInteger),
@@ -145,7 +145,7 @@ def _index(name: str, *columns: str) -> None:
 _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
 _index("enrollments_by_user", "user_id", *_COUNTED, "course_id")
 _index("enrollments_by_due", "due_at", "stage", "late_from", "late_until", "status")
-_index("enrollments_of_course", "course_id", "due_at", "learner_folded")
+_index("enrollments_of_course", "course_id", "due_at", "learner_normalized_name")
 
 scopes = Table(
     "scopes",
@@ -163,14 +163,14 @@ dimensions = Table(
     Column("account", StorableText, primary_key=True),
     Column("learner_id", StorableText, primary_key=True),
     Column("name", StorableText, primary_key=True),
-    Column("folded", StorableText, primary_key=True),
+    Column("normalized_value", StorableText, primary_key=True),
     Column("value", StorableText, nullable=False),
     sqlite_with_rowid=False,
 )
 """What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
 overridden_dimensions = dimensions.to_metadata(metadata, name="overridden_dimensions")
 """What the LMS says under a name that is a column of the people file: it counts again when the file lets go of it."""
-Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.folded)
+Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.normalized_value)
 
 people_files = Table(
     "people_files",

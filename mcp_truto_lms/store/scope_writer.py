@@ -38,10 +38,10 @@ from mcp_truto_lms.domain.model import Course, EnrolledUser, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, increment_data_version
-from mcp_truto_lms.store.advisory_locks import take_account
-from mcp_truto_lms.store.bulk_insert import put_rows
+from mcp_truto_lms.store.advisory_locks import lock_account
+from mcp_truto_lms.store.bulk_insert import upsert_rows
 from mcp_truto_lms.store.compressed_rows import CompressedRows
-from mcp_truto_lms.store.rows import MARKS, Row, ScopeRows, column_index, compact, course_row, learner_row
+from mcp_truto_lms.store.rows import DERIVED_COLUMNS, Row, ScopeRows, column_index, compact, course_row, learner_row
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
     EARLIER,
@@ -76,7 +76,7 @@ _DUE, _ENDS, _COMPLETED, _PROGRESS, _SPENT, _STARTED, _ACTIVE = (
     )
 )
 _UNCHANGED = tuple(_AT[one] for one in ("enrolled_at", "completed_at", "progress_percent"))
-_MARKED = _AT[MARKS[0]]
+_MARKED = _AT[DERIVED_COLUMNS[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class _DerivedColumns:
 
 def replace_courses(connection: Connection, account: str, found: Iterable[Course], stamp: FetchInfo) -> None:
     """Replace the course list, and what enrollments carry of it; those of a course that is gone go with it."""
-    take_account(connection, account)
+    lock_account(connection, account)
     _replace_list(connection, account, courses, [course_row(account, one) for one in found])
     _stamp(connection, account, COURSES, stamp, complete=True)
 
@@ -112,35 +112,35 @@ def replace_learners(
     connection: Connection, account: str, found: Sequence[Row] | CompressedRows, stamp: FetchInfo
 ) -> None:
     """Replace the people directory, and what enrollments carry of it; those of a person who is gone go as well."""
-    take_account(connection, account)
+    lock_account(connection, account)
     _replace_list(connection, account, learners, found)
     record = column_index(learners)["record"]
-    dimensions.put(connection, account, (User.model_validate_json(row[record]) for row in found), everybody=True)
+    dimensions.upsert(connection, account, (User.model_validate_json(row[record]) for row in found), everybody=True)
     _stamp(connection, account, LEARNERS, stamp, complete=True)
 
 
 def replace_teams(connection: Connection, account: str, found: Mapping[str, tuple[str, ...]], stamp: FetchInfo) -> None:
     """Replace the teams that the LMS has people in, by learner."""
-    take_account(connection, account)
+    lock_account(connection, account)
     dimensions.replace_teams(connection, account, found)
     _stamp(connection, account, TEAMS, stamp, complete=True)
 
 
-def put_learners(connection: Connection, account: str, found: Iterable[User]) -> None:
+def upsert_learners(connection: Connection, account: str, found: Iterable[User]) -> None:
     """Add people who were read one by one, or renew what is known of them."""
-    take_account(connection, account)
+    lock_account(connection, account)
     people = list(found)
     rows = _by_id(learners, (learner_row(account, one) for one in people))
     if not rows:
         return
     before = _where(connection, learners, (learners.c.account == account) & in_list(learners.c.id, [*rows]))
     _refresh_enrollments(connection, account, learners, _replace(connection, account, learners, before, rows))
-    dimensions.put(connection, account, people)
+    dimensions.upsert(connection, account, people)
 
 
 def replace_scope(connection: Connection, account: str, scope: Scope, found: ScopeRows, stamp: FetchInfo) -> int:
     """Replace the enrollments of one scope by what was read, whole; answer how many changed in what answers show."""
-    put_learners(connection, account, found.learners)
+    upsert_learners(connection, account, found.learners)
     before = _where(connection, enrollments, _within(account, scope))
     rows, teachers = found.rows, {*found.teachers}
     if before:
@@ -173,7 +173,7 @@ def _replace(
     gone = [key for key in before if key not in after]
     if gone:
         connection.execute(delete(table).where(table.c.account == account, in_list(table.c.id, gone)))
-    put_rows(connection, table, [after[key] for key in changed])
+    upsert_rows(connection, table, [after[key] for key in changed])
     moved = gone + [key for key in changed if not _shows_the_same(table, before.get(key), after[key])]
     if moved:
         increment_data_version(connection, account)
@@ -253,15 +253,15 @@ def _add_strangers(
         User(id=key, name=one.name, emails=one.emails) for key, one in users.items() if key not in people.folded
     ]
     _add(connection, learners, [learner_row(account, one) for one in strangers], people)
-    dimensions.put(connection, account, strangers)
+    dimensions.upsert(connection, account, strangers)
     unknown = (Course(id=key, title=one.title) for key, one in found.courses.items() if key not in titles.folded)
     _add(connection, courses, [course_row(account, one) for one in unknown], titles)
 
 
 def _add(connection: Connection, table: Table, found: Iterable[Row], known: _DerivedColumns) -> None:
     rows = {key: row for key, row in _by_id(table, found).items() if key not in known.folded}
-    put_rows(connection, table, [*rows.values()])
-    folded = column_index(table)["folded"]
+    upsert_rows(connection, table, [*rows.values()])
+    folded = column_index(table)["normalized_name"]
     known.folded.update({key: row[folded] for key, row in rows.items()})
 
 
@@ -325,7 +325,7 @@ def _marks_of(connection: Connection, account: str, rows: Iterable[Row]) -> tupl
 
 def _marks(connection: Connection, table: Table, account: str, ids: AbstractSet[str | None]) -> _DerivedColumns:
     of_account, wanted = table.c.account == account, [one for one in ids if one is not None]
-    query = select(table.c.id, table.c.folded, table.c.active if table is learners else not_(table.c.archived))
+    query = select(table.c.id, table.c.normalized_name, table.c.active if table is learners else not_(table.c.archived))
     number = select(func.count()).select_from(table).where(of_account)
     # to read everybody costs half as much for each as to look somebody up
     few = len(wanted) < _MANY or connection.execute(number).scalar_one() > 2 * len(wanted)
@@ -352,7 +352,7 @@ def _refresh_enrollments(connection: Connection, account: str, table: Table, cha
     """Write again what enrollments carry of people or courses that changed."""
     column = enrollments.c.user_id if table is learners else enrollments.c.course_id
     this = (enrollments.c.account == account) & (enrollments.c.id == bindparam("this"))
-    write = update(enrollments).where(this).values({one: bindparam(f"new_{one}") for one in MARKS})
+    write = update(enrollments).where(this).values({one: bindparam(f"new_{one}") for one in DERIVED_COLUMNS})
     size = _PEOPLE_AT_ONCE if table is learners else _COURSES_AT_ONCE
     for start in range(0, len(changed), size):
         theirs = in_list(column, changed[start : start + size])
@@ -361,7 +361,7 @@ def _refresh_enrollments(connection: Connection, account: str, table: Table, cha
         rows = {key: row[:_MARKED] for key, row in before.items()}
         after = _mark(rows, teachers, *_marks_of(connection, account, rows.values()))
         moved = [
-            {"this": key, **{f"new_{name}": value for name, value in zip(MARKS, row[_MARKED:], strict=True)}}
+            {"this": key, **{f"new_{name}": value for name, value in zip(DERIVED_COLUMNS, row[_MARKED:], strict=True)}}
             for key, row in after.items()
             if row != before[key]
         ]

@@ -223,7 +223,7 @@ def of_dimensions(
         told: Select[Any] = select(dimensions.c.learner_id).where(
             dimensions.c.account == account, dimensions.c.name == name
         )
-        some = user_id.in_(told.where(dimensions.c.folded.in_(values)))
+        some = user_id.in_(told.where(dimensions.c.normalized_value.in_(values)))
         parts.append(or_(some, user_id.not_in(told)) if NONE in values else some)
     return parts
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select
 
 from mcp_truto_lms.providers.rate_limiter import Window
-from mcp_truto_lms.store.advisory_locks import take_turn
+from mcp_truto_lms.store.advisory_locks import lock_name
 from mcp_truto_lms.store.schema import calls
 
 
@@ -28,7 +28,7 @@ def acquire(connection: Connection, key: str, windows: Sequence[Window], *, now:
     Returns:
         0.0 where the call may go, else the seconds until it may be tried again.
     """
-    take_turn(connection, f"calls:{key}")
+    lock_name(connection, f"calls:{key}")
     now = _now(connection) if now is None else now
     longest = _milliseconds(max((one.seconds for one in windows), default=0.0))
     # a clock that was set back leaves calls in the future: they hold nobody up for long

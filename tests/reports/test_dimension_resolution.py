@@ -41,7 +41,7 @@ SHELF = Shelf([person("1", "Jo"), person("2", "Bo"), person("3", "Cy")], TITLES,
 
 async def say(desk: Desk) -> Desk:
     rows = [
-        {"account": ACCOUNT, "learner_id": key, "name": name, "folded": normalize(value), "value": value}
+        {"account": ACCOUNT, "learner_id": key, "name": name, "normalized_value": normalize(value), "value": value}
         for key, name, value in SAID
     ]
     await desk.list()

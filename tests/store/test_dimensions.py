@@ -48,15 +48,15 @@ class Store:
         self.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def put(self, *people: User) -> None:
-        self.run(lambda c: scope_writer.put_learners(c, ACCOUNT, people))
+        self.run(lambda c: scope_writer.upsert_learners(c, ACCOUNT, people))
 
     def teams(self, **teams: tuple[str, ...]) -> None:
         self.run(lambda c: dimensions.replace_teams(c, ACCOUNT, {key.strip("_"): teams[key] for key in teams}))
 
     def file(self, text: str | None) -> int:
         people: People | None = None if text is None else parse(text.encode())
-        unmatched = self.run(lambda c: dimensions.replace_people(c, ACCOUNT, people))
-        assert self.run(lambda c: dimensions.holds(c, ACCOUNT, people))
+        unmatched = self.run(lambda c: dimensions.replace_people_file(c, ACCOUNT, people))
+        assert self.run(lambda c: dimensions.has_people_file(c, ACCOUNT, people))
         return unmatched
 
     def said(self, account: str = ACCOUNT) -> Said:
@@ -86,7 +86,7 @@ def test_custom_fields_and_the_manager_are_said_by_folded_name(store: Store):
         ("1", "custom_fields.site", "Oslo"),
     }
     (row,) = store.run(lambda c: c.execute(select(table).where(table.c.name == "custom_fields.job title")).all())
-    assert row.folded == "driver"
+    assert row.normalized_value == "driver"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatche
     assert store.file("email,user_id,team\none@acme.example,,Sales\n,2,Legal\nthree@acme.example,,Sales\n,,Ops\n") == 4
 
     def unmatched() -> int:
-        return store.run(lambda c: dimensions.unmatched(c, ACCOUNT))
+        return store.run(lambda c: dimensions.count_unmatched(c, ACCOUNT))
 
     store.directory(person("1", "one@acme.example"))
     assert (store.said(), unmatched()) == ({("1", "team", "Sales")}, 3)
@@ -268,7 +268,7 @@ def test_accounts_share_nothing(store: Store):
         other = person("1", "one@acme.example", Site="Hull")
         scope_writer.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
         dimensions.replace_teams(connection, "other", {"1": ("North",)})
-        assert dimensions.replace_people(connection, "other", None) == 0
+        assert dimensions.replace_people_file(connection, "other", None) == 0
         assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]
 
     store.run(elsewhere)

@@ -267,7 +267,7 @@ def test_an_error_shows_no_values(database: Database):
     def twice(connection: Connection) -> None:
         for _ in range(2):
             connection.execute(
-                insert(learners).values(account="a", id="1", name="Jane", folded="f", active=True, record="{}")
+                insert(learners).values(account="a", id="1", name="Jane", normalized_name="f", active=True, record="{}")
             )
 
     with pytest.raises(Exception, match="UNIQUE") as found:

@@ -28,7 +28,7 @@ TEAM, COURSE = GroupBy.TEAM, GroupBy.COURSE
 def say(database: Database, *said: tuple[str, str, str], account: str = ACCOUNT) -> None:
     """Say of learners what they are: each an id, a name and a value."""
     rows = [
-        {"account": account, "learner_id": key, "name": name, "folded": normalize(value), "value": value}
+        {"account": account, "learner_id": key, "name": name, "normalized_value": normalize(value), "value": value}
         for key, name, value in said
     ]
     database._transact(lambda c: c.execute(insert(dimensions), rows))

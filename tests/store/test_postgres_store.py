@@ -208,7 +208,9 @@ def test_a_connection_that_broke_is_replaced(address: str):
     assert database._transact(names) == []
 
     def cut_inside(connection: Connection) -> None:
-        connection.execute(insert(learners).values(account="a", id="1", name="n", folded="f", active=True, record="{}"))
+        connection.execute(
+            insert(learners).values(account="a", id="1", name="n", normalized_name="f", active=True, record="{}")
+        )
         cut(address)
         names(connection)
 

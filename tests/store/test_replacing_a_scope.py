@@ -195,17 +195,17 @@ def test_a_custom_field_that_is_gone_from_its_own_way_is_gone(store: Store):
 def test_the_directory_marks_inactive_people_and_unmarks_them(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.people(person("u", "Ann Lee", status="inactive"))
-    assert (store.row()["excluded_reason"], store.row()["learner_folded"]) == ("inactive", "ann lee")
+    assert (store.row()["excluded_reason"], store.row()["learner_normalized_name"]) == ("inactive", "ann lee")
     store.people(person("u", "Ann Löe"))
-    assert (store.row()["excluded_reason"], store.row()["learner_folded"]) == ("", "ann loe")
+    assert (store.row()["excluded_reason"], store.row()["learner_normalized_name"]) == ("", "ann loe")
 
 
 def test_the_course_list_marks_archived_courses_and_unmarks_them(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.courses(course("c", "Old Ways", status="archived"))
-    assert (store.row()["excluded_reason"], store.row()["course_folded"]) == ("archived", "old ways")
+    assert (store.row()["excluded_reason"], store.row()["course_normalized_name"]) == ("archived", "old ways")
     store.courses(course("c", "New Ways"))
-    assert (store.row()["excluded_reason"], store.row()["course_folded"]) == ("", "new ways")
+    assert (store.row()["excluded_reason"], store.row()["course_normalized_name"]) == ("", "new ways")
 
 
 def test_what_is_read_later_finds_the_marks_of_before(store: Store):
@@ -224,7 +224,7 @@ def test_people_that_come_with_a_transcript_renew_what_is_known_of_them(store: S
     store.people(person("u", "Ann Lee"), person("v", "Bo"))
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.read_scope(LEARNER, record("u", "c", "enrolled"), people=[person("u", "Ann Berg", status="suspended")])
-    assert (store.row()["learner_folded"], store.row()["excluded_reason"]) == ("ann berg", "inactive")
+    assert (store.row()["learner_normalized_name"], store.row()["excluded_reason"]) == ("ann berg", "inactive")
     assert store.do(lambda c: name_search.folded_names(c, ACCOUNT, GroupBy.LEARNER)) in (
         ["ann berg", "bo"],
         ["bo", "ann berg"],
@@ -243,7 +243,7 @@ def test_people_and_courses_that_no_list_has_are_known_by_what_the_enrollment_ca
         [{"email": "J@x.example"}],
     )
     assert second["user.name"] == "v"
-    assert store.row()["course_folded"] == "boats"
+    assert store.row()["course_normalized_name"] == "boats"
 
 
 def test_the_enrollments_of_a_course_that_is_gone_go_with_it(store: Store):
@@ -292,12 +292,12 @@ def test_a_large_directory_and_a_large_roster_are_as_small_ones_are(store: Store
     store.read_scope(COURSE, *(record(str(n), "c", "enrolled", user_name=f"S {n}") for n in range(100, 1_600)))
     rows = store.rows()
     assert {key for key, row in rows.items() if row["excluded_reason"]} == {f"{n}_c" for n in range(102, 1_500, 3)}
-    assert {row["learner_folded"] for row in rows.values()} == {
+    assert {row["learner_normalized_name"] for row in rows.values()} == {
         *(f"p {n}" for n in range(100, 1_500)),
         *(f"s {n}" for n in range(1_500, 1_600)),
     }
     store.people(*(replaced_name(one) for one in people[:700]))
-    assert {key: row["learner_folded"] for key, row in store.rows().items()} == {
+    assert {key: row["learner_normalized_name"] for key, row in store.rows().items()} == {
         f"{n}_c": f"p {n} now" for n in range(100, 700)
     }
     assert store.scopes() == {"learners", "courses"}
