@@ -13,8 +13,8 @@ from mcp_truto_lms.reports.results import Export
 
 def export_text(export: Export, *, budget: int) -> str:
     """Print where an export is, within a budget of tokens."""
-    answer, ground = export.answer, export.answer.ground
-    title = first_line(ground, f"{{total}} {counted_as(ground)}", {}, budget)
+    answer, stats = export.answer, export.answer.stats
+    title = first_line(stats, f"{{total}} {counted_as(stats)}", {}, budget)
     where = f"CSV, a file for its owner alone: {export.place}"
     if export.expires_at is not None:
         until = f"{datetime.fromtimestamp(export.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
@@ -24,8 +24,8 @@ def export_text(export: Export, *, budget: int) -> str:
     held = f"{rows}{'s' * (export.rows != 1)}, {columns}{'s' * (len(answer.columns) != 1)}: {heads}."
     left = budget - cells.estimate_tokens(f"{title}\n{where}") - CURSOR_TOKENS
     parts = [title, where, cells.clip(held, min(budget // 4, left))]
-    told = notes(ground)
+    told = notes(stats)
     if answer.unreported:
         told.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
-    parts.append(footer(ground, [*told, *legend(ground)], budget, "\n".join(parts)))
+    parts.append(footer(stats, [*told, *legend(stats)], budget, "\n".join(parts)))
     return "\n".join(one for one in parts if one)

@@ -27,16 +27,16 @@ CURSOR_TOKENS = 40
 """Kept free for the line that says how to go on."""
 
 
-def first_line(ground: MatchStats, counted: str, constants: Mapping[str, str], budget: int) -> str:
+def first_line(stats: MatchStats, counted: str, constants: Mapping[str, str], budget: int) -> str:
     """Say how many, of what, how old and how complete.
 
     Args:
-        ground: what the answer rests on
+        stats: what the answer rests on
         counted: the totals, as `{total} enrollments, {learners} learners`
         constants: what is the same in every row, by column
         budget: in tokens, of the whole answer
     """
-    question, counts, coverage = ground.question, ground.counts, ground.coverage
+    question, counts, coverage = stats.question, stats.counts, stats.coverage
     bound = "at most" if question.query.asks_who_is_missing else "at least"  # what is read adds to the rest alone
     total = f"{counts.enrollments:,}" if coverage.complete else f"{bound} {counts.enrollments:,}"
     head = counted.replace("{total}", total)
@@ -47,28 +47,28 @@ def first_line(ground: MatchStats, counted: str, constants: Mapping[str, str], b
     about = ", ".join(one for one in (filters, *constants.values()) if one)
     as_of = datetime.fromtimestamp(coverage.as_of, question.zone)
     sentences = [
-        f"{SAMPLE if ground.sample else ''}{head}{': ' if about else ''}{about}.",
+        f"{SAMPLE if stats.sample else ''}{head}{': ' if about else ''}{about}.",
         f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {coverage_words(coverage)}.",
-        excluded_words(ground.excluded),
+        excluded_words(stats.excluded),
         _unknown_due(counts),
     ]
     return " ".join(one for one in sentences if one)
 
 
-def footer(ground: MatchStats, notes: Sequence[str], budget: int, above: str) -> str:
+def footer(stats: MatchStats, notes: Sequence[str], budget: int, above: str) -> str:
     """Join what stands below the rows; it takes a quarter of the budget at most, and no more than is left."""
     left = budget - cells.estimate_tokens(above) - CURSOR_TOKENS
     text = cells.clip(text_cleaning.clean(" ".join(notes), budget), min(budget // 4, left))
-    return f"{text} {NOTICE}".strip() if ground.counts.enrollments else text
+    return f"{text} {NOTICE}".strip() if stats.counts.enrollments else text
 
 
-def notes(ground: MatchStats) -> list[str]:
+def notes(stats: MatchStats) -> list[str]:
     """Say what a reader must know before using the numbers."""
-    question, found = ground.question, list[str]()
-    if question.query.asks_who_is_missing and not ground.coverage.complete:
+    question, found = stats.question, list[str]()
+    if question.query.asks_who_is_missing and not stats.coverage.complete:
         found.append("Whoever is enrolled in what was not read is among them.")
-    if ground.coverage.trouble:
-        found.append(f"Not all is new: {ground.coverage.trouble.rstrip('.')}.")
+    if stats.coverage.trouble:
+        found.append(f"Not all is new: {stats.coverage.trouble.rstrip('.')}.")
     found += [ALIASES] if question.columns.aliases else []
     found += question.notes
     for named, kind in ((question.users, "people"), (question.courses, "courses")):
@@ -84,17 +84,17 @@ def notes(ground: MatchStats) -> list[str]:
     if question.mandatory.unmatched:
         missing = ", ".join(text_cleaning.clean(one) for one in question.mandatory.unmatched[:NAMED])
         found.append(f"{PREFIX}MANDATORY_COURSES names no course with: {missing}.")
-    if ground.counts.failure_unknown and _about_failing(question.query):
-        number = f"{ground.counts.failure_unknown:,}"
+    if stats.counts.failure_unknown and _about_failing(question.query):
+        number = f"{stats.counts.failure_unknown:,}"
         found.append(f"Failed unknown for {number}: rosters do not tell it, state failed does.")
     return found
 
 
-def legend(ground: MatchStats, shown: Sequence[str] = ()) -> list[str]:
+def legend(stats: MatchStats, shown: Sequence[str] = ()) -> list[str]:
     """Define what was filtered by, and the numbers that are shown, by their names in `WORDS`, and `at_risk`."""
-    query = ground.question.query
+    query = stats.question.query
     states = {*query.state}
-    words = {**WORDS, "at_risk": at_risk_words(ground.question.thresholds)}
+    words = {**WORDS, "at_risk": at_risk_words(stats.question.thresholds)}
     filtered = {
         "finished": bool({State.FINISHED, State.NOT_FINISHED} & states),
         "overdue": State.OVERDUE in states or EnrollmentStatus.OVERDUE in query.status,
@@ -108,9 +108,9 @@ def legend(ground: MatchStats, shown: Sequence[str] = ()) -> list[str]:
     return [f"{'; '.join(told)}."] if told else []
 
 
-def constant_columns(ground: MatchStats) -> set[str]:
+def constant_columns(stats: MatchStats) -> set[str]:
     """Name the columns whose one value the first line has."""
-    question = ground.question
+    question = stats.question
     learner = "user.name" if "user.name" in question.columns else "user.id"
     alone = {learner: question.user_ids, "course.title": question.course_ids}
     return {path for path, ids in alone.items() if ids is not None and len(ids) == 1}

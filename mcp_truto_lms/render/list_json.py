@@ -27,30 +27,30 @@ def list_json(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
         QueryError: not even one record fits.
     """
     paths = _json_paths(answer)
-    rest = {**envelope(answer.ground, budget), "next_cursor": token}
+    rest = {**envelope(answer.stats, budget), "next_cursor": token}
     left = budget - cells.estimate_tokens(_compact({"result": [], **rest}))
     printed = ([_compact(_record(row, paths, limit)) for row in answer.rows] for limit in TEXT_LIMITS)
     shown = one_at_least(rows_within_budget(printed, left), answer.rows, budget)
-    if answer.ground.counts.enrollments <= answer.offset + len(shown):
+    if answer.stats.counts.enrollments <= answer.offset + len(shown):
         rest["next_cursor"] = None
     return f'{{"result":[{",".join(shown)}],{_compact(rest)[1:]}', len(shown)
 
 
-def envelope(ground: MatchStats, budget: int) -> dict[str, Any]:
+def envelope(stats: MatchStats, budget: int) -> dict[str, Any]:
     """Say what stands beside the records; where they go on is left open."""
     rest: dict[str, Any] = {
         "next_cursor": None,
-        "total": ground.counts.enrollments,
-        "as_of": iso_utc(datetime.fromtimestamp(ground.coverage.as_of, UTC)),
-        "complete": ground.coverage.complete,
+        "total": stats.counts.enrollments,
+        "as_of": iso_utc(datetime.fromtimestamp(stats.coverage.as_of, UTC)),
+        "complete": stats.coverage.complete,
     }
-    if ground.sample:
+    if stats.sample:
         rest["sample_data"] = True
     told = [
-        "" if ground.coverage.complete else f"Incomplete: {coverage_words(ground.coverage)}.",
-        excluded_words(ground.excluded),
-        *notes(ground),
-        NOTICE if ground.counts.enrollments else "",
+        "" if stats.coverage.complete else f"Incomplete: {coverage_words(stats.coverage)}.",
+        excluded_words(stats.excluded),
+        *notes(stats),
+        NOTICE if stats.counts.enrollments else "",
     ]
     if any(told):
         rest["notes"] = cells.clip(text_cleaning.clean(" ".join(told), budget), budget // 4)
@@ -69,12 +69,12 @@ def _compact(value: object) -> str:
 
 def _json_paths(answer: ListAnswer) -> list[str]:
     """Choose what of a record is printed: the columns asked for, else all of it but those asked to be left out."""
-    query = answer.ground.question.query
+    query = answer.stats.question.query
     if getattr(query, "fields", ()):
         return [one.path for one in answer.columns]
     without: tuple[str, ...] = getattr(query, "exclude_fields", ())
     signals = [one.path for one in answer.columns if one.path == SIGNALS]
-    offered = answer.ground.question.columns
+    offered = answer.stats.question.columns
     known = PEOPLE_COLUMNS if query.asks_who_is_missing else [*enrollment_columns(), *signals]
     return [path for path in known if path in offered and path not in without]
 

@@ -20,9 +20,9 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     Raises:
         QueryError: not even one row fits.
     """
-    ground = answer.ground
+    stats = answer.stats
     columns, constants, empty = split(answer, budget // 8)
-    told = notes(ground)
+    told = notes(stats)
     if empty:
         told.append(f"Empty in every row: {', '.join(empty)}.")
     if bare := unfilled(answer):
@@ -30,10 +30,10 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
         columns = [one for one in columns if one not in bare]
     if answer.unreported:
         told.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
-    if ground.counts.enrollments > len(answer.rows):
-        told.append(f"Sorted by {_order(ground)}.")
-    title = first_line(ground, f"{{rows}} of {{total}} {counted_as(ground)}", constants, budget)
-    below = footer(ground, [*told, *legend(ground)], budget, title)
+    if stats.counts.enrollments > len(answer.rows):
+        told.append(f"Sorted by {_order(stats)}.")
+    title = first_line(stats, f"{{rows}} of {{total}} {counted_as(stats)}", constants, budget)
+    below = footer(stats, [*told, *legend(stats)], budget, title)
     left = budget - cells.estimate_tokens(f"{title}\n{below}") - CURSOR_TOKENS
     heads = header(columns)
     left -= cells.estimate_tokens(heads)
@@ -47,23 +47,23 @@ def list_text(answer: ListAnswer, *, budget: int, token: str) -> tuple[str, int]
     if shown and columns:
         parts += [heads, *shown]
     parts.append(below)
-    if ground.counts.enrollments > reached:
-        parts.append(f"{ground.counts.enrollments - reached:,} more: cursor={token}")
+    if stats.counts.enrollments > reached:
+        parts.append(f"{stats.counts.enrollments - reached:,} more: cursor={token}")
     return "\n".join(part for part in parts if part), len(shown)
 
 
-def counted_as(ground: MatchStats) -> str:
+def counted_as(stats: MatchStats) -> str:
     """Say what the rows of a match are."""
-    if not ground.question.query.asks_who_is_missing:
+    if not stats.question.query.asks_who_is_missing:
         return "enrollments"
-    several = len(ground.question.course_ids or ()) > 1
+    several = len(stats.question.course_ids or ()) > 1
     return "missing enrollments, of {learners} learners" if several else "people not enrolled"
 
 
-def _order(ground: MatchStats) -> str:
+def _order(stats: MatchStats) -> str:
     """Say what the rows are sorted by, for who sees only some of them."""
-    query = ground.question.query
-    sort = query.order(ground.question.columns) if isinstance(query, EnrollmentQuery) else None
+    query = stats.question.query
+    sort = query.order(stats.question.columns) if isinstance(query, EnrollmentQuery) else None
     if sort is not None:
         return f"{enrollment_columns()[sort.lstrip('-')].header}{', descending' if sort.startswith('-') else ''}"
     if query.state == (State.AT_RISK,):

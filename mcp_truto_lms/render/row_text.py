@@ -23,9 +23,9 @@ def split(answer: ListAnswer, room: int) -> tuple[list[EnrollmentColumn], dict[s
 
     What is the same everywhere is taken out of the rows as long as it fits into `room` tokens.
     """
-    zone, total = answer.ground.question.zone, answer.ground.counts.enrollments
-    query = answer.ground.question.query
-    told = constant_columns(answer.ground)
+    zone, total = answer.stats.question.zone, answer.stats.counts.enrollments
+    query = answer.stats.question.query
+    told = constant_columns(answer.stats)
     if query.state == (State.FAILED,) or (len(query.status) == 1 and query.status != (EnrollmentStatus.OVERDUE,)):
         told.add("status")
     if query.state == (State.NOT_STARTED,):
@@ -69,7 +69,7 @@ def header(columns: Sequence[EnrollmentColumn]) -> str:
 def lines(answer: ListAnswer, columns: Sequence[EnrollmentColumn], limit: int) -> list[str]:
     """Print rows; who or what bears the name of another one is told apart by the id."""
     rows = answer.rows
-    printed = [cells.cells(row, columns, answer.ground.question.zone, limit) for row in rows]
+    printed = [cells.cells(row, columns, answer.stats.question.zone, limit) for row in rows]
     for index, column in enumerate(columns):
         if (key := KEYS.get(column.path)) is None:
             continue

@@ -217,7 +217,7 @@ def _objects(schema: Any) -> Iterator[dict[str, Any]]:
 
 def list_content(answer: ListAnswer, shown: int, next_cursor: str | None, *, budget: int) -> dict[str, Any]:
     """Give the rows that a text shows, and where they go on."""
-    content = {**_frame(answer.ground, budget), "result": records(answer)[:shown]}
+    content = {**_frame(answer.stats, budget), "result": records(answer)[:shown]}
     if next_cursor is not None:
         content["next_cursor"] = next_cursor
     if answer.unreported:
@@ -233,7 +233,7 @@ def export_content(export: Export, *, budget: int) -> dict[str, Any]:
         csv["path"] = export.place
     else:
         csv |= {"address": export.place, "expires_at": iso_utc(datetime.fromtimestamp(export.expires_at, UTC))}
-    content = {**_frame(answer.ground, budget), "csv": csv}
+    content = {**_frame(answer.stats, budget), "csv": csv}
     if answer.unreported:
         content["unreported"] = answer.unreported
     return _checked(ListContent, content)
@@ -241,24 +241,24 @@ def export_content(export: Export, *, budget: int) -> dict[str, Any]:
 
 def summary_content(answer: SummaryAnswer, *, budget: int) -> dict[str, Any]:
     """Give the numbers of a match, by groups or as the overall picture."""
-    ground, query, columns = answer.ground, answer.ground.question.query, answer.ground.question.columns
+    stats, query, columns = answer.stats, answer.stats.question.query, answer.stats.question.columns
     without = {"rate", "learner_rate"} if query.judges_outcome else set[str]()
-    content = _frame(ground, budget)
+    content = _frame(stats, budget)
     if query.asks_who_is_missing:
-        content["totals"] = _missing(ground.counts) | _told(ground.counts, ("learners", "courses"), columns)
+        content["totals"] = _missing(stats.counts) | _told(stats.counts, ("learners", "courses"), columns)
     else:
         of_the_match = {"rate"} if answer.period is not None else set[str]()
-        content["totals"] = _told(ground.counts, _numbers(Totals).keys() - without - of_the_match, columns)
-        content["by_status"] = dict(ground.by_status)
+        content["totals"] = _told(stats.counts, _numbers(Totals).keys() - without - of_the_match, columns)
+        content["by_status"] = dict(stats.by_status)
     if answer.period is not None:
         content["period"] = _told(answer.period, _numbers(Totals).keys() - {"learners", "courses"}, columns)
-    content["tables"] = [_table(one, without, ground) for one in answer.tables]
+    content["tables"] = [_table(one, without, stats) for one in answer.tables]
     if answer.trouble is not None:
-        content["at_risk"] = _at_risk(answer.trouble, ground.question.now)
+        content["at_risk"] = _at_risk(answer.trouble, stats.question.now)
     if answer.details is not None:
         details = answer.details
         rows = records(details, [one.path for one in details.columns])
-        content["details"] = {"total": details.ground.counts.enrollments, "result": rows}
+        content["details"] = {"total": details.stats.counts.enrollments, "result": rows}
     if answer.not_enrolled is not None:
         content["not_enrolled"] = answer.not_enrolled
     if answer.empty_courses:
@@ -266,13 +266,13 @@ def summary_content(answer: SummaryAnswer, *, budget: int) -> dict[str, Any]:
     return _checked(SummaryContent, content)
 
 
-def _frame(ground: MatchStats, budget: int) -> dict[str, Any]:
-    coverage = ground.coverage
-    frame = {name: value for name, value in envelope(ground, budget).items() if name != "next_cursor"}
+def _frame(stats: MatchStats, budget: int) -> dict[str, Any]:
+    coverage = stats.coverage
+    frame = {name: value for name, value in envelope(stats, budget).items() if name != "next_cursor"}
     if not coverage.complete:
         frame["coverage"] = {name: getattr(coverage, name) for name in CoverageContent.model_fields}
-    if any(asdict(ground.excluded).values()):
-        frame["excluded"] = ground.excluded
+    if any(asdict(stats.excluded).values()):
+        frame["excluded"] = stats.excluded
     return frame
 
 
@@ -292,14 +292,14 @@ def _missing(counts: Counts) -> dict[str, Any]:
     return {"not_enrolled": counts.enrollments}
 
 
-def _table(groups: GroupTable, without: Collection[str], ground: MatchStats) -> dict[str, Any]:
-    columns = ground.question.columns
+def _table(groups: GroupTable, without: Collection[str], stats: MatchStats) -> dict[str, Any]:
+    columns = stats.question.columns
     people = {"learners", "learners_finished", "learner_rate"} if counts_people(groups) else set[str]()
     people |= {"finished_in_month"} if GroupBy.MONTH in groups.by else set()
     hidden = {*without, "rate"} if GroupBy.STATUS in groups.by else without
     lines: list[dict[str, Any]] = []
     for one, keys in zip(groups.groups, group_names(groups), strict=True):
-        if ground.question.query.asks_who_is_missing:
+        if stats.question.query.asks_who_is_missing:
             numbers = _missing(one.counts) | _told(one, ("possible",), columns)
         else:
             numbers = _told(one.counts, _numbers(Counts).keys() - hidden, columns)

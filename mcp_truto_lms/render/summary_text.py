@@ -35,15 +35,15 @@ _HEADLINE = ("finished", "overdue", "due_soon", "not_started")
 
 def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
     """Print a summary within a budget of tokens."""
-    ground = answer.ground
-    rates = not ground.question.query.judges_outcome
+    stats = answer.stats
+    rates = not stats.question.query.judges_outcome
     parts = [_title(answer, budget)]
     shown: list[str] = []
-    if ground.counts.enrollments and _has_headline(answer):
+    if stats.counts.enrollments and _has_headline(answer):
         parts.append(_headline(answer, rates=rates))
         shown += ["period"] if answer.period is not None else _HEADLINE
-    if ground.by_status and answer.period is None and (answer.details is not None or answer.trouble is not None):
-        statuses = "By status: " + ", ".join(f"{name} {each:,}" for name, each in ground.by_status.items()) + "."
+    if stats.by_status and answer.period is None and (answer.details is not None or answer.trouble is not None):
+        statuses = "By status: " + ", ".join(f"{name} {each:,}" for name, each in stats.by_status.items()) + "."
         if cells.estimate_tokens("\n".join([*parts, statuses, NOTICE])) <= budget - CURSOR_TOKENS:
             parts.append(statuses)
     columns = [_columns(one, answer, rates=rates) for one in answer.tables]
@@ -53,24 +53,24 @@ def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
     if answer.trouble is not None and answer.trouble.number:
         shown.append("at_risk")
     below = footer(
-        ground, [*notes(ground), *legend(ground, shown), *_closing(answer, rates=rates)], budget, "\n".join(parts)
+        stats, [*notes(stats), *legend(stats, shown), *_closing(answer, rates=rates)], budget, "\n".join(parts)
     )
     left = budget - cells.estimate_tokens("\n".join([*parts, below])) - CURSOR_TOKENS
     each = left // max(1, len(answer.tables) + sum(one is not None for one in (answer.trouble, answer.details)))
     parts += [_group_table(one, its, budget=each) for one, its in zip(answer.tables, columns, strict=True)]
     if answer.trouble is not None:
-        parts.append(_trouble_table(answer.trouble, ground, budget=each))
+        parts.append(_trouble_table(answer.trouble, stats, budget=each))
     if answer.details is not None and answer.details.rows:
-        parts.append(_details(answer.details, ground, each))
+        parts.append(_details(answer.details, stats, each))
     return "\n".join(part for part in [*parts, below] if part)
 
 
 def _title(answer: SummaryAnswer, budget: int) -> str:
-    ground = answer.ground
+    stats = answer.stats
     counted = "{total} enrollments, {learners} learners, {courses} courses"
-    if ground.question.query.asks_who_is_missing:
-        counted = f"{{total}} {counted_as(ground)}"
-    return first_line(ground, counted, {}, budget)
+    if stats.question.query.asks_who_is_missing:
+        counted = f"{{total}} {counted_as(stats)}"
+    return first_line(stats, counted, {}, budget)
 
 
 def _has_headline(answer: SummaryAnswer) -> bool:
@@ -79,13 +79,13 @@ def _has_headline(answer: SummaryAnswer) -> bool:
 
 
 def _headline(answer: SummaryAnswer, *, rates: bool) -> str:
-    counts = answer.ground.counts
+    counts = answer.stats.counts
     if (period := answer.period) is not None:
         share = f" ({period.rate:.0f} %)" if period.rate is not None else ""
         return f"{period.enrollments:,} were open or enrolled in that time, {period.finished:,} finished in it{share}."
     rate = f" ({counts.rate:.0f} %)" if rates and counts.rate is not None else ""
     risk = f", at risk {counts.at_risk:,}" if answer.trouble is not None else ""
-    told = counts.hours is not None and is_offered("hours", answer.ground.question.columns)
+    told = counts.hours is not None and is_offered("hours", answer.stats.question.columns)
     hours = f", {counts.hours:,.1f} hours spent" if told else ""
     return (
         f"finished {counts.finished:,}{rate}, overdue {counts.overdue:,}, "
@@ -96,12 +96,12 @@ def _headline(answer: SummaryAnswer, *, rates: bool) -> str:
 def _closing(answer: SummaryAnswer, *, rates: bool) -> list[str]:
     """Say what the tables leave unsaid."""
     found: list[str] = []
-    query = answer.ground.question.query
+    query = answer.stats.question.query
     if not rates and not query.asks_who_is_missing:
         found.append("No completion rate: the filter is on the outcome.")
     if answer.not_enrolled:
         found.append(f"{answer.not_enrolled:,} active people are not enrolled.")
-    counts = answer.period or answer.ground.counts
+    counts = answer.period or answer.stats.counts
     if counts.withdrawn:
         found.append(f"{counts.withdrawn:,} withdrawn are in enrollments, in no rate.")
     if titles := answer.empty_courses:
@@ -113,12 +113,12 @@ def _closing(answer: SummaryAnswer, *, rates: bool) -> list[str]:
     return found
 
 
-def _details(details: ListAnswer, ground: MatchStats, budget: int) -> str:
+def _details(details: ListAnswer, stats: MatchStats, budget: int) -> str:
     """Print one learner's courses, or who is late in one course."""
-    columns = [one for one in split(details, 0)[0] if one.path not in constant_columns(ground)]
-    total = details.ground.counts.enrollments
-    late = details.ground.question.query.state != ground.question.query.state
-    longest = ", longest first" if "due_at" in ground.question.columns else ""
+    columns = [one for one in split(details, 0)[0] if one.path not in constant_columns(stats)]
+    total = details.stats.counts.enrollments
+    late = details.stats.question.query.state != stats.question.query.state
+    longest = ", longest first" if "due_at" in stats.question.columns else ""
     what = f"overdue{longest}" if late else "enrollments"
     footer = "{shown} of " + f"{total:,} {what}; list_course_enrollments has all."
     heads = header(columns)
@@ -147,18 +147,18 @@ def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[
         "hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS))
     )
     average = _SummaryColumn("avg %", lambda one: _rounded(one.counts.average))
-    offered = answer.ground.question.columns
+    offered = answer.stats.question.columns
     known = any(one.counts.seconds_known for one in groups.groups) and is_offered("hours", offered)
     last = [*([hours] if known else []), *([average] if is_offered("average", offered) else [])]
     monthly = GroupBy.MONTH in groups.by and is_offered("finished_in_month", offered)
-    if answer.ground.question.query.asks_who_is_missing:
+    if answer.stats.question.query.asks_who_is_missing:
         return [
             _SummaryColumn("not enrolled", lambda one: str(one.counts.enrollments)),
             _SummaryColumn("of", lambda one: str(one.possible)),
         ]
     if GroupBy.STATUS in groups.by:
         return [enrollments, *last]
-    counts = answer.period or answer.ground.counts
+    counts = answer.period or answer.stats.counts
     chosen: list[tuple[bool, _SummaryColumn]] = [
         (of_people, _SummaryColumn("learners", lambda one: str(one.learners))),
         (True, enrollments),
@@ -241,13 +241,13 @@ def _many(by: str) -> str:
     return _MANY.get(GroupBy(by), f"{by}s") if by in [*GroupBy] else f"values of {short_name(by)}"
 
 
-def _trouble_table(trouble: AtRiskTable, ground: MatchStats, *, budget: int) -> str:
+def _trouble_table(trouble: AtRiskTable, stats: MatchStats, *, budget: int) -> str:
     """Print the learners most at risk, with the signs that each shows."""
     heads = "learner,at risk,signals"
     many = "learner" if trouble.number == 1 else "learners"
     footer = f"{{shown}} of {trouble.number:,} {many} at risk, most signals first"
     left = budget - cells.estimate_tokens(f"{heads}\n{footer}; and {trouble.number:,} more.\n")
-    now = ground.question.now
+    now = stats.question.now
     shown = rows_within_budget((_trouble_lines(trouble, now, limit) for limit in CELL_LIMITS), left)
     if not shown or left < 0:
         return ""

@@ -78,7 +78,7 @@ def _not_reported(name: str) -> str:
     return f"{name}: not reported by this LMS; {hint}."
 
 
-def ground(
+def match_stats(
     connection: Connection, question: ResolvedQuery, coverage: Coverage, *, sample: bool, data_version: int
 ) -> MatchStats:
     """Count the whole match, and who is left out of it."""
@@ -94,27 +94,27 @@ def ground(
     return MatchStats(question, *counted, coverage, sample, data_version, found.by_course)
 
 
-def page(connection: Connection, ground: MatchStats, portal: Portal, *, offset: int = 0) -> ListAnswer:
+def page(connection: Connection, stats: MatchStats, portal: Portal, *, offset: int = 0) -> ListAnswer:
     """Read a page of the match."""
-    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
-    columns = columns_of(query, ground.question.columns, several=len(ground.question.course_ids or ()) > 1)
+    query, selection = cast("EnrollmentQuery", stats.question.query), stats.question.selection()
+    columns = columns_of(query, stats.question.columns, several=len(stats.question.course_ids or ()) > 1)
     shown = tuple(one for one in columns if one.path not in portal.unreported or one.path == "score")
-    rows = tuple(_rows(connection, ground, shown, limit=query.limit, offset=offset))
+    rows = tuple(_rows(connection, stats, shown, limit=query.limit, offset=offset))
     spreads: dict[str, row_queries.ColumnStats] = {}
     if query.format is Format.TABLE and not query.asks_who_is_missing:
-        whole = len(rows) == ground.counts.enrollments
+        whole = len(rows) == stats.counts.enrollments
         known = {one.path: spread for one in shown if (spread := _spread(rows, one.path, whole=whole))}
-        known |= {one.path: spread for one in shown if rows and (spread := _of_one(ground.question, one.path))}
+        known |= {one.path: spread for one in shown if rows and (spread := _of_one(stats.question, one.path))}
         spreads = (
             row_queries.column_stats(connection, selection, [one.path for one in shown if one.path not in known])
             | known
         )
     return _answer(
         connection,
-        ground,
+        stats,
         shown,
         rows,
-        apart=[one.path for one in shown if not _of_one(ground.question, one.path)],
+        apart=[one.path for one in shown if not _of_one(stats.question, one.path)],
         offset=offset,
         spreads=spreads,
         unreported=tuple(one.header for one in columns if one not in shown),
@@ -138,16 +138,16 @@ def _spread(rows: Sequence[Mapping[str, Any]], path: str, *, whole: bool) -> row
     return row_queries.ColumnStats(filled=constant is not None, constant=constant) if whole else None
 
 
-def pages(connection: Connection, ground: MatchStats, portal: Portal) -> Iterator[ListAnswer]:
+def pages(connection: Connection, stats: MatchStats, portal: Portal) -> Iterator[ListAnswer]:
     """Read the whole match, page by page, of which there is one at least; every column is there, filled or not."""
-    query = cast("EnrollmentQuery", ground.question.query)
-    several = len(ground.question.course_ids or ()) > 1
-    columns = tuple(columns_of(query, ground.question.columns, several=several))
+    query = cast("EnrollmentQuery", stats.question.query)
+    several = len(stats.question.course_ids or ()) > 1
+    columns = tuple(columns_of(query, stats.question.columns, several=several))
     unreported = tuple(one.header for one in columns if one.path in portal.unreported and one.path != "score")
-    rows, offset = _rows(connection, ground, columns), 0
+    rows, offset = _rows(connection, stats, columns), 0
     while (taken := tuple(islice(rows, PAGE_ROWS))) or not offset:
         apart = [one.path for one in columns]
-        yield _answer(connection, ground, columns, taken, apart=apart, offset=offset, spreads={}, unreported=unreported)
+        yield _answer(connection, stats, columns, taken, apart=apart, offset=offset, spreads={}, unreported=unreported)
         if not taken:
             return
         offset += len(taken)
@@ -155,19 +155,19 @@ def pages(connection: Connection, ground: MatchStats, portal: Portal) -> Iterato
 
 def _rows(
     connection: Connection,
-    ground: MatchStats,
+    stats: MatchStats,
     columns: Sequence[EnrollmentColumn],
     *,
     limit: int | None = None,
     offset: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """Read rows of the match, as they are taken."""
-    query, selection = cast("EnrollmentQuery", ground.question.query), ground.question.selection()
+    query, selection = cast("EnrollmentQuery", stats.question.query), stats.question.selection()
     if query.asks_who_is_missing:
         return not_enrolled.rows(connection, selection, sort=query.sort, limit=limit, offset=offset)
-    signals, sort = any(one.path == SIGNALS for one in columns), query.order(ground.question.columns)
+    signals, sort = any(one.path == SIGNALS for one in columns), query.order(stats.question.columns)
     rows = row_queries.rows(connection, selection, sort=sort, limit=limit, offset=offset, signals=signals)
-    return _without_days(rows) if signals and "due_at" not in ground.question.columns else rows
+    return _without_days(rows) if signals and "due_at" not in stats.question.columns else rows
 
 
 def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _without_days(rows: Generator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _answer(
     connection: Connection,
-    ground: MatchStats,
+    stats: MatchStats,
     columns: tuple[EnrollmentColumn, ...],
     rows: tuple[Mapping[str, Any], ...],
     *,
@@ -187,9 +187,9 @@ def _answer(
     spreads: Mapping[str, row_queries.ColumnStats],
     unreported: tuple[str, ...],
 ) -> ListAnswer:
-    account = ground.question.account
+    account = stats.question.account
     return ListAnswer(
-        ground=ground,
+        stats=stats,
         columns=columns,
         rows=rows,
         offset=offset,
@@ -236,7 +236,7 @@ def summary(connection: Connection, base: MatchStats, portal: Portal) -> Summary
     alone = _only_one(question) is GroupBy.COURSE and coverage.complete
     of_courses = any(GroupBy.COURSE in one.by for one in tables) and not _narrowed(query)
     return SummaryAnswer(
-        ground=base,
+        stats=base,
         tables=tuple(tables),
         trouble=_trouble(connection, question, min(query.limit, OVERVIEW_ROWS)) if overall else None,
         period=period.totals if period is not None else None,
@@ -258,7 +258,7 @@ def _details(connection: Connection, base: MatchStats, portal: Portal) -> ListAn
         late = (State.OVERDUE,) if not query.judges_outcome else query.state
         listed |= {"state": late, "limit": min(query.limit, OVERVIEW_ROWS)}
     narrowed = replace(question, query=EnrollmentQuery.model_validate(listed))
-    theirs = ground(connection, narrowed, base.coverage, sample=base.sample, data_version=base.data_version)
+    theirs = match_stats(connection, narrowed, base.coverage, sample=base.sample, data_version=base.data_version)
     return page(connection, theirs, portal)
 
 

@@ -134,7 +134,7 @@ class ListAnswer:
         duplicate_names: the ids of learners and courses whose name another one bears
     """
 
-    ground: MatchStats
+    stats: MatchStats
     columns: tuple[EnrollmentColumn, ...]
     rows: tuple[Mapping[str, Any], ...]
     offset: int
@@ -200,7 +200,7 @@ class SummaryAnswer:
         empty_courses: the titles of those in which nobody is enrolled
     """
 
-    ground: MatchStats
+    stats: MatchStats
     tables: tuple[GroupTable, ...]
     trouble: AtRiskTable | None = None
     period: Totals | None = None

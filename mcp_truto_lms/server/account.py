@@ -165,17 +165,17 @@ class Account:
 
     async def keep_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
         """Remember where a list goes on under a token, for one caller."""
-        question = answer.ground.question
+        question = answer.stats.question
         kept = _CursorState(
             query=question.query.model_dump(mode="json", exclude_defaults=True),
             now=question.now,
             users=question.users,
             courses=question.courses,
-            coverage=answer.ground.coverage,
+            coverage=answer.stats.coverage,
             offset=answer.offset + shown,
         )
         packed, now = _CURSOR_STATE.dump_json(kept).decode(), self._refresher.now()
-        version = answer.ground.data_version
+        version = answer.stats.data_version
 
         def save(connection: Connection) -> None:
             if now >= self._tidied_at + CURSORS_TIDIED_SECONDS:
@@ -309,8 +309,8 @@ class Account:
             zone = self._zone(portal)
             asked = ResolvedQuery(query, self.key, kept.now, zone, kept.users, kept.courses, columns=self._columns)
             question = report.resolve_against_store(connection, asked, portal, self._settings)
-            ground = report.ground(connection, question, kept.coverage, sample=self._sample, data_version=version)
-            return report.page(connection, ground, portal, offset=kept.offset)
+            stats = report.match_stats(connection, question, kept.coverage, sample=self._sample, data_version=version)
+            return report.page(connection, stats, portal, offset=kept.offset)
 
         return await self._database.run(answer)
 
@@ -382,4 +382,4 @@ class Account:
 
     def _ground(self, view: View, question: ResolvedQuery, coverage: Coverage) -> MatchStats:
         version = view.standing(self.key).data_version
-        return report.ground(view.connection, question, coverage, sample=self._sample, data_version=version)
+        return report.match_stats(view.connection, question, coverage, sample=self._sample, data_version=version)

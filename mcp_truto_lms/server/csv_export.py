@@ -137,7 +137,7 @@ def _to_file(pages: Iterable[ListAnswer], place: Path) -> tuple[_Written, Path]:
         ConfigurationError: the folder cannot be written to.
     """
     first, rest = _begun(pages)
-    path = place / f"{_name(first.ground)}-{secrets.token_hex(4)}.csv"
+    path = place / f"{_name(first.stats)}-{secrets.token_hex(4)}.csv"
     begun = path.with_suffix(UNFINISHED)
     try:
         file = os.fdopen(open_owner_only(begun, os.O_WRONLY | os.O_EXCL), "wb")
@@ -173,7 +173,7 @@ def _to_parts(pages: Iterable[ListAnswer]) -> _Packed:
         parts.append(Part(packed, len(chunk)))
 
     first, rest = _begun(pages)
-    return _Packed(_write(first, rest, add), f"{_name(first.ground)}.csv", parts)
+    return _Packed(_write(first, rest, add), f"{_name(first.stats)}.csv", parts)
 
 
 def _begun(pages: Iterable[ListAnswer]) -> tuple[ListAnswer, Iterator[ListAnswer]]:
@@ -184,11 +184,11 @@ def _begun(pages: Iterable[ListAnswer]) -> tuple[ListAnswer, Iterator[ListAnswer
     return first, rest
 
 
-def _name(ground: MatchStats) -> str:
+def _name(stats: MatchStats) -> str:
     """Name a file by what it holds, its day, and whether something is missing."""
-    what = "not-enrolled" if ground.question.query.asks_who_is_missing else "enrollments"
-    day = datetime.fromtimestamp(ground.question.now, ground.question.zone).date()
-    return f"{what}-{day}{'' if ground.coverage.complete else '-incomplete'}"
+    what = "not-enrolled" if stats.question.query.asks_who_is_missing else "enrollments"
+    day = datetime.fromtimestamp(stats.question.now, stats.question.zone).date()
+    return f"{what}-{day}{'' if stats.coverage.complete else '-incomplete'}"
 
 
 def _write(first: ListAnswer, rest: Iterator[ListAnswer], write: Callable[[bytes], object]) -> _Written:
@@ -212,7 +212,7 @@ def _cells(page: ListAnswer) -> list[tuple[str, ...]]:
     by_column: list[list[str]] = []
     for column in page.columns:
         values = [cells.value_at(row, column.path) for row in page.rows]
-        printed = _printed(values, column, page.ground.question.zone)
+        printed = _printed(values, column, page.stats.question.zone)
         if (key := KEYS.get(column.path)) is not None:
             ids = [str(row[key] or "") for row in page.rows]
             printed = disambiguate(printed, ids, page.duplicate_names.get(column.path, frozenset()))

@@ -84,11 +84,11 @@ async def list_course_enrollments(
     from mcp_truto_lms.render import list_json, list_text
     from mcp_truto_lms.store.cursors import new_token
 
-    settings, asked = connection.settings, answer.ground.question.query
+    settings, asked = connection.settings, answer.stats.question.query
     as_json = isinstance(asked, EnrollmentQuery) and asked.format is Format.JSON
     token = new_token()
     text, shown = (list_json if as_json else list_text)(answer, budget=settings.token_budget, token=token)
-    goes_on = answer.ground.counts.enrollments > answer.offset + shown
+    goes_on = answer.stats.counts.enrollments > answer.offset + shown
     if goes_on:
         await account.keep_cursor(answer, token, shown, principal=caller.principal)
     if not settings.structured:

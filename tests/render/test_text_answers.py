@@ -309,7 +309,7 @@ def totals(enrollments: int) -> Totals:
 
 
 @st.composite
-def grounds(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStats:
+def match_stats(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStats:
     text = draw(TEXT)
     matches = tuple(Match(str(one), text, draw(st.booleans())) for one in range(draw(st.integers(1, 12))))
     named = (ResolvedTerm(draw(TEXT), matches),)
@@ -353,8 +353,8 @@ def lists(draw: st.DrawFn) -> ListAnswer:
     wanted = draw(st.sampled_from([query, EnrollmentQuery(), missing]))
     constant = draw(st.sampled_from([None, "c"]))
     spreads = {one.path: ColumnStats(len(rows), constant) for one in columns if one in COLUMNS}
-    ground = draw(grounds(wanted, len(rows) + draw(st.sampled_from([0, 1_000_000]))))
-    return ListAnswer(ground, columns, tuple(rows), draw(st.sampled_from([0, 999_000])), spreads)
+    stats = draw(match_stats(wanted, len(rows) + draw(st.sampled_from([0, 1_000_000]))))
+    return ListAnswer(stats, columns, tuple(rows), draw(st.sampled_from([0, 999_000])), spreads)
 
 
 @given(lists(), st.integers(500, 20_000))
@@ -383,13 +383,13 @@ def summaries(draw: st.DrawFn) -> SummaryAnswer:
             ]
         )
     )
-    ground = draw(grounds(query, 1_000_000))
+    stats = draw(match_stats(query, 1_000_000))
     texts = draw(st.lists(TEXT, min_size=1, max_size=3))
     by = draw(
         st.sampled_from([(), ("course",), ("month",), ("learner", "status"), ("team", "custom_fields.日本語" * 9)])
     )
     groups = tuple(
-        Group(tuple(Key(str(one), texts[one % len(texts)]) for _ in by), ground.counts, 9_999, 999, 999_999, 999_999)
+        Group(tuple(Key(str(one), texts[one % len(texts)]) for _ in by), stats.counts, 9_999, 999, 999_999, 999_999)
         for one in range(draw(st.integers(0, 30)))
     )
     sort = draw(st.sampled_from(["-overdue", "name", TIME, "-at_risk", "-enrollments", "learner_rate"]))
@@ -397,10 +397,10 @@ def summaries(draw: st.DrawFn) -> SummaryAnswer:
     signs = {"overdue": 9_999, "failed": 999, "due soon": 99, "inactive": 9, "not started": 9}
     lines = tuple(AtRiskLearner(str(one), texts[one % len(texts)], 9_999, signs, NOON - 999 * DAY) for one in range(8))
     return SummaryAnswer(
-        ground,
+        stats,
         tables,
         trouble=draw(st.sampled_from([None, AtRiskTable(lines, 9_999, frozenset("123"))])),
-        period=draw(st.sampled_from([None, ground.counts])),
+        period=draw(st.sampled_from([None, stats.counts])),
         details=None if tables else draw(lists()),
         not_enrolled=draw(st.sampled_from([None, 9_999])),
         empty_courses=draw(st.sampled_from([(), (*texts,) * 9])),
@@ -419,7 +419,7 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
     row |= {"id": "1", "user.id": "1", "user.name": text, "course.title": text, "status": "in_progress", "due_at": NOON}
     columns = tuple(enrollment_columns()[one] for one in ("user.name", "course.title", "status", "due_at"))
     question = ResolvedQuery(EnrollmentQuery(), "default", NOON, UTC, None, None)
-    ground = MatchStats(
+    stats = MatchStats(
         question,
         Totals(enrollments=2, learners=2, courses=2),
         {},
@@ -427,7 +427,7 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
         Coverage(NOON, 1, 1, "courses"),
         True,
     )
-    answer = ListAnswer(ground, columns, (row, row), 0, {one.path: ColumnStats(2, None) for one in columns})
+    answer = ListAnswer(stats, columns, (row, row), 0, {one.path: ColumnStats(2, None) for one in columns})
     for form in (list_text, list_json):
         shown, number = form(answer, budget=500, token="k3f9a2")
         assert number >= 1
@@ -589,7 +589,7 @@ BUDGETS = st.integers(500, 20_000)
 
 def printed(answer: ListAnswer, budget: int) -> tuple[str, int | None]:
     """Print a list within its budget, and read its total; the smallest budgets may not hold even one wide row."""
-    query = answer.ground.question.query
+    query = answer.stats.question.query
     as_json = isinstance(query, EnrollmentQuery) and query.format == "json"
     try:
         text, shown = (list_json if as_json else list_text)(answer, budget=budget, token="k3f9a2xy")
@@ -615,13 +615,13 @@ async def test_both_tools_count_the_same_match_whatever_is_shown_of_it(
     summary = await desk.account.summarize(ProgressQuery.parse({**asked, **counting}))
     assert printed(answer, budget)[1] in (want, None)
     for name in ("enrollments", "no_due_date", "failure_unknown"):
-        assert getattr(answer.ground.counts, name) == getattr(summary.ground.counts, name)
+        assert getattr(answer.stats.counts, name) == getattr(summary.stats.counts, name)
     told = summary_text(summary, budget=budget)
     assert estimate_tokens(told) <= budget
     counted = re.match(r"([\d,]+) enrollments", told)
     assert counted
     assert int(counted.group(1).replace(",", "")) == want
-    assert sum(summary.ground.by_status.values()) == want
+    assert sum(summary.stats.by_status.values()) == want
 
 
 @cache
@@ -654,8 +654,8 @@ async def test_both_tools_count_the_same_people_without_an_enrollment(
     asked = {**asked, "state": "not_enrolled"}
     answer = await desk.account.list_enrollments(EnrollmentQuery.parse({**asked, **shape}))
     summary = await desk.account.summarize(ProgressQuery.parse({**asked, **counting}))
-    assert answer.ground.counts == summary.ground.counts
-    assert answer.ground.counts.enrollments == want
+    assert answer.stats.counts == summary.stats.counts
+    assert answer.stats.counts.enrollments == want
     text, _ = printed(answer, budget) if shape.get("format") == "json" else list_text(answer, budget=budget, token="t")
     assert estimate_tokens(text) <= budget
     assert estimate_tokens(summary_text(summary, budget=budget)) <= budget
@@ -685,7 +685,7 @@ async def test_the_total_is_that_of_the_whole_match_on_every_page(
     text = await desk.list(**asked, limit=limit, format=form)
     for _ in range(4):
         number = json.loads(text)["total"] if form == "json" else read_total(text)
-        assert number == whole.ground.counts.enrollments
+        assert number == whole.stats.counts.enrollments
         cursor = (
             json.loads(text)["next_cursor"] if form == "json" else (re.findall(r"cursor=(\S+)$", text) or [None])[0]
         )

@@ -298,7 +298,7 @@ async def test_no_row_comes_twice_and_none_is_lost_at_any_limit(open_desk: OpenD
         answer = await desk.account.list_enrollments(EnrollmentQuery(limit=limit, sort=sort, fields=("id",)))
         while True:
             seen += [row["id"] for row in answer.rows]
-            if answer.offset + len(answer.rows) >= answer.ground.counts.enrollments:
+            if answer.offset + len(answer.rows) >= answer.stats.counts.enrollments:
                 break
             await desk.account.keep_cursor(answer, "token", len(answer.rows))
             answer = await desk.account.list_enrollments(EnrollmentQuery(cursor="token"))

@@ -59,7 +59,7 @@ def page_of(values: list[object]) -> ListAnswer:
     """An answer whose rows have each value as a name and as a custom field."""
     query = EnrollmentQuery.parse({"fields": "learner,custom_fields.x", "format": "csv"})
     question = ResolvedQuery(query, ACCOUNT, NOON, UTC, None, None)
-    ground = MatchStats(
+    stats = MatchStats(
         question,
         Totals(enrollments=len(values)),
         {},
@@ -68,7 +68,7 @@ def page_of(values: list[object]) -> ListAnswer:
         False,
     )
     rows = tuple({"user.id": "1", "user.name": str(one), "custom_fields": {"x": one}} for one in values)
-    return ListAnswer(ground, tuple(report.columns_of(query)), rows, 0, {})
+    return ListAnswer(stats, tuple(report.columns_of(query)), rows, 0, {})
 
 
 def printed(values: list[object]) -> list[list[str]]:
@@ -126,7 +126,7 @@ def test_a_header_is_no_formula_either():
     query = EnrollmentQuery.parse({"fields": "custom_fields.=1+1"})
     page = page_of(["x"])
     columns = tuple(report.columns_of(query))
-    packed = csv_export._to_parts([ListAnswer(page.ground, columns, (), 0, {})])
+    packed = csv_export._to_parts([ListAnswer(page.stats, columns, (), 0, {})])
     assert read(zlib.decompress(packed.parts[0].packed)) == [["'=1+1"]]
 
 
