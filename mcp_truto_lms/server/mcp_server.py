@@ -1,4 +1,8 @@
-"""The MCP server: two tools, how to use them, prompts and resources, over whichever transport."""
+"""The MCP server: two tools, instructions, prompts and resources, on any transport.
+
+The SDK derives a tool from a function's signature, ignores unknown arguments and answers wrong ones with a validation
+dump. Here a query defines the schema and parses the arguments, so the SDK's public methods for tools are overridden.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ from typing import Any
 
 from mcp import MCPError
 from mcp.server import MCPServer
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp_types import INVALID_PARAMS
+from mcp.server.mcpserver import Context
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, Tool
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
@@ -16,11 +20,13 @@ from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import add_downloads
 from mcp_truto_lms.server.prompts import add_prompts
-from mcp_truto_lms.server.tools import ERROR_CHARACTERS, make_tools
+from mcp_truto_lms.server.tools import MAX_ERROR_CHARACTERS, make_tools
+
+_MAX_NAME_CHARACTERS = 60
 
 
 def instructions(columns: Columns = ALL_COLUMNS) -> str:
-    """Say how to use the tools, and by what people can be asked for where something of them is for nobody."""
+    """Say how to use the tools, and how to name people where some columns are hidden."""
     named = "user by alias, course as people say it" if columns.aliases else "user and course as people say them"
     keys = ", manager or custom fields" if CUSTOM_FIELDS in columns else " or manager"
     return (
@@ -33,36 +39,55 @@ def instructions(columns: Columns = ALL_COLUMNS) -> str:
     )
 
 
-def create_server(connection: AppContext) -> MCPServer[object]:
-    """Build the server. The connection outlives it: whoever gave it closes it."""
-    tools = make_tools(connection)
-    known = [tool.name for tool in tools]
+class EnrollmentServer(MCPServer[object]):
+    """The server over one app context, which outlives it: the caller closes the context."""
 
-    async def refuse_unknown(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
-        """Answer a tool, a prompt or a prompt's argument that is not there as the protocol wants it.
+    def __init__(self, app_context: AppContext) -> None:
+        super().__init__(
+            "mcp-truto-lms",
+            title="LMS course enrollments",
+            version=__version__,
+            instructions=instructions(app_context.settings.columns),
+            log_level="WARNING",
+            subscriptions=False,
+        )
+        self._query_tools = {tool.definition.name: tool for tool in make_tools(app_context)}
 
-        The SDK calls the first a failed tool, and the others errors of the server, with a stack in its log.
+    async def list_tools(self) -> list[Tool]:
+        """List both tools, in a fixed order."""
+        return [tool.definition for tool in self._query_tools.values()]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[object, Any] | None = None
+    ) -> CallToolResult:
+        """Call a tool.
+
+        Raises:
+            MCPError: there is no such tool; the SDK would answer that as a failed call.
         """
-        name = (ctx.params or {}).get("name")
-        if ctx.method == "tools/call" and name not in known:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool {str(name)[:60]!r}: there are {' and '.join(known)}.")
-        try:
-            return await call_next(ctx)
-        except ValueError as error:
-            if ctx.method != "prompts/get":
-                raise
-            raise MCPError(INVALID_PARAMS, clean(f"{error}.", ERROR_CHARACTERS)) from None
+        tool = self._query_tools.get(name)
+        if tool is None:
+            names = " and ".join(self._query_tools)
+            raise MCPError(INVALID_PARAMS, f"Unknown tool {name[:_MAX_NAME_CHARACTERS]!r}. The tools are {names}.")
+        return await tool.call(arguments, context)
 
-    server: MCPServer[object] = MCPServer(
-        "mcp-truto-lms",
-        title="LMS course enrollments",
-        version=__version__,
-        instructions=instructions(connection.settings.columns),
-        tools=tools,
-        log_level="WARNING",
-        subscriptions=False,
-        middleware=[refuse_unknown],
-    )
-    add_prompts(server, connection)
-    add_downloads(server, connection)
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[object, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """Render a prompt.
+
+        Raises:
+            MCPError: the prompt or an argument is unknown or missing; the SDK would log a failure of the server.
+        """
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as error:
+            raise MCPError(INVALID_PARAMS, clean(f"{error}.", MAX_ERROR_CHARACTERS)) from None
+
+
+def create_server(app_context: AppContext) -> EnrollmentServer:
+    """Build the server with its prompts, resources and download addresses."""
+    server = EnrollmentServer(app_context)
+    add_prompts(server, app_context)
+    add_downloads(server, app_context)
     return server

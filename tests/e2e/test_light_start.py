@@ -21,7 +21,7 @@ WATCHED = """
 import json, sys
 from mcp_truto_lms.server.tools import QueryTool
 from mcp_truto_lms.cli.main import main
-run = QueryTool.run
+call = QueryTool.call
 shown = sys.stderr
 
 def loaded():
@@ -30,11 +30,11 @@ def loaded():
 async def watched(self, *arguments, **named):
     loaded()
     try:
-        return await run(self, *arguments, **named)
+        return await call(self, *arguments, **named)
     finally:
         loaded()
 
-QueryTool.run = watched
+QueryTool.call = watched
 main([])
 """
 

@@ -1,4 +1,4 @@
-"""The tools as functions, as the command line calls them, and what a bug looks like from outside."""
+"""The tools as functions, as the command line calls them."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ SHELF = Shelf(
 
 
 @pytest.fixture
-async def connection() -> AsyncGenerator[AppContext]:
-    async with AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: SHELF) as opened:
-        yield opened
+async def app_context() -> AsyncGenerator[AppContext]:
+    async with AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: SHELF) as opened_context:
+        yield opened_context
 
 
-async def test_a_tool_is_a_function_of_a_connection_and_arguments(connection: AppContext):
-    assert (await list_course_enrollments(connection, {"state": "finished"})).text.startswith(
+async def test_a_tool_is_a_function_of_an_app_context_and_arguments(app_context: AppContext):
+    assert (await list_course_enrollments(app_context, {"state": "finished"})).text.startswith(
         "1 of 1 enrollments: finished. As of"
     )
-    counts = await summarize_learner_progress(connection, {"course": "c"})
+    counts = await summarize_learner_progress(app_context, {"course": "c"})
     assert counts.text.startswith("2 enrollments, 2 learners, 1 ")
     assert counts.content is None
 
 
-async def test_arguments_are_refused_before_anything_is_opened(connection: AppContext):
+async def test_wrong_arguments_are_refused_before_an_account_is_opened(app_context: AppContext):
     for call in (list_course_enrollments, summarize_learner_progress):
         with pytest.raises(QueryError, match="There is no argument 'who'"):
-            await call(connection, {"who": "Ann"})
-    assert not connection._accounts
+            await call(app_context, {"who": "Ann"})
+    assert not app_context._accounts
 
 
-async def test_a_page_goes_on_in_the_format_that_was_asked_for(connection: AppContext):
-    first = (await list_course_enrollments(connection, {"limit": 1, "sort": "learner"})).text
+async def test_a_cursor_continues_the_list(app_context: AppContext):
+    first = (await list_course_enrollments(app_context, {"limit": 1, "sort": "learner"})).text
     token = first.rpartition("cursor=")[2]
     assert len(token) == 8
-    second = (await list_course_enrollments(connection, {"cursor": token})).text
+    second = (await list_course_enrollments(app_context, {"cursor": token})).text
     assert second.startswith("Rows 2 to 2 of 2 enrollments")
     assert "cursor=" not in second
 
 
-async def test_the_schemas_are_those_of_the_queries(connection: AppContext):
-    assert [(one.name, one.parameters) for one in make_tools(connection)] == [
+async def test_the_schemas_are_those_of_the_queries(app_context: AppContext):
+    assert [(tool.definition.name, tool.definition.input_schema) for tool in make_tools(app_context)] == [
         (LIST, input_schema(EnrollmentQuery)),
         (SUMMARIZE, input_schema(ProgressQuery)),
     ]
@@ -69,7 +69,7 @@ class Tangled(Shelf):
         raise ExceptionGroup("both", [ExceptionGroup("inner", [Unavailable("The LMS is away.")]), ValueError()])
 
 
-async def test_an_error_raised_side_by_side_with_others_is_still_told_in_its_own_words():
+async def test_an_error_within_a_group_is_still_reported_in_its_own_words():
     async with open_shelf(Tangled(titles=SHELF.titles)) as desk:
         assert await desk.refused(LIST, user="Ann") == "The LMS is away."
 
