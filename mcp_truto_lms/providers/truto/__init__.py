@@ -1,6 +1,6 @@
-"""Truto's Unified LMS API: a client for everyone, and how its answers are read.
+"""Truto's Unified LMS API: a client for any Python program, and a source that reads one integrated account.
 
-`client.TrutoClient` speaks the API as it is, without judging what it says. `records` settles what a customer's own
-mapping may have bent, and `remote` reads the provider's payload where one came along. What of it is allowed for an
-account is learnt by `sources.truto`, which plans around it.
+`client.TrutoClient` sends requests and returns Truto's JSON unchanged. `records` parses unified records whose mapping a
+customer may have changed, and `talentlms_payload` reads the provider's own payload where a record carries it.
+`source.TrutoSource` learns what an account allows and chooses a read method for each scope.
 """

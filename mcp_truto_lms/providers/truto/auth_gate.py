@@ -1,9 +1,8 @@
-"""The gate before an account that has turned everybody away.
+"""The auth gate of one integrated account: it stores a refusal of the whole account and limits calls after it.
 
-Once an account's authorisation has lapsed, every further call is another refusal, and one that an LMS may count against
-the account. So the refusal is remembered. Background work looks at it and stays away. A question that a person asks is
-let through, but as one call alone: everything else that the question would have read waits for what becomes of it, and
-is refused with it, or goes on where the account has been reconnected.
+After an account's authorization lapses, every further call is refused, and an LMS may count refused calls against the
+account. Background work checks the stored refusal and makes no call. A question from a person may make one call as a
+probe. The other calls of that time wait for the probe: they fail with its refusal, or go on if the probe succeeds.
 """
 
 from __future__ import annotations
@@ -18,44 +17,44 @@ from mcp_truto_lms.providers.truto.errors import AccountBlocked, AccountUnknown,
 
 Result = TypeVar("Result")
 
-_OF_EVERYTHING = (ReconnectAccount, TokenRefused, AccountBlocked, AccountUnknown)
+_REFUSALS_OF_THE_ACCOUNT = (ReconnectAccount, TokenRefused, AccountBlocked, AccountUnknown)
 
 
 class AuthGate:
-    """Lets calls through, and remembers the refusal of the last one that was turned away altogether."""
+    """Makes calls and stores the refusal of the last one, if the whole account was refused."""
 
     def __init__(self) -> None:
         self.refusal: AccessDenied | None = None
-        self._probing = anyio.Lock()
+        self._probe_lock = anyio.Lock()
 
-    async def through(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        """Make a call, or wait for the one that finds out whether calls are allowed again.
-
-        Raises:
-            AccessDenied: they are not.
-        """
-        before = self.refusal
-        if before is None:
-            return await self._noted(call)
-        async with self._probing:
-            if self.refusal is before:
-                return await self._noted(call)
-        self.check(before)
-        return await self._noted(call)
-
-    def check(self, before: AccessDenied | None) -> None:
-        """Say that another call was turned away, since the refusal was this one.
+    async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        """Make a call; while a refusal is stored, one call probes the account and the others wait for it.
 
         Raises:
-            AccessDenied: it was.
+            AccessDenied: the account is refused.
         """
-        if self.refusal is not None and self.refusal is not before:
+        previous_refusal = self.refusal
+        if previous_refusal is None:
+            return await self._send(send)
+        async with self._probe_lock:
+            if self.refusal is previous_refusal:
+                return await self._send(send)
+        self.raise_if_refused_since(previous_refusal)
+        return await self._send(send)
+
+    def raise_if_refused_since(self, previous_refusal: AccessDenied | None) -> None:
+        """Raise if another call has been refused since `previous_refusal` was the stored one.
+
+        Raises:
+            AccessDenied: a later call was refused.
+        """
+        if self.refusal is not None and self.refusal is not previous_refusal:
             raise AccessDenied(str(self.refusal))
 
-    async def _noted(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _send(self, send: Callable[[], Awaitable[Result]]) -> Result:
         try:
-            result = await call()
-        except _OF_EVERYTHING as error:
+            result = await send()
+        except _REFUSALS_OF_THE_ACCOUNT as error:
             self.refusal = error
             raise
         self.refusal = None

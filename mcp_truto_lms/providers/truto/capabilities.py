@@ -1,9 +1,9 @@
-"""What an integrated account allows, as its own answers have shown; held for a day.
+"""The read methods that an integrated account allows, learned from its answers and stored for a day.
 
-Nothing promises which parameters an account's list of enrollments wants, or whether records carry the provider's
-payload. So each way of reading is tried once, by a call that is of use where it works, and what came of it is
-remembered: a refusal closes every way that lacks what the refusal named, and an answer opens every way that gives at
-least as much. After a day a way is tried anew, because accounts are mapped and remapped.
+Truto does not document which parameters an account's list of enrollments requires, or whether its records carry the
+provider's payload. So a read method is tried once, by a call that is useful if it succeeds, and the outcome is stored.
+A refusal rules out every list method that lacks the parameters it names. A success confirms every list method that
+sends at least the same parameters. After a day a method is tried again, because account mappings change.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from enum import StrEnum
 
 from mcp_truto_lms.domain.source import FetchRoute
 
-HOLDS_SECONDS = 24 * 3600.0
+OUTCOME_LIFETIME_SECONDS = 24 * 3600.0
 
 
 class ReadMethod(StrEnum):
-    """A kind of call that brings the enrollments of a scope."""
+    """A kind of call that returns the enrollments of a scope."""
 
     LIST = "list"
     LIST_OF_COURSE = "list of a course"
@@ -30,32 +30,34 @@ class ReadMethod(StrEnum):
     PROXIED_TRANSCRIPT = "proxied transcript"
 
 
-GIVES: dict[ReadMethod, frozenset[str]] = {
+LIST_PARAMETERS: dict[ReadMethod, frozenset[str]] = {
     ReadMethod.LIST: frozenset(),
     ReadMethod.LIST_OF_COURSE: frozenset({"course"}),
     ReadMethod.LIST_OF_LEARNER: frozenset({"user"}),
     ReadMethod.LIST_OF_PAIR: frozenset({"user", "course"}),
 }
-WAYS: dict[FetchRoute, tuple[ReadMethod, ...]] = {
+"""The list methods, with the parameters that each sends."""
+READ_METHODS: dict[FetchRoute, tuple[ReadMethod, ...]] = {
     FetchRoute.LIST: (ReadMethod.LIST,),
     FetchRoute.COURSE: (ReadMethod.LIST_OF_COURSE, ReadMethod.ROSTER, ReadMethod.PROXIED_ROSTER),
     FetchRoute.LEARNER: (ReadMethod.LIST_OF_LEARNER, ReadMethod.TRANSCRIPT, ReadMethod.PROXIED_TRANSCRIPT),
     FetchRoute.PAIR: (ReadMethod.LIST_OF_PAIR,),
 }
-_WITH_PAYLOAD = frozenset({ReadMethod.ROSTER, ReadMethod.TRANSCRIPT})
+"""The read methods of each route, in the order in which they are tried."""
+_PAYLOAD_METHODS = frozenset({ReadMethod.ROSTER, ReadMethod.TRANSCRIPT})
 
 
 @dataclass(frozen=True, slots=True)
-class _Fact:
-    """Whether a way is open, since when, and how many calls it took last."""
+class _ReadOutcome:
+    """Whether a read method worked, when that was learned, and how many calls it last took."""
 
-    is_open: bool
-    since: float
+    available: bool
+    learned_at: float
     calls: int = 1
 
 
 class AccountCapabilities:
-    """The ways of one account.
+    """The read methods of one account.
 
     Args:
         now: the wall clock, in epoch seconds
@@ -63,61 +65,64 @@ class AccountCapabilities:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._facts: dict[ReadMethod, _Fact] = {}
+        self._outcomes: dict[ReadMethod, _ReadOutcome] = {}
 
-    def best(self, route: FetchRoute, *, likely_payloads: bool = False) -> ReadMethod | None:
-        """Choose a way: one that is known to be open, else the next one to try; None where all are closed.
+    def best_method(self, route: FetchRoute, *, payloads_expected: bool = False) -> ReadMethod | None:
+        """Choose a method that is known to work, else the next one to try; None if all are known to fail.
 
         Args:
-            route: of the scope
-            likely_payloads: other records had the provider's payload, so these may
+            route: the route of the scope
+            payloads_expected: other records carried the provider's payload, so payload methods are tried first
         """
-        ways = [way for way in WAYS[route] if self.is_open(way) is not False]
-        if likely_payloads:
-            ways.sort(key=lambda way: way not in _WITH_PAYLOAD)
-        return next((way for way in ways if self.is_open(way)), ways[0] if ways else None)
+        candidates = [method for method in READ_METHODS[route] if self.is_available(method) is not False]
+        if payloads_expected:
+            candidates.sort(key=lambda method: method not in _PAYLOAD_METHODS)
+        known = (method for method in candidates if self.is_available(method))
+        return next(known, candidates[0] if candidates else None)
 
-    def is_open(self, way: ReadMethod) -> bool | None:
-        """Tell whether a way is open; None where that is not known, or no longer."""
-        fact = self._fact(way)
-        return None if fact is None else fact.is_open
+    def is_available(self, method: ReadMethod) -> bool | None:
+        """Return whether a method works; None if that is unknown or was learned over a day ago."""
+        outcome = self._outcome(method)
+        return None if outcome is None else outcome.available
 
-    def cost(self, route: FetchRoute, *, likely_payloads: bool = False) -> int | None:
-        """Tell how many calls a scope of this route takes; a way that may turn out closed costs one more."""
+    def cost(self, route: FetchRoute, *, payloads_expected: bool = False) -> int | None:
+        """Return the number of calls for a scope of this route, one more for a method that may fail."""
         if route is FetchRoute.PAIR:
-            fact = self._fact(ReadMethod.LIST_OF_PAIR)
-            return fact.calls if fact is not None and fact.is_open else 1
-        way = self.best(route, likely_payloads=likely_payloads)
-        fact = None if way is None else self._fact(way)
-        if fact is not None:
-            return fact.calls
-        likely = likely_payloads and way in _WITH_PAYLOAD
-        return None if way is None else 1 if likely else 2
+            outcome = self._outcome(ReadMethod.LIST_OF_PAIR)
+            return outcome.calls if outcome is not None and outcome.available else 1
+        method = self.best_method(route, payloads_expected=payloads_expected)
+        if method is None:
+            return None
+        outcome = self._outcome(method)
+        if outcome is not None:
+            return outcome.calls
+        return 1 if payloads_expected and method in _PAYLOAD_METHODS else 2
 
-    def opened(self, way: ReadMethod, *, calls: int = 1) -> None:
-        """Remember that a way works; so do those of its kind that give more."""
+    def mark_available(self, method: ReadMethod, *, calls: int = 1) -> None:
+        """Store that a method works, and so does every untried list method that sends more parameters."""
         now = self._now()
-        for other, given in GIVES.items():
-            if way in GIVES and given > GIVES[way] and self.is_open(other) is None:
-                self._facts[other] = _Fact(is_open=True, since=now)
-        self._facts[way] = _Fact(is_open=True, since=now, calls=max(1, calls))
+        for other, parameters in LIST_PARAMETERS.items():
+            sends_more = method in LIST_PARAMETERS and parameters > LIST_PARAMETERS[method]
+            if sends_more and self.is_available(other) is None:
+                self._outcomes[other] = _ReadOutcome(available=True, learned_at=now)
+        self._outcomes[method] = _ReadOutcome(available=True, learned_at=now, calls=max(1, calls))
 
-    def closed(self, way: ReadMethod, *, wanted: frozenset[str] = frozenset()) -> None:
-        """Remember that a way does not work, nor any that lacks what the refusal named.
+    def mark_unavailable(self, method: ReadMethod, *, required_parameters: frozenset[str] = frozenset()) -> None:
+        """Store that a method fails, and so does every list method that lacks a required parameter.
 
         Args:
-            way: which
-            wanted: the parameters that it must be asked with, as far as they were named
+            method: the method that was refused
+            required_parameters: the parameters that the refusal names
         """
-        fact = _Fact(is_open=False, since=self._now())
-        self._facts[way] = fact
-        for other, given in GIVES.items():
-            if way in GIVES and wanted - given:
-                self._facts[other] = fact
+        outcome = _ReadOutcome(available=False, learned_at=self._now())
+        self._outcomes[method] = outcome
+        for other, parameters in LIST_PARAMETERS.items():
+            if method in LIST_PARAMETERS and required_parameters - parameters:
+                self._outcomes[other] = outcome
 
-    def _fact(self, way: ReadMethod) -> _Fact | None:
-        fact = self._facts.get(way)
-        if fact is not None and not 0 <= self._now() - fact.since < HOLDS_SECONDS:
-            del self._facts[way]
+    def _outcome(self, method: ReadMethod) -> _ReadOutcome | None:
+        outcome = self._outcomes.get(method)
+        if outcome is not None and not 0 <= self._now() - outcome.learned_at < OUTCOME_LIFETIME_SECONDS:
+            del self._outcomes[method]
             return None
-        return fact
+        return outcome

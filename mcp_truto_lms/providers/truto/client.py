@@ -7,13 +7,13 @@
         async for enrollment in truto.stream_course_enrollments("<account>"):
             ...
 
-It sends what it is told and gives what it gets: JSON objects under Truto's own names, nothing judged and nothing taken
-out (`remote_data` holds whatever the provider sent, one-click logins included). Filters that a provider does not have
-are ignored by Truto without a word, so check that what came is what was asked for.
+The client sends the given parameters and returns Truto's JSON objects unchanged, under Truto's own names. `remote_data`
+holds whatever the provider sent, one-click logins included. Truto silently ignores filters that a provider lacks, so
+check that the result is what you asked for.
 
-Both limits are kept before Truto has to enforce them: 500 calls in 10 seconds for the token, 50 for each integrated
-account. 429, 500, 502, 504 and cut connections are tried again; 503 is not, because it means that the account is
-blocked, and no other 4xx is. Errors are those of `truto.errors`. The token is in no repr, log line or error.
+The client stays within both rate limits: 500 calls in 10 seconds for the token, 50 for each integrated account. It
+retries 429, 500, 502, 504 and cut connections. It does not retry 503, which means that the account is blocked, or any
+other 4xx. Errors are those of `truto.errors`. The token appears in no repr, log line or error.
 """
 
 from __future__ import annotations
@@ -33,18 +33,23 @@ import httpx
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
 from mcp_truto_lms.providers.http_client import HttpClient, HttpResponse, Service
 from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep, Window
-from mcp_truto_lms.providers.truto.error_mapping import error_of, is_error
+from mcp_truto_lms.providers.truto.error_mapping import is_error, map_error
 from mcp_truto_lms.providers.truto.errors import TrutoError
-from mcp_truto_lms.providers.truto.page import JsonObject, Page, cursor, parse_page
-from mcp_truto_lms.providers.truto.parameters import EnrollmentParameters, GetParameters, ListParameters, checked
-from mcp_truto_lms.providers.truto.query_string import encoded
-from mcp_truto_lms.providers.truto.streaming import ItemStreamParser, items_of
+from mcp_truto_lms.providers.truto.page import JsonObject, Page, parse_cursor, parse_page
+from mcp_truto_lms.providers.truto.parameters import (
+    EnrollmentParameters,
+    GetParameters,
+    ListParameters,
+    check_parameters,
+)
+from mcp_truto_lms.providers.truto.query_string import encode_parameters
+from mcp_truto_lms.providers.truto.streaming import ItemStreamParser, stream_items
 
 DEFAULT_BASE_URL = "https://api.truto.one"
 MAX_EMPTY_PAGES = 100
 ACCOUNT_LIMIT = Window(calls=50, seconds=10)
 TRANSIT_SECONDS = 0.5
-"""Calls count as they arrive, some later than others: one that is too early by a moment costs a whole window."""
+"""Added to the account window: Truto counts calls on arrival, and one that arrives too early costs a whole window."""
 TRUTO = Service(
     name="Truto",
     key_setting="TRUTO_API_TOKEN",
@@ -62,17 +67,17 @@ class TrutoClient:
     """Reads users, courses and course enrollments of integrated accounts.
 
     Args:
-        token: the API token; sent as a bearer token, and kept out of everything else
-        base_url: where Truto is
-        transport: another way to send, such as to an app in the same process
+        token: the API token, sent as a bearer token and never shown
+        base_url: Truto's address
+        transport: an httpx transport, such as one to an app in the same process
         clock: a monotonic clock, in seconds
-        sleep: waits for seconds
-        random: a number of 0 to 1, for jitter
+        sleep: waits for the given seconds
+        random: returns a number from 0 to 1, for jitter
         now: the wall clock, in epoch seconds
         admit: counts calls for all processes that share the token's limits
 
     Raises:
-        ConfigurationError: the address or the token cannot be one.
+        ConfigurationError: the address or the token is invalid.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class TrutoClient:
 
     @property
     def calls(self) -> int:
-        """How many calls were made so far, further tries included."""
+        """The number of calls so far, retries included."""
         return self._http.calls
 
     async def list_course_enrollments(
@@ -115,102 +120,109 @@ class TrutoClient:
     ) -> Page:
         """Get one page of course enrollments.
 
-        For TalentLMS, Truto wants both `user={"id": …}` and `course={"id": …}`.
+        For TalentLMS, Truto requires both `user={"id": …}` and `course={"id": …}`.
 
         Raises:
-            TrutoError: as `truto.errors` draws them; `MissingParameters` names what must be asked with.
+            TrutoError: see `truto.errors`; `MissingParameters` names the parameters that the account requires.
         """
-        return await self._page("course-enrollments", integrated_account_id, checked(EnrollmentParameters, parameters))
+        return await self._page(
+            "course-enrollments", integrated_account_id, check_parameters(EnrollmentParameters, parameters)
+        )
 
     async def list_users(self, integrated_account_id: str, **parameters: Unpack[ListParameters]) -> Page:
-        """Get one page of users; a list may hold less of each than `get_user`."""
-        return await self._page("users", integrated_account_id, checked(ListParameters, parameters))
+        """Get one page of users; a list may have fewer fields than `get_user`."""
+        return await self._page("users", integrated_account_id, check_parameters(ListParameters, parameters))
 
     async def list_courses(self, integrated_account_id: str, **parameters: Unpack[ListParameters]) -> Page:
-        """Get one page of courses; a list may hold less of each than `get_course`."""
-        return await self._page("courses", integrated_account_id, checked(ListParameters, parameters))
+        """Get one page of courses; a list may have fewer fields than `get_course`."""
+        return await self._page("courses", integrated_account_id, check_parameters(ListParameters, parameters))
 
     def course_enrollments(
         self, integrated_account_id: str, **parameters: Unpack[EnrollmentParameters]
     ) -> AsyncGenerator[JsonObject]:
-        """Give every course enrollment, page after page."""
+        """Yield every course enrollment, page by page."""
         return _items(
-            self.pages("course-enrollments", integrated_account_id, checked(EnrollmentParameters, parameters))
+            self.pages("course-enrollments", integrated_account_id, check_parameters(EnrollmentParameters, parameters))
         )
 
     def users(self, integrated_account_id: str, **parameters: Unpack[ListParameters]) -> AsyncGenerator[JsonObject]:
-        """Give every user, page after page."""
-        return _items(self.pages("users", integrated_account_id, checked(ListParameters, parameters)))
+        """Yield every user, page by page."""
+        return _items(self.pages("users", integrated_account_id, check_parameters(ListParameters, parameters)))
 
     def courses(self, integrated_account_id: str, **parameters: Unpack[ListParameters]) -> AsyncGenerator[JsonObject]:
-        """Give every course, page after page."""
-        return _items(self.pages("courses", integrated_account_id, checked(ListParameters, parameters)))
+        """Yield every course, page by page."""
+        return _items(self.pages("courses", integrated_account_id, check_parameters(ListParameters, parameters)))
 
     async def get_user(
         self, integrated_account_id: str, user_id: str, **parameters: Unpack[GetParameters]
     ) -> JsonObject:
         """Get one user, in full."""
-        return await self._record("users", user_id, integrated_account_id, checked(GetParameters, parameters))
+        return await self._record("users", user_id, integrated_account_id, check_parameters(GetParameters, parameters))
 
     async def get_course(
         self, integrated_account_id: str, course_id: str, **parameters: Unpack[GetParameters]
     ) -> JsonObject:
         """Get one course, in full."""
-        return await self._record("courses", course_id, integrated_account_id, checked(GetParameters, parameters))
+        return await self._record(
+            "courses", course_id, integrated_account_id, check_parameters(GetParameters, parameters)
+        )
 
     async def get_proxied(self, integrated_account_id: str, resource: str, record_id: str) -> Any:
-        """Get a record as the provider itself answers for it, through Truto's proxy API.
+        """Get one record as the provider itself returns it, through Truto's proxy API.
 
         >>> transcript = await truto.get_proxied("<account>", "users", "7")  # doctest: +SKIP
         """
-        path = f"proxy/{_segment(resource)}/{_segment(record_id)}"
+        path = f"proxy/{_path_segment(resource)}/{_path_segment(record_id)}"
         return await self._read(path, f"proxy/{resource}/id", integrated_account_id, {})
 
     async def pages(
         self, endpoint: str, integrated_account_id: str, parameters: Mapping[str, object]
     ) -> AsyncGenerator[Page]:
-        """Give the pages of a list to its end: no cursor, or one that was there before.
+        """Yield the pages of a list until a page has no cursor, or a cursor that was used before.
 
-        An empty page that has a cursor is not the end. Where the last page given still has a `next_cursor`, it is
-        one that leads nowhere new, and whether that was all is not known.
+        An empty page with a cursor is not the end, up to `MAX_EMPTY_PAGES` in sequence. If the last page still has a
+        `next_cursor`, the list may be incomplete.
         """
-        seen: set[str] = set()
-        empty = 0
+        seen_cursors: set[str] = set()
+        empty_pages = 0
         while True:
             page = await self._page(endpoint, integrated_account_id, parameters)
             yield page
-            empty = 0 if page.result else empty + 1
-            if page.next_cursor is None or page.next_cursor in seen or empty > MAX_EMPTY_PAGES:
+            empty_pages = 0 if page.result else empty_pages + 1
+            if page.next_cursor is None or page.next_cursor in seen_cursors or empty_pages > MAX_EMPTY_PAGES:
                 return
-            seen.add(page.next_cursor)
+            seen_cursors.add(page.next_cursor)
             parameters = {**parameters, "next_cursor": page.next_cursor}
 
     async def stream_course_enrollments(
         self, integrated_account_id: str, **parameters: Unpack[EnrollmentParameters]
     ) -> AsyncGenerator[JsonObject]:
-        """Give course enrollments as they arrive, holding one at a time; whatever the framing.
+        """Yield course enrollments as they arrive, one at a time, whatever the framing of the stream.
 
-        Close the iterator (`contextlib.aclosing`) where it is left before its end: the call stays open until then.
+        The call stays open until the iterator ends. Close it (`contextlib.aclosing`) if you stop before the end.
 
         Raises:
             TrutoError: as for a page.
-            Unavailable: the connection broke; what was given until then is good.
-            UnexpectedAnswer: the stream is no JSON, or ends in the middle.
+            Unavailable: the connection broke; the enrollments so far are valid.
+            UnexpectedAnswer: the stream is not JSON, or ends in the middle.
         """
-        asked: dict[str, object] = {**checked(EnrollmentParameters, parameters), "truto_response_format": "stream"}
-        seen: set[str] = set()
+        sent: dict[str, object] = {
+            **check_parameters(EnrollmentParameters, parameters),
+            "truto_response_format": "stream",
+        }
+        seen_cursors: set[str] = set()
         while True:
-            stream = ItemStreamParser()
-            async with aclosing(self._streamed("course-enrollments", integrated_account_id, asked, stream)) as items:
+            parser = ItemStreamParser()
+            async with aclosing(self._stream("course-enrollments", integrated_account_id, sent, parser)) as items:
                 async for item in items:
                     if is_error(item):
                         raise self._error(HttpResponse(200, {}, b""), item, "course-enrollments")
                     yield item
-            following = cursor(stream.rest, "next_cursor")
-            if following is None or following in seen:
+            next_cursor = parse_cursor(parser.rest, "next_cursor")
+            if next_cursor is None or next_cursor in seen_cursors:
                 return
-            seen.add(following)
-            asked["next_cursor"] = following
+            seen_cursors.add(next_cursor)
+            sent["next_cursor"] = next_cursor
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -236,41 +248,41 @@ class TrutoClient:
         self, resource: str, record_id: str, account_id: str, parameters: Mapping[str, object]
     ) -> JsonObject:
         endpoint = f"{resource}/id"
-        path = f"{_UNIFIED}/{resource}/{_segment(record_id)}"
+        path = f"{_UNIFIED}/{resource}/{_path_segment(record_id)}"
         body = await self._read(path, endpoint, account_id, parameters)
         if not isinstance(body, dict):
             raise UnexpectedAnswer(f"Truto answered `{endpoint}` with something that is not a record.")
         return cast("JsonObject", body)
 
     async def _read(self, path: str, endpoint: str, account_id: str, parameters: Mapping[str, object]) -> Any:
-        answer = await self._http.get(
+        response = await self._http.get(
             path,
             endpoint=endpoint,
-            params=encoded({"integrated_account_id": account_id, **parameters}),
+            params=encode_parameters({"integrated_account_id": account_id, **parameters}),
             account=account_id,
         )
-        body, readable = _opened(answer)
-        if answer.status != 200 or is_error(body):
-            raise self._error(answer, body, endpoint)
-        if not readable:
+        body, is_json = _parse_body(response)
+        if response.status != 200 or is_error(body):
+            raise self._error(response, body, endpoint)
+        if not is_json:
             raise UnexpectedAnswer(
                 f"Truto answered `{endpoint}` with something that is not JSON: check TRUTO_BASE_URL."
             )
         return body
 
-    async def _streamed(
-        self, endpoint: str, account_id: str, parameters: Mapping[str, object], stream: ItemStreamParser
+    async def _stream(
+        self, endpoint: str, account_id: str, parameters: Mapping[str, object], parser: ItemStreamParser
     ) -> AsyncGenerator[JsonObject]:
-        params = encoded({"integrated_account_id": account_id, **parameters})
+        params = encode_parameters({"integrated_account_id": account_id, **parameters})
         path = f"{_UNIFIED}/{endpoint}"
-        async with self._http.stream(path, endpoint=endpoint, params=params, account=account_id) as answer:
-            if isinstance(answer, HttpResponse):
-                raise self._error(answer, _opened(answer)[0], endpoint)
-            async for item in items_of(answer.pieces, stream):
+        async with self._http.stream(path, endpoint=endpoint, params=params, account=account_id) as response:
+            if isinstance(response, HttpResponse):
+                raise self._error(response, _parse_body(response)[0], endpoint)
+            async for item in stream_items(response.pieces, parser):
                 yield item
 
-    def _error(self, answer: HttpResponse, body: object, endpoint: str) -> TrutoError:
-        return error_of(answer, body, endpoint=endpoint, token=self._token, of_status=self._http.refusal)
+    def _error(self, response: HttpResponse, body: object, endpoint: str) -> TrutoError:
+        return map_error(response, body, endpoint=endpoint, token=self._token, error_of_status=self._http.refusal)
 
 
 async def _items(pages: AsyncGenerator[Page]) -> AsyncGenerator[JsonObject]:
@@ -280,15 +292,15 @@ async def _items(pages: AsyncGenerator[Page]) -> AsyncGenerator[JsonObject]:
                 yield item
 
 
-def _segment(key: str) -> str:
-    if key in ("", ".", ".."):
-        raise ValueError(f"{key!r} is no id")
-    return quote(key, safe="")
+def _path_segment(value: str) -> str:
+    if value in ("", ".", ".."):
+        raise ValueError(f"{value!r} is not an id")
+    return quote(value, safe="")
 
 
-def _opened(answer: HttpResponse) -> tuple[Any, bool]:
-    """Read a body as JSON, and say whether it is any."""
+def _parse_body(response: HttpResponse) -> tuple[Any, bool]:
+    """Return the body as JSON, and whether it is JSON."""
     try:
-        return answer.json(), True
+        return response.json(), True
     except ValueError:
         return None, False

@@ -1,9 +1,8 @@
-"""Error answers: what one said, and which error of the tree it is.
+"""Maps Truto's error responses to the tree of errors.
 
-The status alone is not enough. The same 401 is a bad token or, from the LMS, an account to reconnect; an LMS tells of
-its used-up limit by 400 or 403, and of a missing record by 400; and a path or an account that Truto does not know is
-the same 404 as a learner that the LMS does not know. So the remote flag, the insight and the message decide, and where
-they are silent the status does.
+The status alone does not decide. A 401 means an invalid token, or, from the LMS, an account to reconnect. An LMS may
+report a used-up limit as 400 or 403, and a missing record as 400. An unknown path, an unknown account and a learner who
+does not exist are all 404. So the remote flag, the insight and the message decide, and the status only without them.
 """
 
 from __future__ import annotations
@@ -36,205 +35,223 @@ from mcp_truto_lms.providers.truto.errors import (
 
 MAX_MESSAGE_LENGTH = 500
 MAX_RAW_LENGTH = 2_000
-MAX_NAMES = 10
+MAX_SCOPES = 10
 
-_MISSING = ("missing_required_query_parameters", "conditionally_required_query_parameters")
+ErrorOfStatus = Callable[[HttpResponse], SourceError | None]
+"""Returns the error that an HTTP status stands for, with the time at which a limit opens again."""
+
+_MISSING_PARAMETERS = ("missing_required_query_parameters", "conditionally_required_query_parameters")
 _PARAMETER = re.compile(r"(?<![A-Za-z_])(user|course)(?:\[id\]|\.id\b|_id\b)", re.IGNORECASE)
 _BARE_PARAMETERS = frozenset({"user", "course"})
-_OF_THE_ACCOUNT = re.compile(r"integrated.?account", re.IGNORECASE)
-_OF_NO_RECORD = re.compile(r"does not exist|not enrolled|not found|no such", re.IGNORECASE)
-_OF_NO_ACTION = re.compile(r"action does not exist|not (?:supported|implemented)", re.IGNORECASE)
+_NAMES_THE_ACCOUNT = re.compile(r"integrated.?account", re.IGNORECASE)
+_NO_SUCH_RECORD = re.compile(r"does not exist|not enrolled|not found|no such", re.IGNORECASE)
+_NO_SUCH_ACTION = re.compile(r"action does not exist|not (?:supported|implemented)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?i:\b(?:bearer|basic)\s+[\w.~+/=:-]+)")
 _SECRET_NAMES = frozenset({"authorization", "headers", "cookie", "setcookie", "xapikey", "credentials", "context"})
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 
 def is_error(body: object) -> bool:
-    """Tell an error from an answer by its body, whatever its HTTP status."""
-    raw = as_object(body)
-    code = raw.get("statusCode")
-    return "result" not in raw and "id" not in raw and isinstance(code, int) and code >= 400
+    """Return whether a body is an error, whatever its HTTP status."""
+    fields = as_object(body)
+    code = fields.get("statusCode")
+    return "result" not in fields and "id" not in fields and isinstance(code, int) and code >= 400
 
 
-def refusal_in(status: int, body: object, *, token: str) -> ErrorDetails:
-    """Read an error body; its texts come out clipped and without secrets."""
-    raw = as_object(body)
-    code = raw.get("statusCode")
-    answered = raw.get("raw_response")
+def parse_error_details(status: int, body: object, *, token: str) -> ErrorDetails:
+    """Parse an error body; texts are clipped and secrets removed."""
+    fields = as_object(body)
+    code = fields.get("statusCode")
+    raw_response = fields.get("raw_response")
     return ErrorDetails(
         status_code=code if isinstance(code, int) and not isinstance(code, bool) else status,
-        message=_clean(text(raw.get("message")) or text(raw.get("error")) or "", token)[:MAX_MESSAGE_LENGTH],
-        is_remote=raw.get("truto_is_remote_error") in (True, "true"),
-        raw_response=None if answered is None else _clean(_printed(answered), token)[:MAX_RAW_LENGTH],
-        insight=MappingProxyType(_insight(raw.get("truto_error_insight"), token)),
+        message=_redact(text(fields.get("message")) or text(fields.get("error")) or "", token)[:MAX_MESSAGE_LENGTH],
+        is_remote=fields.get("truto_is_remote_error") in (True, "true"),
+        raw_response=None if raw_response is None else _redact(_as_text(raw_response), token)[:MAX_RAW_LENGTH],
+        insight=MappingProxyType(_parse_insight(fields.get("truto_error_insight"), token)),
     )
 
 
-def error_of(
-    answer: HttpResponse,
-    body: object,
-    *,
-    endpoint: str,
-    token: str,
-    of_status: Callable[[HttpResponse], SourceError | None],
+def map_error(
+    response: HttpResponse, body: object, *, endpoint: str, token: str, error_of_status: ErrorOfStatus
 ) -> TrutoError:
-    """Tell the error that an answer stands for.
+    """Return the error that a response stands for.
 
     Args:
-        answer: whose status and headers count
-        body: its JSON, None where it has none
-        endpoint: what the message calls it
-        token: what must not be in it
-        of_status: tells when a limit opens again
+        response: its status and headers are used
+        body: its JSON, None if it has none
+        endpoint: the name of the endpoint in the message
+        token: removed from every text
+        error_of_status: reports when a limit opens again
     """
-    refusal = refusal_in(answer.status, body, token=token)
-    limit = refusal.status_code == 429 or "rate_limit_error" in refusal.insight
-    if limit or (refusal.is_remote and refusal.status_code in (400, 403) and _says(refusal, SPEAKS_OF_A_LIMIT)):
-        return _too_many(HttpResponse(429, answer.headers, b""), refusal, of_status)
-    if refusal.status_code >= 500 and refusal.status_code != 501:
-        return _failed(refusal)
-    make = {400: _rejected, 401: _unauthorized, 403: _forbidden, 404: _not_found, 405: _not_offered, 501: _not_offered}
-    return make.get(refusal.status_code, _rejected)(refusal, endpoint)
+    details = parse_error_details(response.status, body, token=token)
+    reports_a_limit = details.status_code == 429 or "rate_limit_error" in details.insight
+    may_mean_a_limit = details.is_remote and details.status_code in (400, 403)
+    if reports_a_limit or (may_mean_a_limit and _matches(details, SPEAKS_OF_A_LIMIT)):
+        return _rate_limited(HttpResponse(429, response.headers, b""), details, error_of_status)
+    if details.status_code >= 500 and details.status_code != 501:
+        return _failed(details)
+    mappings = {
+        400: _refused,
+        401: _unauthorized,
+        403: _forbidden,
+        404: _not_found,
+        405: _not_offered,
+        501: _not_offered,
+    }
+    return mappings.get(details.status_code, _refused)(details, endpoint)
 
 
-def _too_many(
-    answer: HttpResponse, refusal: ErrorDetails, of_status: Callable[[HttpResponse], SourceError | None]
-) -> TrutoError:
-    told = of_status(answer)
-    seconds: float | None = getattr(told, "retry_after_seconds", None)
-    who = "The LMS behind Truto" if refusal.is_remote else "Truto"
+def _rate_limited(response: HttpResponse, details: ErrorDetails, error_of_status: ErrorOfStatus) -> TrutoError:
+    seconds: float | None = getattr(error_of_status(response), "retry_after_seconds", None)
     when = "in a minute" if seconds is None else f"in {max(1, round(seconds))} s"
-    sentence = f"{who} refuses more calls for now (rate limit). Ask again {when}."
-    return TooManyRequests(sentence, refusal, retry_after_seconds=seconds)
+    sentence = f"{_who(details)} refuses more calls for now (rate limit). Ask again {when}."
+    return TooManyRequests(sentence, details, retry_after_seconds=seconds)
 
 
-def _failed(refusal: ErrorDetails) -> TrutoError:
-    if refusal.status_code == 503 and not refusal.is_remote:
+def _failed(details: ErrorDetails) -> TrutoError:
+    if details.status_code == 503 and not details.is_remote:
         return AccountBlocked(
-            "Truto has blocked this integrated account: it answers nothing until it is unblocked. See the account in "
-            "Truto, or ask Truto's support.",
-            refusal,
+            "Truto has blocked this integrated account and refuses every call until it is unblocked. Check the "
+            "account in Truto, or ask Truto's support.",
+            details,
         )
-    who = "The LMS behind Truto" if refusal.is_remote else "Truto"
-    sentence = f"{who} failed on its side (HTTP {refusal.status_code}). Ask again in a few minutes."
-    return RequestFailed(sentence, refusal)
+    sentence = f"{_who(details)} failed on its side (HTTP {details.status_code}). Ask again in a few minutes."
+    return RequestFailed(sentence, details)
 
 
-def _unauthorized(refusal: ErrorDetails, _: str) -> TrutoError:
-    if refusal.is_remote:
+def _unauthorized(details: ErrorDetails, _: str) -> TrutoError:
+    if details.is_remote:
         return ReconnectAccount(
-            "The LMS no longer accepts Truto's access to it: reconnect the account in Truto, then ask again.", refusal
+            "The LMS no longer accepts Truto's access to it: reconnect the account in Truto, then ask again.", details
         )
-    return TokenRefused("Truto refused the token: check TRUTO_API_TOKEN.", refusal)
+    return TokenRefused("Truto refused the token: check TRUTO_API_TOKEN.", details)
 
 
-def _forbidden(refusal: ErrorDetails, endpoint: str) -> TrutoError:
-    value = as_object(as_object(refusal.insight.get("forbidden_error")).get("value"))
-    scopes = tuple(dict.fromkeys(_strings(value.get("missing_scopes"))))[:MAX_NAMES]
-    what = f"Grant {', '.join(scopes)}" if scopes else "Grant what it needs"
-    if refusal.is_remote or scopes:
-        sentence = f"The LMS does not let Truto read `{endpoint}`. {what}, and reconnect the account in Truto."
+def _forbidden(details: ErrorDetails, endpoint: str) -> TrutoError:
+    value = as_object(as_object(details.insight.get("forbidden_error")).get("value"))
+    scopes = tuple(dict.fromkeys(_texts_in(value.get("missing_scopes"))))[:MAX_SCOPES]
+    if details.is_remote or scopes:
+        permissions = ", ".join(scopes) if scopes else "the permissions that it needs"
+        sentence = (
+            f"The LMS does not let Truto read `{endpoint}`. Grant {permissions}, and reconnect the account in Truto."
+        )
     else:
-        sentence = f"Truto does not let this token read `{endpoint}`: check what TRUTO_API_TOKEN may do."
-    return Forbidden(sentence, refusal, missing_scopes=scopes)
+        sentence = f"Truto does not let this token read `{endpoint}`: check the permissions of TRUTO_API_TOKEN."
+    return Forbidden(sentence, details, missing_scopes=scopes)
 
 
-def _not_found(refusal: ErrorDetails, endpoint: str) -> TrutoError:
-    if refusal.is_remote and not _says(refusal, _OF_NO_ACTION):
-        return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", refusal)
-    if _says(refusal, _OF_THE_ACCOUNT):
-        return _account_unknown(refusal)
-    if endpoint.endswith("/id") and _says(refusal, _OF_NO_RECORD):
-        return RecordNotFound(f"Truto has no such record (`{endpoint}`).", refusal)
-    return _not_offered(refusal, endpoint)
+def _not_found(details: ErrorDetails, endpoint: str) -> TrutoError:
+    if details.is_remote and not _matches(details, _NO_SUCH_ACTION):
+        return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", details)
+    if _names_the_account(details):
+        return _account_unknown(details)
+    if endpoint.endswith("/id") and _matches(details, _NO_SUCH_RECORD):
+        return RecordNotFound(f"Truto has no such record (`{endpoint}`).", details)
+    return _not_offered(details, endpoint)
 
 
-def _not_offered(refusal: ErrorDetails, endpoint: str) -> TrutoError:
-    return NotOffered(f"Truto does not offer `{endpoint}` for the LMS of this account.", refusal)
+def _not_offered(details: ErrorDetails, endpoint: str) -> TrutoError:
+    return NotOffered(f"Truto does not offer `{endpoint}` for the LMS of this account.", details)
 
 
-def _rejected(refusal: ErrorDetails, endpoint: str) -> TrutoError:
-    if refusal.is_remote and _says(refusal, _OF_NO_ACTION):
-        return _not_offered(refusal, endpoint)
-    if refusal.is_remote and _says(refusal, _OF_NO_RECORD):
-        return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", refusal)
-    names = _missing(refusal)
-    if names:
-        asked = " and ".join(f"{name}[id]" for name in sorted(names))
-        sentence = f"Truto answers `{endpoint}` for this account only with {asked}."
-        return MissingParameters(sentence, refusal, parameters=names)
-    if not refusal.is_remote and _says(refusal, _OF_THE_ACCOUNT):
-        return _account_unknown(refusal)
-    who = "The LMS behind Truto" if refusal.is_remote else "Truto"
-    return RequestRefused(f"{who} refused `{endpoint}` as it was asked (HTTP {refusal.status_code}).", refusal)
+def _refused(details: ErrorDetails, endpoint: str) -> TrutoError:
+    if details.is_remote and _matches(details, _NO_SUCH_ACTION):
+        return _not_offered(details, endpoint)
+    if details.is_remote and _matches(details, _NO_SUCH_RECORD):
+        return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", details)
+    parameters = _missing_parameters(details)
+    if parameters:
+        required = " and ".join(f"{name}[id]" for name in sorted(parameters))
+        sentence = f"Truto answers `{endpoint}` for this account only with {required}."
+        return MissingParameters(sentence, details, parameters=parameters)
+    if not details.is_remote and _names_the_account(details):
+        return _account_unknown(details)
+    sentence = f"{_who(details)} refused the request to `{endpoint}` (HTTP {details.status_code})."
+    return RequestRefused(sentence, details)
 
 
-def _account_unknown(refusal: ErrorDetails) -> TrutoError:
+def _account_unknown(details: ErrorDetails) -> TrutoError:
     return AccountUnknown(
         "Truto does not know this integrated account: check TRUTO_INTEGRATED_ACCOUNT_ID, and that the token belongs to "
         "the same environment.",
-        refusal,
+        details,
     )
 
 
-def _missing(refusal: ErrorDetails) -> frozenset[str]:
-    """Find which of user and course are asked for, in the insight, else in the message."""
-    told = [one for key in _MISSING for one in _strings(as_object(refusal.insight.get(key)).get("value"))]
-    found = [name for one in told for name in _PARAMETER.findall(one)]
-    found += [one for one in told if one.strip().lower() in _BARE_PARAMETERS]
-    return frozenset(name.strip().lower() for name in found or _PARAMETER.findall(refusal.message))
+def _who(details: ErrorDetails) -> str:
+    return "The LMS behind Truto" if details.is_remote else "Truto"
 
 
-def _says(refusal: ErrorDetails, pattern: re.Pattern[str]) -> bool:
-    told = [*_strings(dict(refusal.insight))] if pattern is _OF_THE_ACCOUNT else []
-    return any(pattern.search(one) for one in (refusal.message, refusal.raw_response or "", *told))
+def _missing_parameters(details: ErrorDetails) -> frozenset[str]:
+    """Return which of user and course the insight requires, or else the message."""
+    values = [as_object(details.insight.get(key)).get("value") for key in _MISSING_PARAMETERS]
+    insight_texts = list(_texts_in(values))
+    names = [name for insight_text in insight_texts for name in _PARAMETER.findall(insight_text)]
+    names += [insight_text for insight_text in insight_texts if insight_text.strip().lower() in _BARE_PARAMETERS]
+    return frozenset(name.strip().lower() for name in names or _PARAMETER.findall(details.message))
 
 
-def _strings(value: object) -> Iterator[str]:
-    """List every text inside a value, names of fields included."""
+def _matches(details: ErrorDetails, pattern: re.Pattern[str]) -> bool:
+    """Return whether the message or the response of the LMS matches."""
+    return bool(pattern.search(details.message) or pattern.search(details.raw_response or ""))
+
+
+def _names_the_account(details: ErrorDetails) -> bool:
+    if _matches(details, _NAMES_THE_ACCOUNT):
+        return True
+    return any(_NAMES_THE_ACCOUNT.search(insight_text) for insight_text in _texts_in(dict(details.insight)))
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield every text inside a value, names of fields included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, inner in cast("Mapping[object, object]", value).items():
             yield str(key)
-            yield from _strings(inner)
+            yield from _texts_in(inner)
     elif isinstance(value, list | tuple):
         for inner in cast("list[object]", value):
-            yield from _strings(inner)
+            yield from _texts_in(inner)
 
 
-def _insight(raw: object, token: str) -> dict[str, Any]:
-    kept = _plain(without_secrets(raw), token)
-    return cast("dict[str, Any]", kept) if isinstance(kept, dict) else {}
+def _parse_insight(raw: object, token: str) -> dict[str, Any]:
+    insight = _redact_texts(without_secrets(raw), token)
+    return cast("dict[str, Any]", insight) if isinstance(insight, dict) else {}
 
 
-def _plain(value: object, token: str) -> object:
-    """Clip and clean every text inside a value."""
+def _redact_texts(value: object, token: str) -> object:
+    """Clip and redact every text inside a value."""
     if isinstance(value, str):
-        return _clean(value, token)[:MAX_MESSAGE_LENGTH]
+        return _redact(value, token)[:MAX_MESSAGE_LENGTH]
     if isinstance(value, dict):
-        entries = cast("dict[str, object]", value)
-        return {_clean(key, token): _plain(inner, token) for key, inner in entries.items() if not _names_a_secret(key)}
+        fields = cast("dict[str, object]", value)
+        return {
+            _redact(name, token): _redact_texts(inner, token)
+            for name, inner in fields.items()
+            if not _is_secret_name(name)
+        }
     if isinstance(value, list):
-        return [_plain(inner, token) for inner in cast("list[object]", value)]
+        return [_redact_texts(inner, token) for inner in cast("list[object]", value)]
     return value
 
 
-def _printed(value: object) -> str:
-    """Print what an LMS answered; a text that is JSON is looked into."""
+def _as_text(value: object) -> str:
+    """Write the response of an LMS as text; a text that holds JSON is parsed and redacted first."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return text(value) or ""
-    return json.dumps(_plain(without_secrets(value), ""), ensure_ascii=False)
+    return json.dumps(_redact_texts(without_secrets(value), ""), ensure_ascii=False)
 
 
-def _names_a_secret(name: str) -> bool:
+def _is_secret_name(name: str) -> bool:
     return _NOT_ALPHANUMERIC.sub("", name.lower()) in _SECRET_NAMES
 
 
-def _clean(value: str, token: str) -> str:
+def _redact(value: str, token: str) -> str:
     if token:
         value = value.replace(token, REMOVED)
     return _CREDENTIALS.sub(REMOVED, value)

@@ -1,21 +1,21 @@
-"""What Truto's errors mean, in the one tree of errors.
+"""Truto's errors: the subtree of `domain.errors` that says what failed at Truto.
 
     TrutoError (SourceError)
-    ├── TokenRefused (AccessDenied)         401: the token is not good
-    ├── ReconnectAccount (AccessDenied)     401 from the LMS: the account's authorisation has lapsed
-    ├── Forbidden (AccessDenied)            403: not allowed; `missing_scopes` says what to grant, where Truto tells
-    ├── AccountUnknown (AccessDenied)       there is no such integrated account
+    ├── TokenRefused (AccessDenied)         401: the token is invalid
+    ├── ReconnectAccount (AccessDenied)     401 from the LMS: the account's authorization has lapsed
+    ├── Forbidden (AccessDenied)            403: not allowed; `missing_scopes` lists what to grant, if Truto reports it
+    ├── AccountUnknown (AccessDenied)       the integrated account does not exist
     ├── AccountBlocked (AccessDenied)       503: Truto has blocked the integrated account
-    ├── RecordNotFound (NotFound)           404, or the LMS says that there is no such record
-    ├── MissingParameters (RouteClosed)     400: this account must be asked with the `parameters` that are named
+    ├── RecordNotFound (NotFound)           404, or the LMS reports that the record does not exist
+    ├── MissingParameters (RouteClosed)     400: this account requires the `parameters` that are named
     ├── NotOffered (RouteClosed)            405, 501, or a path that Truto does not have
-    ├── TooManyRequests (RateLimited)       429, or the LMS speaks of a limit
-    ├── RequestFailed (Unavailable)         500, 502, 504 and the like
+    ├── TooManyRequests (RateLimited)       429, or the LMS reports a limit
+    ├── RequestFailed (Unavailable)         500, 502, 504 and similar
     └── RequestRefused (UnexpectedAnswer)   any other refusal
 
-Whoever caught an error from Truto finds what it said as attributes, under Truto's own names. They are clipped and
-stripped of secrets (the token itself, keys, one-click logins, signed addresses), and never part of the message: that is
-a sentence of this package, because it is logged and shown, and what Truto or an LMS writes is not ours to vouch for.
+The attributes of an error hold what Truto reported, under Truto's own names. They are clipped, and the token, keys,
+one-click logins and signed addresses are removed. They are never part of the message: messages are logged and shown,
+so they consist of this package's own sentences alone.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from mcp_truto_lms.domain.errors import (
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """What an error answer said.
+    """The content of an error response.
 
     Args:
-        status_code: `statusCode`, or the HTTP status where the body has none
+        status_code: `statusCode`, or the HTTP status if the body has none
         message: as Truto or the LMS wrote it
         is_remote: the LMS failed or refused, not Truto
-        raw_response: what the LMS answered
+        raw_response: the response of the LMS
         insight: `truto_error_insight`: each key holds `description` and `value`
     """
 
@@ -55,61 +55,61 @@ class ErrorDetails:
 
 
 class TrutoError(SourceError):
-    """Truto answered with an error.
+    """Truto responded with an error.
 
     Args:
         sentence: what failed, and what the reader can change
-        refusal: what the answer said
+        details: the content of the error response
     """
 
-    def __init__(self, sentence: str, refusal: ErrorDetails, **options: Any) -> None:
+    def __init__(self, sentence: str, details: ErrorDetails, **options: Any) -> None:
         super().__init__(sentence, **options)
-        self.refusal = refusal
+        self.details = details
 
     @property
     def status_code(self) -> int:
         """`statusCode` of the error."""
-        return self.refusal.status_code
+        return self.details.status_code
 
     @property
     def message(self) -> str:
-        """What Truto or the LMS wrote."""
-        return self.refusal.message
+        """The message that Truto or the LMS wrote."""
+        return self.details.message
 
     @property
     def truto_is_remote_error(self) -> bool:
         """Whether the LMS failed or refused, not Truto."""
-        return self.refusal.is_remote
+        return self.details.is_remote
 
     @property
     def raw_response(self) -> str | None:
-        """What the LMS answered, clipped and without secrets."""
-        return self.refusal.raw_response
+        """The response of the LMS, clipped and without secrets."""
+        return self.details.raw_response
 
     @property
     def truto_error_insight(self) -> MappingProxyType[str, Any]:
-        """What Truto knows about the error, by kind."""
-        return self.refusal.insight
+        """Truto's explanation of the error, by kind."""
+        return self.details.insight
 
 
 class TokenRefused(TrutoError, AccessDenied):
-    """The token is not good."""
+    """The token is invalid."""
 
 
 class ReconnectAccount(TrutoError, AccessDenied):
-    """The LMS no longer accepts what Truto has for this account."""
+    """The LMS no longer accepts Truto's authorization for this account."""
 
 
 class Forbidden(TrutoError, AccessDenied):
-    """The token or the account may not do this."""
+    """The token or the account lacks a permission."""
 
-    def __init__(self, sentence: str, refusal: ErrorDetails, *, missing_scopes: tuple[str, ...] = ()) -> None:
-        super().__init__(sentence, refusal)
+    def __init__(self, sentence: str, details: ErrorDetails, *, missing_scopes: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence, details)
         self.missing_scopes = missing_scopes
 
 
 class AccountUnknown(TrutoError, AccessDenied):
-    """There is no such integrated account for this token."""
+    """The integrated account does not exist for this token."""
 
 
 class AccountBlocked(TrutoError, AccessDenied):
@@ -117,28 +117,28 @@ class AccountBlocked(TrutoError, AccessDenied):
 
 
 class RecordNotFound(TrutoError, NotFound):
-    """There is no such record."""
+    """The record does not exist."""
 
 
 class MissingParameters(TrutoError, RouteClosed):
-    """The account must be asked with more parameters."""
+    """The account requires more parameters."""
 
-    def __init__(self, sentence: str, refusal: ErrorDetails, *, parameters: frozenset[str]) -> None:
-        super().__init__(sentence, refusal)
+    def __init__(self, sentence: str, details: ErrorDetails, *, parameters: frozenset[str]) -> None:
+        super().__init__(sentence, details)
         self.parameters = parameters
 
 
 class NotOffered(TrutoError, RouteClosed):
-    """Nothing of the kind is offered for the account's LMS."""
+    """Truto does not offer this resource for the account's LMS."""
 
 
 class TooManyRequests(TrutoError, RateLimited):
-    """A limit of Truto's, or of the LMS, is used up."""
+    """A rate limit of Truto or of the LMS is used up."""
 
 
 class RequestFailed(TrutoError, Unavailable):
-    """It failed on the way."""
+    """The request failed on the side of Truto or of the LMS."""
 
 
 class RequestRefused(TrutoError, UnexpectedAnswer):
-    """The request was refused as it stands."""
+    """Truto or the LMS refused the request as it stands."""

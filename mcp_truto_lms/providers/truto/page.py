@@ -1,7 +1,7 @@
-"""The list envelope: one page of a list, as Truto sent it.
+"""The envelope of a list: one page, as Truto sent it.
 
-There is no total anywhere, and `result_count` counts this page alone. A provider's own body, as `raw` asks for it, has
-whatever shape it has: a bare list is the result, and so is an object without a `result`.
+Truto reports no total, and `result_count` counts this page alone. The provider's own body, which the `raw` format
+returns, may have any shape: a bare list is read as the result, and so is an object without a `result`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from typing import Any, cast
 
 JsonObject = dict[str, Any]
 
+_MAX_COUNT_DIGITS = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of a list.
 
     Args:
-        result: the objects; by key, where `truto_key_by` asked for that
-        next_cursor: what continues the list, None at its end
-        prev_cursor: what leads back
-        result_count: how many objects this page has, as Truto counts them
-        is_partial_response: the provider gave only a part of it
+        result: the objects; keyed, where `truto_key_by` asked for that
+        next_cursor: continues the list, None at its end
+        prev_cursor: leads back
+        result_count: the number of objects on this page, as Truto counts them
+        is_partial_response: the provider returned only a part of the list
     """
 
     result: list[JsonObject] | dict[str, JsonObject] = field(repr=False)
@@ -38,7 +40,7 @@ class Page:
 
 
 def parse_page(body: object) -> Page | None:
-    """Read a list's answer; None where it is none."""
+    """Parse the body of a list; None if it is not a list."""
     if isinstance(body, list):
         return Page(_objects(cast("list[object]", body)))
     if not isinstance(body, dict):
@@ -46,40 +48,42 @@ def parse_page(body: object) -> Page | None:
     envelope = cast("JsonObject", body)
     if "result" not in envelope:
         return Page([envelope] if envelope else [])
-    result: Any = envelope["result"]
-    if isinstance(result, dict):
-        keyed = cast("dict[str, object]", result)
-        found: list[JsonObject] | dict[str, JsonObject] = {
-            key: cast("JsonObject", item) for key, item in keyed.items() if isinstance(item, dict)
-        }
-    elif isinstance(result, list):
-        found = _objects(cast("list[object]", result))
-    elif result is None:
-        found = []
-    else:
+    result = _parse_result(envelope["result"])
+    if result is None:
         return None
     return Page(
-        found,
-        next_cursor=cursor(envelope, "next_cursor"),
-        prev_cursor=cursor(envelope, "prev_cursor"),
-        result_count=_count(envelope.get("result_count")),
+        result,
+        next_cursor=parse_cursor(envelope, "next_cursor"),
+        prev_cursor=parse_cursor(envelope, "prev_cursor"),
+        result_count=_parse_count(envelope.get("result_count")),
         is_partial_response=envelope.get("is_partial_response") in (True, "true"),
     )
 
 
-def cursor(envelope: Mapping[str, object], name: str) -> str | None:
-    """Read a cursor, which is passed back as it came; null, absent and empty end a list."""
+def parse_cursor(envelope: Mapping[str, object], name: str) -> str | None:
+    """Read a cursor, which is sent back unchanged; null, absent and empty mean the end of the list."""
     value = envelope.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) and value else None
 
 
+def _parse_result(value: object) -> list[JsonObject] | dict[str, JsonObject] | None:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return _objects(cast("list[object]", value))
+    if isinstance(value, dict):
+        keyed = cast("dict[str, object]", value)
+        return {key: cast("JsonObject", item) for key, item in keyed.items() if isinstance(item, dict)}
+    return None
+
+
 def _objects(items: list[object]) -> list[JsonObject]:
     return [cast("JsonObject", item) for item in items if isinstance(item, dict)]
 
 
-def _count(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+def _parse_count(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_COUNT_DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 ResponseFormat = Literal["unified", "raw", "normalized", "stream"]
-RESPONSE_FORMATS = frozenset({"unified", "raw", "normalized", "stream"})
+RESPONSE_FORMATS = frozenset[str](get_args(ResponseFormat))
 
 
 class GetParameters(TypedDict, total=False):
-    """What a get takes.
+    """The parameters of a get.
 
     - `truto_response_format`: `unified` (mapped; the default), `raw` (the provider's own body), `normalized`
-    - `truto_ignore_remote_data`: leave `remote_data` out
-    - `truto_exclude_fields`: fields to leave out
-    - `remote_query`: passed to the provider as it is, such as `{"page_size": 100}`; objects and lists may nest
+    - `truto_ignore_remote_data`: omit `remote_data`
+    - `truto_exclude_fields`: fields to omit
+    - `remote_query`: passed to the provider unchanged, such as `{"page_size": 100}`; objects and lists may nest
     """
 
     truto_response_format: ResponseFormat
@@ -25,12 +25,12 @@ class GetParameters(TypedDict, total=False):
 
 
 class ListParameters(GetParameters, total=False):
-    """What a list takes, besides what a get takes.
+    """The parameters of a list, in addition to those of a get.
 
-    - `limit`: objects a page
-    - `truto_ignore_limit`: whatever `limit` says
-    - `next_cursor`: of the page before
-    - `truto_key_by`: makes `result` an object, keyed by this field
+    - `limit`: the number of objects on a page
+    - `truto_ignore_limit`: ignore `limit`
+    - `next_cursor`: the cursor of the page before
+    - `truto_key_by`: return `result` as an object, keyed by this field
     """
 
     limit: int
@@ -40,28 +40,29 @@ class ListParameters(GetParameters, total=False):
 
 
 class EnrollmentParameters(ListParameters, total=False):
-    """What the list of course enrollments takes, besides what any list takes.
+    """The parameters of the list of course enrollments, in addition to those of any list.
 
-    - `user`: whose enrollments, such as `{"id": "7"}`
-    - `course`: which course's, such as `{"id": "12"}`
+    - `user`: the learner, such as `{"id": "7"}`
+    - `course`: the course, such as `{"id": "12"}`
     """
 
     user: Mapping[str, Any]
     course: Mapping[str, Any]
 
 
-def checked(known: type, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse what a type checker would have refused.
+def check_parameters(allowed: type, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters; raise for those that a type checker would reject.
 
     Raises:
-        TypeError: there is no such parameter.
-        ValueError: there is no such response format. `debug` is one of Truto's, and is refused: it echoes credentials.
+        TypeError: a parameter is unknown.
+        ValueError: the response format is unknown. Truto's `debug` is refused, because it echoes credentials.
     """
-    names: frozenset[str] = known.__dict__["__optional_keys__"]
+    names: frozenset[str] = allowed.__dict__["__optional_keys__"]
     for name in parameters:
         if name not in names:
             raise TypeError(f"there is no parameter {name!r}, only {', '.join(sorted(names))}")
-    wanted = parameters.get("truto_response_format")
-    if wanted is not None and wanted not in RESPONSE_FORMATS:
-        raise ValueError(f"there is no response format {wanted!r}, only {', '.join(sorted(RESPONSE_FORMATS))}")
+    response_format = parameters.get("truto_response_format")
+    if response_format is not None and response_format not in RESPONSE_FORMATS:
+        formats = ", ".join(sorted(RESPONSE_FORMATS))
+        raise ValueError(f"there is no response format {response_format!r}, only {formats}")
     return parameters

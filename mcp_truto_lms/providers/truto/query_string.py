@@ -1,4 +1,4 @@
-"""Query strings as Truto reads them: brackets for what is nested.
+"""Query strings as Truto reads them, with brackets for nested values.
 
     {"limit": 10}                                   limit=10
     {"user": {"id": "7"}}                           user[id]=7
@@ -6,8 +6,8 @@
     {"remote_query": {"foo": [{"bar": "baz"}]}}     remote_query[foo][][bar]=baz
     {"created_at": {"gte": datetime(2026, 11, 1)}}  created_at[gte]=2026-11-01T00:00:00
 
-What is absent (None, an empty list or object) is not sent at all. Brackets inside a name cannot be told from those of
-the syntax, so such a name is refused rather than sent as something else.
+An absent value (None, an empty list or object) is not sent. A name that contains brackets would be read as a nested
+value, so it is refused.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import cast
 Pairs = list[tuple[str, str]]
 
 
-def encoded(parameters: Mapping[str, object]) -> Pairs:
-    """Write parameters as the names and values of a query string, not yet percent-encoded.
+def encode_parameters(parameters: Mapping[str, object]) -> Pairs:
+    """Return the parameters as names and values of a query string, before percent-encoding.
 
     Raises:
-        ValueError: a name is empty or has brackets, or a value is of no type that a query string can hold.
+        ValueError: a name is empty or has brackets, or a query string cannot hold a value of this type.
     """
-    return [pair for name, value in parameters.items() for pair in _pairs(_checked(name), value)]
+    return [pair for name, value in parameters.items() for pair in _pairs(_check_name(name), value)]
 
 
 def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
@@ -33,7 +33,7 @@ def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
         return
     if isinstance(value, Mapping):
         for key, inner in cast("Mapping[object, object]", value).items():
-            yield from _pairs(f"{name}[{_checked(key)}]", inner)
+            yield from _pairs(f"{name}[{_check_name(key)}]", inner)
     elif isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
         for inner in cast("Sequence[object]", value):
             yield from _pairs(f"{name}[]", inner)
@@ -41,7 +41,7 @@ def _pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
         yield name, _text(name, value)
 
 
-def _checked(name: object) -> str:
+def _check_name(name: object) -> str:
     if not isinstance(name, str) or not name or "[" in name or "]" in name:
         raise ValueError(f"{name!r} cannot be a name in a query string: it must be a text without brackets")
     return name

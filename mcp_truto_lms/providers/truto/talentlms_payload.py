@@ -1,9 +1,9 @@
-"""What a provider's own payload adds to a unified record, where it is TalentLMS that is behind Truto.
+"""What the payload of TalentLMS adds to a unified record, when TalentLMS is the LMS behind Truto.
 
 A course's payload holds its roster and a learner's holds their transcript: all their enrollments in one call, where
-Truto's own list takes one call for each pair. Payloads are read by the functions that read TalentLMS itself, so an
-enrollment is the same whichever way it came. Truto's mapping of a person or a course has the last word, but where it is
-silent the payload fills in, since a list may leave out who is inactive, what is archived and when access ends.
+Truto's own list takes one call for each pair. The functions that read TalentLMS itself also read these payloads, so an
+enrollment is the same by either provider. A value that Truto has mapped takes precedence. The payload fills the fields
+that Truto leaves empty, because a list may omit who is inactive, which courses are archived and when access ends.
 """
 
 from __future__ import annotations
@@ -17,71 +17,92 @@ from typing import Any, TypeVar
 from mcp_truto_lms.domain.model import Course, CourseStatus, EnrollmentStatus, User, UserRole, UserStatus
 from mcp_truto_lms.domain.source import EnrollmentRecord
 from mcp_truto_lms.providers.payload_values import as_object
-from mcp_truto_lms.providers.talentlms import courses, enrollments, people
+from mcp_truto_lms.providers.talentlms import courses as talentlms_courses
+from mcp_truto_lms.providers.talentlms import enrollments as talentlms_enrollments
+from mcp_truto_lms.providers.talentlms import people as talentlms_people
 from mcp_truto_lms.providers.truto import records
 
-_UNTOLD = frozenset({UserStatus.UNKNOWN, UserRole.OTHER, CourseStatus.UNKNOWN, EnrollmentStatus.UNKNOWN})
-_UNNAMED = re.compile(r"custom_field_\d+")
-_OF_A_PAIR = ("completion_status", "enrolled_on")
+_UNKNOWN_VALUES = frozenset({UserStatus.UNKNOWN, UserRole.OTHER, CourseStatus.UNKNOWN, EnrollmentStatus.UNKNOWN})
+_UNLABELED_FIELD = re.compile(r"custom_field_\d+")
+_FIELDS_OF_A_PAIR = ("completion_status", "enrolled_on")
+_FILLED_FIELDS_OF_A_PAIR = ("score", "due_at", "enrolled_at", "progress_percent", "time_spent_seconds")
 
-Filled = TypeVar("Filled", User, Course)
-
-
-def roster_parts(
-    raw: object, *, learners: Mapping[str, User], remote_data: bool = False
-) -> Iterator[enrollments.Roster]:
-    """Read the roster in a course's payload, a few hundred people at a time; nothing where it has none."""
-    if isinstance(as_object(raw).get("users"), list | dict):
-        yield from enrollments.roster_parts(raw, learners=learners, remote_data=remote_data)
+MappedRecord = TypeVar("MappedRecord", User, Course)
 
 
-def transcript(
-    raw: object, *, person: User | None, courses: Mapping[str, Course], remote_data: bool = False
-) -> enrollments.Transcript | None:
-    """Read the transcript in a person's payload; None where it has none.
+def has_payload(raw: Mapping[str, Any]) -> bool:
+    """Return whether a record carries the provider's payload."""
+    return bool(as_object(raw.get("remote_data")))
+
+
+def parse_user(raw: object, *, remote_data: bool = False) -> User | None:
+    """Parse a unified user, with empty fields filled from its payload."""
+    user = records.parse_user(raw, remote_data=remote_data)
+    if user is None:
+        return None
+    return _fill_empty_fields(user, talentlms_people.user(as_object(raw).get("remote_data")))
+
+
+def parse_course(raw: object, *, remote_data: bool = False) -> Course | None:
+    """Parse a unified course, with empty fields filled from its payload."""
+    course = records.parse_course(raw, remote_data=remote_data)
+    if course is None:
+        return None
+    return _fill_empty_fields(course, talentlms_courses.course(as_object(raw).get("remote_data")))
+
+
+def parse_roster_batches(
+    payload: object, *, learners: Mapping[str, User], remote_data: bool = False
+) -> Iterator[talentlms_enrollments.Roster]:
+    """Parse the roster in a course's payload, a few hundred people at a time; nothing if it has none."""
+    if isinstance(as_object(payload).get("users"), list | dict):
+        yield from talentlms_enrollments.roster_parts(payload, learners=learners, remote_data=remote_data)
+
+
+def parse_transcript(
+    payload: object, *, learner: User | None, courses: Mapping[str, Course], remote_data: bool = False
+) -> talentlms_enrollments.Transcript | None:
+    """Parse the transcript in a learner's payload; None if it has none.
 
     Args:
-        raw: the payload
-        person: as Truto maps them, who may have names for the provider's custom fields
+        payload: the provider's record of the learner
+        learner: the learner as Truto maps them, perhaps with labels for the provider's custom fields
         courses: by id
-        remote_data: whether enrollments keep their part of the payload
+        remote_data: whether enrollments carry their part of the payload
     """
-    if not isinstance(as_object(raw).get("courses"), list | dict):
+    if not isinstance(as_object(payload).get("courses"), list | dict):
         return None
-    found = enrollments.transcript(raw, courses=courses, remote_data=remote_data)
-    if found is None or person is None or person.id != found.user.id:
-        return found
-    unnamed, named = found.user.custom_fields or {}, person.custom_fields or {}
-    ours = {name: value for name, value in named.items() if name not in people.OF_THE_ACCOUNT}
+    transcript = talentlms_enrollments.transcript(payload, courses=courses, remote_data=remote_data)
+    if transcript is None or learner is None or learner.id != transcript.user.id:
+        return transcript
+    unlabeled, labeled = transcript.user.custom_fields or {}, learner.custom_fields or {}
+    learner_fields = {name: value for name, value in labeled.items() if name not in talentlms_people.OF_THE_ACCOUNT}
     return replace(
-        found,
-        user=person,
-        records=tuple(_with_fields(one, without=unnamed, fields=ours) for one in found.records),
+        transcript,
+        user=learner,
+        records=tuple(_replace_fields(record, unlabeled, learner_fields) for record in transcript.records),
     )
 
 
-def user(raw: object, *, remote_data: bool = False) -> User | None:
-    """Read a unified user, filled in from its payload."""
-    found = records.user(raw, remote_data=remote_data)
-    return found if found is None else _filled(found, people.user(as_object(raw).get("remote_data")))
-
-
-def course(raw: object, *, remote_data: bool = False) -> Course | None:
-    """Read a unified course, filled in from its payload."""
-    found = records.course(raw, remote_data=remote_data)
-    return found if found is None else _filled(found, courses.course(as_object(raw).get("remote_data")))
-
-
-def pair(
-    found: EnrollmentRecord, raw: object, *, courses: Mapping[str, Course], learners: Mapping[str, User]
+def fill_pair(
+    record: EnrollmentRecord, raw: object, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> EnrollmentRecord:
-    """Fill in an enrollment that was asked for alone from its payload: its score, and when access ends."""
+    """Fill an enrollment that was read as a pair from its payload, with its score and the end of access.
+
+    Args:
+        record: the enrollment as Truto maps it
+        raw: the unified object that carries the payload
+        courses: by id
+        learners: by id
+    """
     payload = as_object(as_object(raw).get("remote_data"))
-    subject, person = found.enrollment.course, found.enrollment.user
-    if subject is None or person is None or not all(name in payload for name in _OF_A_PAIR):
-        return found
-    user_id, course_id = person.id or "", subject.id or ""
-    other = enrollments.pair(
+    enrollment = record.enrollment
+    if enrollment.course is None or enrollment.user is None:
+        return record
+    if not all(name in payload for name in _FIELDS_OF_A_PAIR):
+        return record
+    user_id, course_id = enrollment.user.id or "", enrollment.course.id or ""
+    payload_record = talentlms_enrollments.pair(
         payload,
         user_id=user_id,
         course_id=course_id,
@@ -89,41 +110,45 @@ def pair(
         course=courses.get(course_id),
         code=None,
     )
-    if other is None:
-        return found
-    missing = {
-        name: getattr(other.enrollment, name)
-        for name in ("score", "due_at", "enrolled_at", "progress_percent", "time_spent_seconds")
-        if getattr(found.enrollment, name) is None
+    if payload_record is None:
+        return record
+    changes = {
+        name: getattr(payload_record.enrollment, name)
+        for name in _FILLED_FIELDS_OF_A_PAIR
+        if getattr(enrollment, name) is None
     }
-    enrollment = found.enrollment.model_copy(update=missing)
-    return EnrollmentRecord(enrollment, found.route, other.access_ends_at, found.is_learner and other.is_learner)
+    return EnrollmentRecord(
+        enrollment.model_copy(update=changes),
+        record.route,
+        payload_record.access_ends_at,
+        record.is_learner and payload_record.is_learner,
+    )
 
 
-def has_payload(raw: Mapping[str, Any]) -> bool:
-    """Tell whether a record came with the provider's payload."""
-    return bool(as_object(raw.get("remote_data")))
+def _replace_fields(
+    record: EnrollmentRecord, unlabeled: Mapping[str, Any], labeled: Mapping[str, Any]
+) -> EnrollmentRecord:
+    """Replace a learner's unlabeled custom fields on an enrollment by the labeled ones."""
+    fields = record.enrollment.custom_fields or {}
+    enrollment_fields = {name: value for name, value in fields.items() if name not in unlabeled}
+    custom_fields = {**labeled, **enrollment_fields} or None
+    return replace(record, enrollment=record.enrollment.model_copy(update={"custom_fields": custom_fields}))
 
 
-def _with_fields(one: EnrollmentRecord, *, without: Mapping[str, Any], fields: Mapping[str, Any]) -> EnrollmentRecord:
-    before = one.enrollment.custom_fields or {}
-    kept = {name: value for name, value in before.items() if name not in without}
-    return replace(one, enrollment=one.enrollment.model_copy(update={"custom_fields": {**fields, **kept} or None}))
+def _fill_empty_fields(mapped: MappedRecord, payload: MappedRecord | None) -> MappedRecord:
+    if payload is None or payload.id != mapped.id:
+        return mapped
+    changes: dict[str, Any] = {}
+    for name in type(mapped).model_fields:
+        payload_value = getattr(payload, name)
+        if payload_value is not None and name != "remote_data" and _is_empty(getattr(mapped, name)):
+            changes[name] = payload_value
+    if mapped.custom_fields and payload.custom_fields:
+        fields = payload.custom_fields.items()
+        labeled = {name: value for name, value in fields if not _UNLABELED_FIELD.fullmatch(name)}
+        changes["custom_fields"] = {**labeled, **mapped.custom_fields}
+    return mapped.model_copy(update=changes) if changes else mapped
 
 
-def _filled(found: Filled, payload: Filled | None) -> Filled:
-    if payload is None or payload.id != found.id:
-        return found
-    missing: dict[str, Any] = {}
-    for name in type(found).model_fields:
-        value, other = getattr(found, name), getattr(payload, name)
-        if other is not None and name != "remote_data" and _is_silent(value):
-            missing[name] = other
-    if found.custom_fields and payload.custom_fields:
-        named = {name: value for name, value in payload.custom_fields.items() if not _UNNAMED.fullmatch(name)}
-        missing["custom_fields"] = {**named, **found.custom_fields}
-    return found.model_copy(update=missing) if missing else found
-
-
-def _is_silent(value: object) -> bool:
-    return value in (None, [], {}) or (isinstance(value, StrEnum) and value in _UNTOLD)
+def _is_empty(value: object) -> bool:
+    return value in (None, [], {}) or (isinstance(value, StrEnum) and value in _UNKNOWN_VALUES)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_truto_lms.providers.truto.query_string import encoded
+from mcp_truto_lms.providers.truto.query_string import encode_parameters
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from mcp_truto_lms.providers.truto.query_string import encoded
     ],
 )
 def test_parameters_are_written_with_brackets(parameters, pairs):
-    assert encoded(parameters) == pairs
+    assert encode_parameters(parameters) == pairs
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_parameters_are_written_with_brackets(parameters, pairs):
 )
 def test_what_a_query_string_cannot_hold_is_refused(parameters):
     with pytest.raises(ValueError, match="query string"):
-        encoded(parameters)
+        encode_parameters(parameters)
 
 
 def decoded(pairs):
@@ -90,6 +90,6 @@ values = st.recursive(
 
 @given(st.dictionaries(names, values, max_size=4))
 def test_what_is_written_can_be_read_back_from_the_address(parameters):
-    url = httpx.URL("https://truto.example/x", params=encoded(parameters))
+    url = httpx.URL("https://truto.example/x", params=encode_parameters(parameters))
     read = parse_qsl(url.query.decode(), keep_blank_values=True, strict_parsing=bool(parameters))
     assert decoded(read) == parameters

@@ -20,7 +20,7 @@ FULL = {
 
 
 def read(**fields):
-    return records.enrollment({**FULL, **fields}, route=FetchRoute.LIST)
+    return records.parse_enrollment({**FULL, **fields}, route=FetchRoute.LIST)
 
 
 def test_a_plain_record_comes_out_as_it_is():
@@ -84,7 +84,9 @@ def test_an_odd_field_is_read_or_null_and_the_record_stays(field, raw, value):
 
 
 def test_a_due_day_ends_in_the_zone_of_the_reader():
-    one = records.enrollment({**FULL, "due_at": "2026-11-01"}, route=FetchRoute.PAIR, zone=ZoneInfo("Europe/Athens"))
+    one = records.parse_enrollment(
+        {**FULL, "due_at": "2026-11-01"}, route=FetchRoute.PAIR, zone=ZoneInfo("Europe/Athens")
+    )
     assert one.enrollment.due_at == datetime(2026, 11, 1, 21, 59, 59, tzinfo=UTC)
 
 
@@ -97,7 +99,7 @@ def test_an_unknown_status_stays_readable():
 
 
 def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
-    one = records.enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=FetchRoute.LIST)
+    one = records.parse_enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=FetchRoute.LIST)
     assert (one.enrollment.id, one.enrollment.user.id, one.enrollment.course.id) == ("5", "7", "12")
 
 
@@ -119,7 +121,7 @@ def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
     ],
 )
 def test_an_item_without_an_id_a_user_or_a_course_is_none(item):
-    assert records.enrollment(item, route=FetchRoute.LIST) is None
+    assert records.parse_enrollment(item, route=FetchRoute.LIST) is None
 
 
 def test_unknown_fields_are_kept_and_secrets_are_not():
@@ -130,18 +132,18 @@ def test_unknown_fields_are_kept_and_secrets_are_not():
         "custom_fields": {"note": f"see {LOGIN}", "api_token": "abc", "site": "Oslo"},
         "remote_data": {"login_key": LOGIN, "role": "learner"},
     }
-    found = records.enrollment(item, route=FetchRoute.LIST).enrollment
+    found = records.parse_enrollment(item, route=FetchRoute.LIST).enrollment
     assert found.model_extra == {"region": {"name": "EU"}}
     assert found.custom_fields == {"note": "see [removed]", "site": "Oslo"}
     assert found.remote_data is None
-    kept = records.enrollment(item, route=FetchRoute.LIST, remote_data=True).enrollment
+    kept = records.parse_enrollment(item, route=FetchRoute.LIST, remote_data=True).enrollment
     assert kept.remote_data == {"role": "learner"}
 
 
 def test_a_listed_status_that_came_from_a_roster_is_trusted_as_one():
     assert read(custom_fields={"role": "learner"}).route is FetchRoute.COURSE
     assert read(custom_fields={"role": "learner", "completion_status": "failed"}).route is FetchRoute.LIST
-    one = records.enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=FetchRoute.PAIR)
+    one = records.parse_enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=FetchRoute.PAIR)
     assert one.route is FetchRoute.PAIR
 
 
@@ -151,11 +153,13 @@ def test_an_instructor_is_told_from_a_learner():
 
 
 def test_people_are_named_by_what_there_is():
-    assert records.user({"id": 1, "first_name": "Jane", "last_name": "Doe"}).name == "Jane Doe"
-    assert records.user({"id": 1, "username": "jd"}).name == "jd"
-    assert records.user({"id": 1, "emails": "a@x.example"}).emails[0].email == "a@x.example"
-    assert records.user({"name": "x"}) is None
-    assert records.course({"id": "1", "tags": "x", "categories": [{"id": 1, "token": 2}]}).categories == [{"id": 1}]
+    assert records.parse_user({"id": 1, "first_name": "Jane", "last_name": "Doe"}).name == "Jane Doe"
+    assert records.parse_user({"id": 1, "username": "jd"}).name == "jd"
+    assert records.parse_user({"id": 1, "emails": "a@x.example"}).emails[0].email == "a@x.example"
+    assert records.parse_user({"name": "x"}) is None
+    assert records.parse_course({"id": "1", "tags": "x", "categories": [{"id": 1, "token": 2}]}).categories == [
+        {"id": 1}
+    ]
 
 
 json_values = st.recursive(
@@ -170,7 +174,7 @@ json_values = st.recursive(
 def test_whatever_a_field_holds_a_record_comes_out_that_json_and_utf_8_can_hold(model, data):
     names = st.sampled_from([*model.model_fields, "extra"])
     item = data.draw(st.dictionaries(names, json_values)) | {"id": "1"}
-    found = records.settled(model, item, remote_data=True)
+    found = records.parse_record(model, item, remote_data=True)
     json.dumps(json.loads(found.model_dump_json()), allow_nan=False).encode()
 
 
@@ -193,13 +197,13 @@ def test_a_payload_fills_in_where_the_mapping_is_silent():
         "custom_fields": {"Site": "Oslo"},
         "remote_data": payload(custom_field_1="Oslo", user_type="Learner-Type"),
     }
-    found = talentlms_payload.user(raw)
+    found = talentlms_payload.parse_user(raw)
     assert (found.name, found.status, found.emails[0].email) == ("J. Doe", UserStatus.INACTIVE, "jane@x.example")
     assert found.custom_fields == {"Site": "Oslo", "user_type": "Learner-Type"}
     assert found.remote_data is None
-    assert talentlms_payload.user({"id": "8", "remote_data": payload()}).emails is None
-    assert talentlms_payload.user({"id": "7"}).name is None
-    assert talentlms_payload.user({}) is None
+    assert talentlms_payload.parse_user({"id": "8", "remote_data": payload()}).emails is None
+    assert talentlms_payload.parse_user({"id": "7"}).name is None
+    assert talentlms_payload.parse_user({}) is None
 
 
 def test_a_courses_payload_tells_when_access_ends():
@@ -209,9 +213,9 @@ def test_a_courses_payload_tells_when_access_ends():
         "status": "archived",
         "remote_data": {"id": "12", "time_limit": "30", "status": "active"},
     }
-    found = talentlms_payload.course(raw)
+    found = talentlms_payload.parse_course(raw)
     assert (found.title, str(found.status), found.custom_fields) == ("Law", "archived", {"time_limit_days": 30})
-    assert talentlms_payload.course({"title": "x"}) is None
+    assert talentlms_payload.parse_course({"title": "x"}) is None
 
 
 def test_a_pairs_payload_adds_its_score_and_when_access_ends():
@@ -224,27 +228,29 @@ def test_a_pairs_payload_adds_its_score_and_when_access_ends():
         "total_time_seconds": 213,
         "units": [{"score": "80"}, {"score": "100"}],
     }
-    one = records.enrollment({**FULL, "time_spent_seconds": 5}, route=FetchRoute.PAIR)
-    found = talentlms_payload.pair(one, {"remote_data": sent}, courses={}, learners={})
+    one = records.parse_enrollment({**FULL, "time_spent_seconds": 5}, route=FetchRoute.PAIR)
+    found = talentlms_payload.fill_pair(one, {"remote_data": sent}, courses={}, learners={})
     assert (found.enrollment.score, found.enrollment.time_spent_seconds) == (90, 5)
     assert found.enrollment.status is EnrollmentStatus.IN_PROGRESS
     assert found.access_ends_at == datetime.fromtimestamp(1420000000, UTC)
-    assert talentlms_payload.pair(one, {"remote_data": {"id": "x"}}, courses={}, learners={}) is one
+    assert talentlms_payload.fill_pair(one, {"remote_data": {"id": "x"}}, courses={}, learners={}) is one
 
 
 def test_no_roster_and_no_transcript_without_the_providers_lists():
     for raw in (None, {}, {"id": "12", "users": "no", "courses": 5}):
-        assert not [*talentlms_payload.roster_parts(raw, learners={})]
-        assert talentlms_payload.transcript(raw, person=None, courses={}) is None
+        assert not [*talentlms_payload.parse_roster_batches(raw, learners={})]
+        assert talentlms_payload.parse_transcript(raw, learner=None, courses={}) is None
 
 
 def test_a_transcript_names_custom_fields_as_truto_does():
     sent = payload(custom_field_1="Oslo", courses=[{"id": "12", "name": "Law", "completion_status": "completed"}])
-    named = talentlms_payload.user({"id": "7", "name": "Jane", "custom_fields": {"Site": "Oslo"}, "remote_data": sent})
-    found = talentlms_payload.transcript(sent, person=named, courses={})
+    named = talentlms_payload.parse_user(
+        {"id": "7", "name": "Jane", "custom_fields": {"Site": "Oslo"}, "remote_data": sent}
+    )
+    found = talentlms_payload.parse_transcript(sent, learner=named, courses={})
     assert found.records[0].enrollment.custom_fields == {"Site": "Oslo", "completion_status": "completed"}
     assert found.user is named
-    alone = talentlms_payload.transcript(sent, person=None, courses={})
+    alone = talentlms_payload.parse_transcript(sent, learner=None, courses={})
     assert alone.records[0].enrollment.custom_fields["custom_field_1"] == "Oslo"
 
 
@@ -260,10 +266,10 @@ def test_a_transcript_names_custom_fields_as_truto_does():
     ],
 )
 def test_a_manager_may_come_without_an_id_or_as_a_bare_name(raw: object, key: str, name: str | None):
-    manager = records.user({"id": "1", "manager": raw}).manager
+    manager = records.parse_user({"id": "1", "manager": raw}).manager
     assert (manager.id, manager.name) == (key, name)
 
 
 @pytest.mark.parametrize("raw", [None, "", {}, [], {"id": None}, {"emails": []}])
 def test_who_has_no_manager_has_none(raw: object):
-    assert records.user({"id": "1", "manager": raw}).manager is None
+    assert records.parse_user({"id": "1", "manager": raw}).manager is None

@@ -43,11 +43,11 @@ async def error_from(client_over, response, read="list_course_enrollments", *arg
 @pytest.mark.parametrize(
     ("response", "kind", "of", "says", "calls"),
     [
-        (problem(400, "Bad"), RequestRefused, UnexpectedAnswer, "refused `course-enrollments`", 1),
+        (problem(400, "Bad"), RequestRefused, UnexpectedAnswer, "refused the request to `course-enrollments`", 1),
         (problem(401, "Unauthorized"), TokenRefused, AccessDenied, "TRUTO_API_TOKEN", 1),
         (problem(401, truto_is_remote_error=True), ReconnectAccount, AccessDenied, "reconnect the account", 1),
         (problem(403, "No"), Forbidden, AccessDenied, "TRUTO_API_TOKEN", 1),
-        (problem(403, truto_is_remote_error=True), Forbidden, AccessDenied, "Grant what it needs", 1),
+        (problem(403, truto_is_remote_error=True), Forbidden, AccessDenied, "Grant the permissions that it needs", 1),
         (problem(403, truto_error_insight=SCOPES), Forbidden, AccessDenied, "Grant courses.read, users.read", 1),
         (problem(404, "Not found"), NotOffered, RouteClosed, "does not offer", 1),
         (problem(404, "Integrated account not found"), AccountUnknown, AccessDenied, "TRUTO_INTEGRATED_ACCOUNT_ID", 1),
@@ -164,7 +164,7 @@ async def test_the_token_of_a_caller_is_nowhere_in_an_error(client_over):
     )
     error, _ = await error_from(client_over, response)
     shown = (
-        f"{error!r} {error} {error.message} {error.raw_response} {dict(error.truto_error_insight)} {error.refusal!r}"
+        f"{error!r} {error} {error.message} {error.raw_response} {dict(error.truto_error_insight)} {error.details!r}"
     )
     assert TOKEN not in shown
     assert "QUJD" not in shown

@@ -422,7 +422,7 @@ async def test_nobody_is_found_by_an_id_that_is_none_or_by_e_mail(source_over):
     assert truto.requests == []
     assert [await source.find_learner(user_id=one) for one in "78"] == [None, None]
     assert await source.find_course("9") is None
-    with pytest.raises(ValueError, match="an id or by an e-mail"):
+    with pytest.raises(ValueError, match="an id or an e-mail"):
         await source.find_learner()
 
 

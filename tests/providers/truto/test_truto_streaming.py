@@ -95,7 +95,7 @@ def test_a_value_without_an_end_is_not_collected(monkeypatch):
     monkeypatch.setattr(streaming, "MAX_BODY_BYTES", 100)
     stream = ItemStreamParser()
     assert list(stream.feed(b'{"id":"' + b"x" * 90)) == []
-    with pytest.raises(UnexpectedAnswer, match="too big"):
+    with pytest.raises(UnexpectedAnswer, match="too large"):
         list(stream.feed(b"x" * 50))
 
 
