@@ -24,11 +24,11 @@ async def run_sandbox(settings: Settings, options: argparse.Namespace) -> int:
         ConfigurationError: the host, the port or a fault cannot be used.
     """
     check_loopback(options.host)
+    from mcp_truto_lms.http_serving import url_host
     from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
     from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, truto_app
     from mcp_truto_lms.sandbox.truto_options import TrutoOptions
-    from mcp_truto_lms.server.asgi import in_address
 
     organisation = generate(
         learners=options.learners, courses=options.courses, seed=options.seed, today=settings.clock()().date()
@@ -43,7 +43,7 @@ async def run_sandbox(settings: Settings, options: argparse.Namespace) -> int:
             except OSError as error:
                 bind_error = error
             else:
-                address = f"http://{in_address(options.host)}:{port}"
+                address = f"http://{url_host(options.host)}:{port}"
                 print(f"TALENTLMS_BASE_URL={address}/api/v1\nTALENTLMS_API_KEY={SAMPLE_API_KEY}\n")
                 print(f"TRUTO_BASE_URL={address}\nTRUTO_API_TOKEN={SAMPLE_TRUTO_TOKEN}")
                 print(f"TRUTO_INTEGRATED_ACCOUNT_ID={SAMPLE_ACCOUNT_ID}", flush=True)

@@ -7,7 +7,6 @@ and every call to a tool answers what is wrong.
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -114,14 +113,13 @@ async def _serve_stdio(server: MCPServer[object], app_context: AppContext) -> No
 
 
 async def _serve_http(app: ASGIApp, options: argparse.Namespace, paths: str) -> None:
-    from mcp_truto_lms.server.asgi import in_address, serve
+    from mcp_truto_lms.http_serving import listen, serve, url_host
 
     host: str = options.host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, options.port), family=family)
+        listener = listen(host, options.port)
     except OSError as error:
         raise port_error(options, error) from None
     with listener, end_signal() as ended:
-        print(f"Serving http://{in_address(host)}:{listener.getsockname()[1]}{paths}", file=sys.stderr, flush=True)
+        print(f"Serving http://{url_host(host)}:{listener.getsockname()[1]}{paths}", file=sys.stderr, flush=True)
         await serve(app, listener, ended)

@@ -9,12 +9,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
 import time
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskStatus
@@ -23,9 +19,6 @@ from mcp_truto_lms.sandbox.faults import Faults
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, Receive, Scope, Send, TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
-
-if TYPE_CHECKING:
-    import uvicorn
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -80,33 +73,8 @@ async def serve(
     Raises:
         OSError: the address cannot be bound.
     """
-    import uvicorn  # the in-process portal does without
+    from mcp_truto_lms.http_serving import listen, serve_until_cancelled  # the in-process portal needs no uvicorn
 
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Generator[None]:
-            yield
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+    with listen(host, port) as listener:
         task_status.started(listener.getsockname()[1])
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _drop_connections(server)
-
-
-async def _drop_connections(server: uvicorn.Server) -> None:
-    """End what uvicorn's own shut-down would wait for, and what it leaves open when its task is cancelled."""
-    if not server.started:
-        return
-    for one in server.servers:
-        one.close()
-    for connection in list(server.server_state.connections):
-        connection.shutdown()
-    answering = list(server.server_state.tasks)
-    for task in answering:
-        task.cancel()
-    await asyncio.gather(*answering, return_exceptions=True)  # uvicorn's tasks are asyncio's
+        await serve_until_cancelled(app, listener)

@@ -16,8 +16,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.http_serving import serve
 from mcp_truto_lms.server.app_context import AppContext
-from mcp_truto_lms.server.asgi import application, make_app, serve
+from mcp_truto_lms.server.asgi import application, make_app
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY

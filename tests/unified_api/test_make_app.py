@@ -10,8 +10,9 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from played_source import PlayedSource, enrolled
 
+from mcp_truto_lms.http_serving import serve
 from mcp_truto_lms.server.app_context import AppContext
-from mcp_truto_lms.server.asgi import make_app, serve
+from mcp_truto_lms.server.asgi import make_app
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 
