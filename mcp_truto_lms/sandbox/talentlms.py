@@ -166,7 +166,7 @@ class TalentLmsSandbox:
         if size < 1 or page < 1:
             raise _invalid_arguments()
         if not self.variations.paging_ignored:
-            size = min(size, self.variations.largest_page_size)
+            size = min(size, self.variations.max_page_size)
             people = people[(page - 1) * size : page * size]
         return [self._payloads.user(one) for one in people]
 

@@ -50,7 +50,7 @@ from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.app import ROOT, unified_app
 from mcp_truto_lms.unified_api.errors import ApiError, missing_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
-from mcp_truto_lms.unified_api.responses import answer, refusal
+from mcp_truto_lms.unified_api.responses import error_response, json_response
 
 SAMPLE_TRUTO_TOKEN = "sample-truto-token"  # noqa: S105 - opens nothing
 SAMPLE_ACCOUNT_ID = "sample-account"
@@ -120,7 +120,7 @@ class TrutoSandbox:
             {self._account_id: self._source},
             remote_data=options.remote_data,
             default_page_size=options.default_page_size,
-            largest_page_size=options.largest_page_size,
+            max_page_size=options.max_page_size,
             now=lambda: datetime.fromtimestamp(self._now(), UTC),
             monotonic=self._monotonic,
         )
@@ -143,7 +143,7 @@ class TrutoSandbox:
             self._admit(scope, request)
             response = await self._respond(scope, receive, request, fault)
         except ApiError as error:
-            response = refusal(error)
+            response = error_response(error)
         if response is not None and self._options.rate_limits and self._options.rate_headers:
             response.headers.update(self.limits.left(self._options).headers(self._options.limit_seconds))
         await (response or self._unified)(scope, receive, send)
@@ -164,25 +164,25 @@ class TrutoSandbox:
         """Give the answer; None where the endpoint streams it itself."""
         asked = request.arguments
         if request.endpoint == "capabilities":
-            return answer(capabilities(asked["id"], self._account_id))
+            return json_response(capabilities(asked["id"], self._account_id))
         query = QueryString(scope["query_string"].decode("ascii", "replace"))
-        account_id = query.one("integrated_account_id")
+        account_id = query.value("integrated_account_id")
         if account_id is None:
             raise ApiError(400, "integrated_account_id is required")
         if account_id != self._account_id:
             raise ApiError(404, "Integrated account not found")
         if request.endpoint == "meta":
-            return answer(list_schema(self._options))
+            return json_response(list_schema(self._options))
         if request.endpoint.startswith("proxy/"):
             if not self._options.proxy:
                 raise ApiError(403, "The proxy API is not enabled for this account")
             return await self._proxy.respond(request)
-        pair = {f"{name}[id]": query.one(name, "id") for name in ("user", "course")}
+        pair = {f"{name}[id]": query.value(name, "id") for name in ("user", "course")}
         missing = [name for name, value in pair.items() if value is None]
         is_enrollments = request.endpoint == "course-enrollments"
         if is_enrollments and self._options.pair_required and missing:
             raise missing_parameters(missing)
-        if query.one("truto_response_format") == "stream":
+        if query.value("truto_response_format") == "stream":
             return None
         status, headers, body = await self._ask(scope, receive)
         if status == 200:
@@ -191,7 +191,7 @@ class TrutoSandbox:
             body = by_options(body, self._options, request.endpoint)
             twists = fault.twists if isinstance(fault, TrutoFault) else ()
             body = twisted(body, twists, asked.get("next_cursor", ""))
-        return answer(body, status=status, headers=headers)
+        return json_response(body, status=status, headers=headers)
 
     async def _ask(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, str], Any]:
         """Ask the endpoint, and give its answer as JSON."""

@@ -16,8 +16,8 @@ from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK
 from mcp_truto_lms.sandbox.talentlms import HTML_PAGE, PLAIN_TEXT
 from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_options import TrutoOptions
-from mcp_truto_lms.unified_api.errors import ApiError, insight
-from mcp_truto_lms.unified_api.responses import answer
+from mcp_truto_lms.unified_api.errors import ApiError, insight_entry
+from mcp_truto_lms.unified_api.responses import json_response
 
 _BODIES = {
     "html": (HTML_PAGE, "text/html"),
@@ -32,24 +32,26 @@ def too_many_requests(options: TrutoOptions) -> ApiError:
     return ApiError(
         429,
         "Too many requests",
-        insight=insight("rate_limit_error", "Truto's rate limit is used up.", {"retry_after": options.limit_seconds}),
+        insight=insight_entry(
+            "rate_limit_error", "Truto's rate limit is used up.", {"retry_after": options.limit_seconds}
+        ),
         headers={"retry-after": f"{options.limit_seconds:g}"},
     )
 
 
 def remote_error(status: int, message: str, *, insight: Mapping[str, Any] = _NOTHING, url: str = "") -> Response:
     """Pass on an error of the provider, with the provider's body."""
-    error = ApiError(status, message, remote=True, insight=insight or _insight(status, message))
+    error = ApiError(status, message, is_remote=True, insight=insight or _insight(status, message))
     raw: dict[str, Any] = {"error": {"type": "api_error", "message": message}}
     if url:
         raw["request"] = {"url": url, "api_key": "k3y" * 10}
-    return answer({**error.body, "raw_response": raw}, status=status)
+    return json_response({**error.body, "raw_response": raw}, status=status)
 
 
 def not_enrolled() -> ApiError:
     """Say of a pair that it is none, as the provider says it."""
     message = "The requested user is not enrolled in this course"
-    return ApiError(404, message, remote=True, insight=_insight(404, message))
+    return ApiError(404, message, is_remote=True, insight=_insight(404, message))
 
 
 async def fail(fault: Fault, scope: Scope, receive: Receive, send: Send, *, secrets: bool) -> None:
@@ -79,7 +81,7 @@ async def fail(fault: Fault, scope: Scope, receive: Receive, send: Send, *, secr
             url = f"https://sample.example/index/autologin/key:{LOGIN_KEY_MARK}0123456789abcdef" if secrets else ""
             response = remote_error(status, message, insight=told.insight, url=url)
         else:
-            response = answer(ApiError(status, message, insight=told.insight).body, status=status)
+            response = json_response(ApiError(status, message, insight=told.insight).body, status=status)
     if fault.retry_after is not None:
         response.headers["retry-after"] = fault.retry_after
     await response(scope, receive, send)
@@ -87,4 +89,4 @@ async def fail(fault: Fault, scope: Scope, receive: Receive, send: Send, *, secr
 
 def _insight(status: int, message: str) -> dict[str, Any]:
     key = {429: "rate_limit_error", 403: "forbidden_error"}.get(status, "remote_error")
-    return insight(key, "The provider answered with an error.", {"message": message})
+    return insight_entry(key, "The provider answered with an error.", {"message": message})

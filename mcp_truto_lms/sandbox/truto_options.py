@@ -27,7 +27,7 @@ class TrutoOptions:
         names: enrollments name their user and course; False is ids alone
         last_cursor: how a last page says that it is one
         default_page_size: where no limit is asked for
-        largest_page_size: whatever limit is asked for
+        max_page_size: whatever limit is asked for
     """
 
     pair_required: bool = True
@@ -43,7 +43,7 @@ class TrutoOptions:
     names: bool = True
     last_cursor: Literal["null", "absent", "empty"] = "null"
     default_page_size: int = 50
-    largest_page_size: int = 100
+    max_page_size: int = 100
 
 
 STRICT = TrutoOptions()

@@ -29,7 +29,7 @@ class Variations:
         zone_in_siteinfo: siteinfo names the portal's zone and language
         errors_with_200: an error in the body of a successful answer
         default_page_size: of users, where none is asked for
-        largest_page_size: of users, whatever is asked for
+        max_page_size: of users, whatever is asked for
         hourly_limit: calls an hour
         exhausted_status: how a used-up hour is answered; with 400 and 403 only the message tells
         burst_limit: calls within `burst_seconds`
@@ -49,7 +49,7 @@ class Variations:
     zone_in_siteinfo: bool = True
     errors_with_200: bool = False
     default_page_size: int = 20
-    largest_page_size: int = 1000
+    max_page_size: int = 1000
     hourly_limit: int = 2000
     exhausted_status: Literal[429, 400, 403] = 429
     burst_limit: int = 200

@@ -1,5 +1,5 @@
-"""The unified endpoint: `GET /unified/lms/...` as Truto's Unified LMS API has it, over any source.
+"""The unified endpoint: `GET /unified/lms/...` as in Truto's Unified LMS API, over any source.
 
-`app.unified_app` makes the ASGI application. It keeps no copy of what it serves: every listing is a live reading of the
-provider. What each parameter does here is told in `docs/unified-endpoint.md`.
+`app.unified_app` makes the ASGI application. It stores nothing that it serves: every listing is read from the provider
+when it is requested. `docs/unified-endpoint.md` documents what each parameter does here.
 """

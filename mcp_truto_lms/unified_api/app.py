@@ -1,9 +1,9 @@
-"""The endpoint as an ASGI application: routes to readings, readings to answers, errors to refusals.
+"""The endpoint as an ASGI application.
 
     app = unified_app({"acme": source}, token="…")
 
-Only GET is answered, and only on the paths below; a parameter of a request never becomes part of a call's name, so that
-nothing that a client sends can reach what changes data.
+Only GET is served, and only on the paths below. A request parameter never becomes part of an endpoint's name at the
+provider, so no request can reach an endpoint that changes data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as Path
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
@@ -29,26 +29,28 @@ from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.source import Scope, Source
 from mcp_truto_lms.unified_api.bearer_auth import BearerTokenGuard
 from mcp_truto_lms.unified_api.cursor import START, CursorCodec, Position
-from mcp_truto_lms.unified_api.errors import ApiError, api_error, timed_out
-from mcp_truto_lms.unified_api.listing import Listing, ListingReader
+from mcp_truto_lms.unified_api.errors import ApiError, provider_timed_out, to_api_error
+from mcp_truto_lms.unified_api.listing import Listing
+from mcp_truto_lms.unified_api.listing_reader import ListingReader
 from mcp_truto_lms.unified_api.parameters import (
     GetRequest,
     ListRequest,
     ResponseFormat,
-    get_parameters,
-    list_parameters,
+    parse_get_request,
+    parse_list_request,
 )
 from mcp_truto_lms.unified_api.query_string import QueryString
-from mcp_truto_lms.unified_api.responses import answer, one_record, page, refusal, stream
+from mcp_truto_lms.unified_api.responses import error_response, json_response, read_page, record_body, stream_response
 
 ROOT = "/unified/lms"
 DEFAULT_PAGE_SIZE = 100
-LARGEST_PAGE_SIZE = 1000
+MAX_PAGE_SIZE = 1000
 DEADLINE_SECONDS = 120.0
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 Handler = Callable[[Request], Awaitable[Response]]
 OpenListing = Callable[[ListingReader, ListRequest, Position, bool], Listing]
+"""Opens a listing after a position; the last argument is whether it is read in pages."""
 
 
 def unified_app(
@@ -58,21 +60,21 @@ def unified_app(
     remote_data: bool = True,
     columns: Columns = ALL_COLUMNS,
     default_page_size: int = DEFAULT_PAGE_SIZE,
-    largest_page_size: int = LARGEST_PAGE_SIZE,
+    max_page_size: int = MAX_PAGE_SIZE,
     deadline_seconds: float = DEADLINE_SECONDS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> ASGIApp:
-    """Serve some integrated accounts; the sources stay their owner's, who closes them.
+    """Make the application for some integrated accounts; the caller closes their sources.
 
     Args:
-        accounts: sources by integrated account id, made with `remote_data=True` where records shall carry it
-        token: the bearer token that every request must carry; without one the application is for loopback only
-        remote_data: whether records may carry what the provider sent; False is for everybody, and ends `raw`
-        columns: which there are; others are in no record, and under aliases no record is served
-        default_page_size: of a list, where no limit is asked for
-        largest_page_size: of a list, whatever limit is asked for
-        deadline_seconds: how long one page may take
+        accounts: sources by integrated account id, made with `remote_data=True` if records shall carry it
+        token: the bearer token that every request must carry; without one, bind the application to loopback only
+        remote_data: whether records may carry the provider's payload; False also disables `raw`
+        columns: the visible columns; others appear in no record. With pseudonyms no record is served
+        default_page_size: the size of a page if no limit is given
+        max_page_size: the largest size of a page
+        deadline_seconds: the time limit of one page
         now: the clock by which access to a course ends
         monotonic: a clock that never goes back, in seconds
     """
@@ -82,26 +84,26 @@ def unified_app(
         remote_data=remote_data,
         columns=columns,
         default_page_size=default_page_size,
-        largest_page_size=largest_page_size,
+        max_page_size=max_page_size,
         deadline_seconds=deadline_seconds,
     )
     app = Starlette(
         routes=[
-            _get("/course-enrollments", endpoint.listing(_enrollments)),
-            _get("/courseenrollments", endpoint.listing(_enrollments)),
-            _get("/users", endpoint.listing(_users)),
-            _get("/users/{id}", endpoint.user),
-            _get("/courses", endpoint.listing(_courses)),
-            _get("/courses/{id}", endpoint.course),
+            _get_route("/course-enrollments", endpoint.list_handler(_enrollments)),
+            _get_route("/courseenrollments", endpoint.list_handler(_enrollments)),
+            _get_route("/users", endpoint.list_handler(_users)),
+            _get_route("/users/{id}", endpoint.user),
+            _get_route("/courses", endpoint.list_handler(_courses)),
+            _get_route("/courses/{id}", endpoint.course),
         ],
-        exception_handlers=dict.fromkeys((HTTPException, ApiError, SourceError, Exception), _refused),
+        exception_handlers=dict.fromkeys((HTTPException, ApiError, SourceError, Exception), _handle_error),
     )
     app.router.redirect_slashes = False
     return BearerTokenGuard(app, token=token)
 
 
 class _Endpoint:
-    """The accounts that are served, and how."""
+    """The handlers of all paths."""
 
     def __init__(
         self,
@@ -111,109 +113,122 @@ class _Endpoint:
         remote_data: bool,
         columns: Columns,
         default_page_size: int,
-        largest_page_size: int,
+        max_page_size: int,
         deadline_seconds: float,
     ) -> None:
         self._readers = readers
         self._cursors = cursors
         self._remote_data = remote_data
-        self._aliases = columns.aliases
-        self._hidden = tuple(sorted({each for path in columns.removed for each in (path, path.removeprefix("user."))}))
+        self._pseudonyms = columns.aliases
+        names = {name for path in columns.removed for name in (path, path.removeprefix("user."))}
+        self._hidden_fields = tuple(sorted(names))
         self._default_page_size = default_page_size
-        self._largest_page_size = largest_page_size
+        self._max_page_size = max_page_size
         self._deadline_seconds = deadline_seconds
 
-    def listing(self, open_listing: OpenListing) -> Handler:
-        async def handle(request: Request) -> Response:
-            asked = list_parameters(QueryString(request.url.query))
-            asked = replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
-            if asked.key_by and any(f"{asked.key_by}.".startswith(f"{path}.") for path in self._hidden):
-                raise ApiError(400, f"truto_key_by={asked.key_by}: this field is left out here, for everybody")
-            reader = self._reader(asked.account_id)
-            name = repr((open_listing.__name__, asked.account_id, asked.user_id, asked.course_id))
-            after = START if asked.cursor is None else self._cursors.open(asked.cursor, listing=name)
-            if asked.response_format is ResponseFormat.STREAM:
-                return await stream(open_listing(reader, asked, after, False), asked)
-            limit = min(asked.limit or self._default_page_size, self._largest_page_size)
-            body, last = await self._in_time(page(open_listing(reader, asked, after, True), asked, limit=limit))
+    def list_handler(self, open_listing: OpenListing) -> Handler:
+        async def handle(http_request: Request) -> Response:
+            request = parse_list_request(QueryString(http_request.url.query))
+            request = replace(
+                request, remote_data=self._shows_remote_data(request), exclude_fields=self._excluded_fields(request)
+            )
+            self._check_key(request.key_by)
+            reader = self._reader(request.account_id)
+            name = repr((open_listing.__name__, request.account_id, request.user_id, request.course_id))
+            after = START if request.cursor is None else self._cursors.decode(request.cursor, listing=name)
+            if request.response_format is ResponseFormat.STREAM:
+                return await stream_response(open_listing(reader, request, after, False), request)
+            limit = min(request.limit or self._default_page_size, self._max_page_size)
+            page = read_page(open_listing(reader, request, after, True), request, limit=limit)
+            body, last = await self._before_deadline(page)
             if last is not None:
-                body["next_cursor"] = self._cursors.pack(last, listing=name)
-            return answer(body)
+                body["next_cursor"] = self._cursors.encode(last, listing=name)
+            return json_response(body)
 
         return handle
 
-    async def user(self, request: Request) -> Response:
-        asked = self._get(request)
-        record = await self._in_time(self._reader(asked.account_id).user(request.path_params["id"]))
-        return answer(one_record(record, asked))
+    async def user(self, http_request: Request) -> Response:
+        request = self._parse_get(http_request)
+        record = self._reader(request.account_id).user(http_request.path_params["id"])
+        return json_response(record_body(await self._before_deadline(record), request))
 
-    async def course(self, request: Request) -> Response:
-        asked = self._get(request)
-        record = await self._in_time(self._reader(asked.account_id).course(request.path_params["id"]))
-        return answer(one_record(record, asked))
+    async def course(self, http_request: Request) -> Response:
+        request = self._parse_get(http_request)
+        record = self._reader(request.account_id).course(http_request.path_params["id"])
+        return json_response(record_body(await self._before_deadline(record), request))
 
-    def _get(self, request: Request) -> GetRequest:
-        asked = get_parameters(QueryString(request.url.query))
-        return replace(asked, remote_data=self._may_show(asked), exclude_fields=self._excluded(asked))
+    def _parse_get(self, http_request: Request) -> GetRequest:
+        request = parse_get_request(QueryString(http_request.url.query))
+        return replace(
+            request, remote_data=self._shows_remote_data(request), exclude_fields=self._excluded_fields(request)
+        )
 
-    def _excluded(self, asked: GetRequest) -> tuple[str, ...]:
-        return (*asked.exclude_fields, *self._hidden)
+    def _excluded_fields(self, request: GetRequest) -> tuple[str, ...]:
+        return (*request.exclude_fields, *self._hidden_fields)
 
-    def _may_show(self, asked: GetRequest) -> bool:
-        """Tell whether records carry remote data.
+    def _check_key(self, key_by: str | None) -> None:
+        """Refuse a key that is hidden from every caller.
 
         Raises:
-            ApiError: nothing but remote data is asked for, and this endpoint shows none.
+            ApiError: the key is a hidden field, or inside one.
         """
-        if asked.response_format is ResponseFormat.RAW and not self._remote_data:
+        if key_by and any(f"{key_by}.".startswith(f"{path}.") for path in self._hidden_fields):
+            raise ApiError(400, f"truto_key_by={key_by}: this endpoint excludes this field from every record")
+
+    def _shows_remote_data(self, request: GetRequest) -> bool:
+        """Return whether records carry remote data.
+
+        Raises:
+            ApiError: the request is for remote data alone, and this endpoint shows none.
+        """
+        if request.response_format is ResponseFormat.RAW and not self._remote_data:
             raise ApiError(400, "truto_response_format=raw is not available: remote data is switched off here")
-        return asked.remote_data and self._remote_data
+        return request.remote_data and self._remote_data
 
     def _reader(self, account_id: str) -> ListingReader:
-        if self._aliases:
+        if self._pseudonyms:
             raise ApiError(
-                404, "This endpoint is closed: pseudonyms are on, and it would tell names, addresses and ids"
+                404, "This endpoint is closed: pseudonyms are on, and it would show names, addresses and ids"
             )
         if account_id not in self._readers:
             raise ApiError(404, "There is no integrated account with this integrated_account_id")
         return self._readers[account_id]
 
-    async def _in_time(self, work: Awaitable[T]) -> T:
+    async def _before_deadline(self, work: Awaitable[Result]) -> Result:
         try:
             with anyio.fail_after(self._deadline_seconds):
                 return await work
         except TimeoutError:
-            raise timed_out(self._deadline_seconds) from None
+            raise provider_timed_out(self._deadline_seconds) from None
 
 
-def _get(path: str, handler: Handler) -> Path:
-    route = Path(ROOT + path, handler, methods=["GET"])
-    route.methods = {"GET"}  # Starlette adds HEAD, for which a provider would be read in vain
+def _get_route(path: str, handler: Handler) -> Route:
+    route = Route(ROOT + path, handler, methods=["GET"])
+    route.methods = {"GET"}  # Starlette adds HEAD, whose response would read the provider for nothing
     return route
 
 
-def _enrollments(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:
-    return reader.enrollments(Scope(user_id=asked.user_id, course_id=asked.course_id), after, in_pages=in_pages)
+def _enrollments(reader: ListingReader, request: ListRequest, after: Position, paged: bool) -> Listing:
+    return reader.enrollments(Scope(user_id=request.user_id, course_id=request.course_id), after, paged=paged)
 
 
-def _users(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
-    return reader.users(after, in_pages=in_pages)
+def _users(reader: ListingReader, request: ListRequest, after: Position, paged: bool) -> Listing:  # noqa: ARG001
+    return reader.users(after, paged=paged)
 
 
-def _courses(reader: ListingReader, asked: ListRequest, after: Position, in_pages: bool) -> Listing:  # noqa: ARG001
-    return reader.courses(after, in_pages=in_pages)
+def _courses(reader: ListingReader, request: ListRequest, after: Position, paged: bool) -> Listing:  # noqa: ARG001
+    return reader.courses(after, paged=paged)
 
 
-async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Answer an error; what is none of ours is also raised again, for the log of the server."""
+async def _handle_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Return the response of an error. Starlette also logs an unexpected error, which it raises again."""
     if isinstance(error, ApiError):
-        return refusal(error)
+        return error_response(error)
     if isinstance(error, SourceError):
-        return refusal(api_error(error))
+        return error_response(to_api_error(error))
     if not isinstance(error, HTTPException):
-        return refusal(ApiError(500, "This endpoint failed; its log says why"))
+        return error_response(ApiError(500, "This endpoint failed; its log has the reason"))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return refusal(ApiError(405, "Only GET is supported here", headers={"allow": "GET"}))
-    return refusal(
-        ApiError(error.status_code, f"Nothing is here: there are {ROOT}/course-enrollments, /users, /courses")
-    )
+        return error_response(ApiError(405, "Only GET is supported here", headers={"allow": "GET"}))
+    paths = f"{ROOT}/course-enrollments, /users, /courses"
+    return error_response(ApiError(error.status_code, f"This path does not exist; the paths are {paths}"))

@@ -1,6 +1,6 @@
-"""Who may come in: a bearer token, compared in constant time.
+"""Bearer token authentication for an ASGI application; tokens are compared in constant time.
 
-Without a token an application is for this machine alone, which is for whoever binds it to see to.
+An application without a token must be reachable from this machine alone. The caller who binds the address ensures it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import hmac
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_truto_lms.unified_api.errors import ApiError
-from mcp_truto_lms.unified_api.responses import refusal
+from mcp_truto_lms.unified_api.responses import error_response
 
 
 class BearerTokenGuard:
-    """Lets requests through that carry the token; any request where there is none.
+    """Passes on requests that carry the token, or every request if no token is set.
 
     Args:
-        app: what is behind
-        token: the token, None for no check
-        open_paths: paths that need none
+        app: the protected application
+        token: the token; None disables the check
+        open_paths: paths that need no token
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, open_paths: frozenset[str] = frozenset()) -> None:
@@ -28,22 +28,22 @@ class BearerTokenGuard:
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request without the token, and pass on anything else."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._knows(scope):
+        """Refuse a request without the token, and pass on any other."""
+        if scope["type"] == "http" and scope["path"] not in self._open_paths and not self._is_authorized(scope):
             error = ApiError(
                 401,
                 "The bearer token is missing or wrong: send `Authorization: Bearer <token>`",
                 headers={"www-authenticate": "Bearer"},
             )
-            await refusal(error)(scope, receive, send)
+            await error_response(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _knows(self, scope: Scope) -> bool:
+    def _is_authorized(self, scope: Scope) -> bool:
         if self._token is None:
             return True
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1:
+        headers = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(headers) != 1:
             return False
-        scheme, _, token = given[0].partition(b" ")
+        scheme, _, token = headers[0].partition(b" ")
         return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)

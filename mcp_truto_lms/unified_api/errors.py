@@ -1,8 +1,10 @@
-"""Refusals, in the shape in which Truto answers them.
+"""The endpoint's error responses, in Truto's form, and the errors of a source as such responses.
 
-Every one has `statusCode`, `error` and `message`. Where the provider failed, `truto_is_remote_error` says so and
-`truto_error_insight` says what that means; a client tells by the flag whether its own token or the provider's is bad.
-The provider's own body is never passed on: it may hold what the message must not.
+Every response has `statusCode`, `error` and `message`. If the provider failed, `truto_is_remote_error` is true and
+`truto_error_insight` explains the failure. By the flag a client tells an invalid token of this endpoint from an invalid
+key of the provider. The provider's own body is never passed on, because it may hold secrets.
+
+`ApiError` is raised within this package alone. The errors of a source are those of `domain.errors`.
 """
 
 from __future__ import annotations
@@ -16,18 +18,18 @@ from typing import Any
 from mcp_truto_lms.domain.errors import AccessDenied, NotFound, RateLimited, RouteClosed, SourceError
 
 DEFAULT_RETRY_AFTER_SECONDS = 10
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class ApiError(Exception):
-    """A refusal, ready to be answered.
+    """An error response of the endpoint.
 
     Args:
         status: the HTTP status
         message: what failed, and what the reader can change
-        remote: the provider failed, not this endpoint
-        insight: `truto_error_insight`, by its keys
-        headers: such as Retry-After
+        is_remote: the provider failed, not this endpoint
+        insight: the entries of `truto_error_insight`
+        headers: headers of the response, such as Retry-After
     """
 
     def __init__(
@@ -35,42 +37,42 @@ class ApiError(Exception):
         status: int,
         message: str,
         *,
-        remote: bool = False,
-        insight: Mapping[str, Any] = _NOTHING,
-        headers: Mapping[str, str] = _NOTHING,
+        is_remote: bool = False,
+        insight: Mapping[str, Any] = _EMPTY,
+        headers: Mapping[str, str] = _EMPTY,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.remote = remote
+        self.is_remote = is_remote
         self.insight = insight
         self.headers = dict(headers)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The refusal as it is answered."""
+        """The body of the response."""
         body: dict[str, Any] = {
             "statusCode": self.status,
             "error": HTTPStatus(self.status).phrase,
             "message": str(self),
         }
-        if self.remote:
+        if self.is_remote:
             body["truto_is_remote_error"] = True
         if self.insight:
             body["truto_error_insight"] = dict(self.insight)
         return body
 
 
-def insight(key: str, description: str, value: object) -> dict[str, Any]:
-    """Write one entry of `truto_error_insight`."""
+def insight_entry(key: str, description: str, value: object) -> dict[str, Any]:
+    """Return one entry of `truto_error_insight`."""
     return {key: {"description": description, "value": value}}
 
 
 def missing_parameters(names: list[str]) -> ApiError:
-    """Refuse a listing that the provider has only for the parameters named."""
+    """Return the error of a listing that the provider offers only with the named parameters."""
     return ApiError(
         400,
         f"Missing required query parameters: {', '.join(names)}",
-        insight=insight(
+        insight=insight_entry(
             "missing_required_query_parameters",
             "The provider behind this account needs these query parameters.",
             names,
@@ -78,26 +80,29 @@ def missing_parameters(names: list[str]) -> ApiError:
     )
 
 
-def api_error(error: SourceError) -> ApiError:
-    """Tell what an error of a source is to a client of this endpoint."""
+def to_api_error(error: SourceError) -> ApiError:
+    """Return the error response for an error of a source."""
     message = str(error)
     if isinstance(error, RouteClosed):
         return missing_parameters(["user[id]", "course[id]"])
     if isinstance(error, RateLimited):
-        told = error.retry_after_seconds
-        seconds = DEFAULT_RETRY_AFTER_SECONDS if told is None else max(1, ceil(told))
+        retry_after = error.retry_after_seconds
+        seconds = DEFAULT_RETRY_AFTER_SECONDS if retry_after is None else max(1, ceil(retry_after))
+        description = "The provider's rate limit is used up."
         return ApiError(
             429,
             message,
-            remote=True,
-            insight=insight("rate_limit_error", "The provider's rate limit is used up.", {"retry_after": seconds}),
+            is_remote=True,
+            insight=insight_entry("rate_limit_error", description, {"retry_after": seconds}),
             headers={"retry-after": str(seconds)},
         )
     status = 401 if isinstance(error, AccessDenied) else 404 if isinstance(error, NotFound) else 502
-    return ApiError(status, message, remote=True, insight=insight("remote_error", "The provider refused.", message))
+    insight = insight_entry("remote_error", "The provider refused.", message)
+    return ApiError(status, message, is_remote=True, insight=insight)
 
 
-def timed_out(seconds: float) -> ApiError:
-    """Say that the provider took too long."""
-    message = f"The provider did not answer within {seconds:.0f} s. Ask for less, or again later."
-    return ApiError(504, message, remote=True, insight=insight("remote_error", "The provider was too slow.", message))
+def provider_timed_out(deadline_seconds: float) -> ApiError:
+    """Return the error for a provider that did not respond within the deadline."""
+    message = f"The provider did not answer within {deadline_seconds:.0f} s. Ask for less, or try again later."
+    insight = insight_entry("remote_error", "The provider was too slow.", message)
+    return ApiError(504, message, is_remote=True, insight=insight)

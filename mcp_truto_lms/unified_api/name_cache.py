@@ -1,8 +1,7 @@
-"""What courses and people are called: the two lists that enrollments are joined with.
+"""The names of courses and people, which enrollments are joined with; cached for a minute.
 
-Each is read when it is first needed and used for a minute, since a walk through many pages needs it for every page.
-Both are held without what enrollments do not show, and people packed besides: a large directory stays small, at the
-price of reading a person anew for each of their enrollments.
+A listing of many pages needs them on every page. Only the fields that enrollments show are cached. People are cached as
+JSON, so that a large directory takes little memory, at the price of parsing a person for each of their enrollments.
 """
 
 from __future__ import annotations
@@ -15,29 +14,30 @@ import anyio
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Source, directory_pages
 
-KEEP_SECONDS = 60.0
-_SHOWN_OF_PEOPLE = {"id", "name", "emails", "custom_fields"}
+CACHE_SECONDS = 60.0
+_CACHED_USER_FIELDS = {"id", "name", "emails", "custom_fields"}
 
 
 class CachedPeople(Mapping[str, User]):
-    """People by id, with their names, addresses and custom fields; each is unpacked when asked for."""
+    """People by id, with their names, addresses and custom fields; a person is parsed on access."""
 
     def __init__(self) -> None:
-        self._packed: dict[str, bytes] = {}
+        self._json_by_id: dict[str, bytes] = {}
 
     def add(self, people: Iterable[User]) -> None:
-        """Add people; one who is there already is replaced."""
-        for one in people:
-            self._packed[one.id] = one.model_dump_json(include=_SHOWN_OF_PEOPLE, exclude_none=True).encode()
+        """Add people, or replace those who are present."""
+        for person in people:
+            serialized = person.model_dump_json(include=_CACHED_USER_FIELDS, exclude_none=True)
+            self._json_by_id[person.id] = serialized.encode()
 
     def __getitem__(self, user_id: str) -> User:
-        return User.model_validate_json(self._packed[user_id])
+        return User.model_validate_json(self._json_by_id[user_id])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return iter(self._json_by_id)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._json_by_id)
 
 
 class NameCache:
@@ -54,21 +54,22 @@ class NameCache:
         self._courses: Mapping[str, Course] = {}
         self._people: Mapping[str, User] = {}
         self._courses_read_at = self._people_read_at = float("-inf")
-        self._reading_courses = anyio.Lock()
-        self._reading_people = anyio.Lock()
+        self._courses_lock = anyio.Lock()
+        self._people_lock = anyio.Lock()
 
     async def courses(self, *, fresh: bool = False) -> Mapping[str, Course]:
-        """Give all courses; `fresh` reads them again."""
-        async with self._reading_courses:
-            if fresh or not self._is_recent(self._courses_read_at):
-                self._courses = {one.id: _named_course(one) for one in await self._source.courses()}
+        """Return all courses; `fresh` reads them again."""
+        async with self._courses_lock:
+            if fresh or not self._is_fresh(self._courses_read_at):
+                courses = await self._source.courses()
+                self._courses = {course.id: _without_unused_fields(course) for course in courses}
                 self._courses_read_at = self._monotonic()
             return self._courses
 
-    async def people(self, *, fresh: bool = False) -> Mapping[str, User]:
-        """Give everyone; `fresh` reads them again."""
-        async with self._reading_people:
-            if fresh or not self._is_recent(self._people_read_at):
+    async def people(self) -> Mapping[str, User]:
+        """Return all people."""
+        async with self._people_lock:
+            if not self._is_fresh(self._people_read_at):
                 people = CachedPeople()
                 async with aclosing(directory_pages(self._source)) as pages:
                     async for page in pages:
@@ -77,15 +78,15 @@ class NameCache:
             return self._people
 
     async def person(self, user_id: str) -> Mapping[str, User]:
-        """Give one person, or nobody; looked up alone unless everyone is known anyway."""
-        if self._is_recent(self._people_read_at):
+        """Return a mapping with one person if they exist, without reading the directory for it."""
+        if self._is_fresh(self._people_read_at):
             return self._people
-        found = await self._source.find_learner(user_id=user_id)
-        return {} if found is None else {found.id: found}
+        person = await self._source.find_learner(user_id=user_id)
+        return {} if person is None else {person.id: person}
 
-    def _is_recent(self, read_at: float) -> bool:
-        return self._monotonic() - read_at < KEEP_SECONDS
+    def _is_fresh(self, read_at: float) -> bool:
+        return self._monotonic() - read_at < CACHE_SECONDS
 
 
-def _named_course(one: Course) -> Course:
-    return Course.model_construct(id=one.id, title=one.title, custom_fields=one.custom_fields)
+def _without_unused_fields(course: Course) -> Course:
+    return Course.model_construct(id=course.id, title=course.title, custom_fields=course.custom_fields)

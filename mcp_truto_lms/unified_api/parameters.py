@@ -1,8 +1,7 @@
-"""What a request asks for: the parameters of the reference, read once into frozen values.
+"""The parameters of a get and of a list, parsed into frozen values.
 
-Parameters that nobody knows are ignored, and so are filters that no provider here has (`user[email]`,
-`created_at[gte]`): that is Truto's own rule, and clients are told to filter again. A value that cannot be one is
-refused, and the refusal says what would do.
+Unknown parameters are ignored, and so are filters that no provider here has (`user[email]`, `created_at[gte]`): that is
+Truto's own rule, and clients filter again. An invalid value is refused, with the values that are valid.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from enum import StrEnum
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.query_string import QueryString
 
-OBJECTS = ("remote_query", "user", "course")
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+OBJECT_PARAMETERS = ("remote_query", "user", "course")
+_BOOLEAN_WORDS = {"true": True, "1": True, "false": False, "0": False}
+_MAX_LIMIT_DIGITS = 9
 
 
 class ResponseFormat(StrEnum):
@@ -28,13 +28,13 @@ class ResponseFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GetRequest:
-    """How one record is asked for.
+    """The parameters of a request for one record.
 
     Args:
         account_id: the integrated account
-        response_format: how records are written
-        exclude_fields: dotted paths of fields that are left out
-        remote_data: whether records carry what the provider sent
+        response_format: the format of records
+        exclude_fields: dotted paths of fields that records omit
+        remote_data: whether records carry the provider's payload
     """
 
     account_id: str
@@ -45,14 +45,14 @@ class GetRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListRequest(GetRequest):
-    """How a list is asked for.
+    """The parameters of a request for a list.
 
     Args:
-        key_by: the field by which `result` is keyed; None is an array
-        limit: the number of records that is asked for; None is the default
-        cursor: where the page before ended; None is the first page
-        user_id: only this learner's
-        course_id: only this course's
+        key_by: the field that keys `result`; None for an array
+        limit: the requested number of records; None for the default
+        cursor: where the page before ended; None for the first page
+        user_id: only this learner's enrollments
+        course_id: only this course's enrollments
     """
 
     key_by: str | None
@@ -62,62 +62,62 @@ class ListRequest(GetRequest):
     course_id: str | None
 
 
-def get_parameters(query: QueryString) -> GetRequest:
-    """Read the parameters of a get.
+def parse_get_request(query: QueryString) -> GetRequest:
+    """Parse the parameters of a get.
 
     Raises:
-        ApiError: one is missing or wrong.
+        ApiError: a parameter is missing or invalid.
     """
-    account_id = query.one("integrated_account_id")
+    account_id = query.value("integrated_account_id")
     if account_id is None:
         raise ApiError(400, "integrated_account_id is required: name the integrated account to read from")
-    for name in OBJECTS:
-        query.check_object(name)
+    for name in OBJECT_PARAMETERS:
+        query.require_object(name)
     return GetRequest(
         account_id=account_id,
-        response_format=_response_format(query.one("truto_response_format")),
-        exclude_fields=query.several("truto_exclude_fields"),
-        remote_data=not _boolean(query, "truto_ignore_remote_data"),
+        response_format=_parse_response_format(query.value("truto_response_format")),
+        exclude_fields=query.array("truto_exclude_fields"),
+        remote_data=not _parse_bool(query, "truto_ignore_remote_data"),
     )
 
 
-def list_parameters(query: QueryString) -> ListRequest:
-    """Read the parameters of a list.
+def parse_list_request(query: QueryString) -> ListRequest:
+    """Parse the parameters of a list.
 
     Raises:
-        ApiError: one is missing or wrong.
+        ApiError: a parameter is missing or invalid.
     """
-    common = get_parameters(query)
+    get_request = parse_get_request(query)
     return ListRequest(
-        account_id=common.account_id,
-        response_format=common.response_format,
-        exclude_fields=common.exclude_fields,
-        remote_data=common.remote_data,
-        key_by=query.one("truto_key_by"),
-        limit=None if _boolean(query, "truto_ignore_limit") else _limit(query.one("limit")),
-        cursor=query.one("next_cursor"),
-        user_id=query.one("user", "id"),
-        course_id=query.one("course", "id"),
+        account_id=get_request.account_id,
+        response_format=get_request.response_format,
+        exclude_fields=get_request.exclude_fields,
+        remote_data=get_request.remote_data,
+        key_by=query.value("truto_key_by"),
+        limit=None if _parse_bool(query, "truto_ignore_limit") else _parse_limit(query.value("limit")),
+        cursor=query.value("next_cursor"),
+        user_id=query.value("user", "id"),
+        course_id=query.value("course", "id"),
     )
 
 
-def _response_format(value: str | None) -> ResponseFormat:
+def _parse_response_format(value: str | None) -> ResponseFormat:
     try:
         return ResponseFormat(value or ResponseFormat.UNIFIED)
     except ValueError:
         raise ApiError(400, f"truto_response_format takes {', '.join(ResponseFormat)}") from None
 
 
-def _boolean(query: QueryString, name: str) -> bool:
-    value = query.one(name)
-    if value is not None and value.lower() not in _BOOLEANS:
+def _parse_bool(query: QueryString, name: str) -> bool:
+    value = query.value(name)
+    if value is not None and value.lower() not in _BOOLEAN_WORDS:
         raise ApiError(400, f"{name} takes true or false")
-    return value is not None and _BOOLEANS[value.lower()]
+    return value is not None and _BOOLEAN_WORDS[value.lower()]
 
 
-def _limit(value: str | None) -> int | None:
+def _parse_limit(value: str | None) -> int | None:
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and len(value) <= 9 and int(value)):
+    if not (value.isascii() and value.isdecimal() and len(value) <= _MAX_LIMIT_DIGITS and int(value)):
         raise ApiError(400, "limit takes a whole number from 1 up")
     return int(value)

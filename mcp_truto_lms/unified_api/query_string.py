@@ -1,7 +1,7 @@
-"""Query strings with brackets: `user[id]=7`, `fields[]=a`, `fields[0]=a`, `filter[][name]=x`.
+"""Parses query strings with brackets: `user[id]=7`, `fields[]=a`, `fields[0]=a`, `filter[][name]=x`.
 
-A name that is asked for twice with two values is refused where one value is meant: which one would count is anybody's
-guess. A name whose brackets do not match up is a name like any other, and nobody asks for it.
+A parameter that takes one value and is given two is refused, because neither can be preferred. A name with unbalanced
+brackets is an ordinary name, which no parameter has.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from mcp_truto_lms.unified_api.errors import ApiError
 
 MAX_LENGTH = 32_768
 MAX_FIELDS = 1_000
-_BRACKETED = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
-_PART = re.compile(r"\[([^\[\]]*)\]")
+_BRACKETED_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
+_BRACKETED_KEY = re.compile(r"\[([^\[\]]*)\]")
 
-Path = tuple[str, ...]
+Keys = tuple[str, ...]
+"""The keys in the brackets after a name."""
 
 
 class QueryString:
     """The parameters of one request, by the name before the brackets.
 
     Raises:
-        ApiError: it is too long to be meant.
+        ApiError: the query string is too long.
     """
 
     def __init__(self, raw: str) -> None:
@@ -34,44 +35,44 @@ class QueryString:
             pairs = parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
             raise ApiError(400, f"There are more than {MAX_FIELDS:,} query parameters") from None
-        self._given: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
+        self._values: defaultdict[str, list[tuple[Keys, str]]] = defaultdict(list)
         for name, value in pairs:
-            found = _BRACKETED.fullmatch(name)
-            if found is None:
-                self._given[name].append(((), value))
+            match = _BRACKETED_NAME.fullmatch(name)
+            if match is None:
+                self._values[name].append(((), value))
             else:
-                self._given[found[1]].append((tuple(_PART.findall(found[2])), value))
+                self._values[match[1]].append((tuple(_BRACKETED_KEY.findall(match[2])), value))
 
-    def one(self, name: str, *path: str) -> str | None:
-        """Give the value of `name`, or of `name[path]`; empty is None.
+    def value(self, name: str, *keys: str) -> str | None:
+        """Return the value of `name`, or of `name[key]`; an empty value is None.
 
         Raises:
-            ApiError: it has more than one.
+            ApiError: it has more than one value.
         """
-        values = {value.strip() for parts, value in self._given.get(name, ()) if parts == path} - {""}
+        values = {value.strip() for value_keys, value in self._values.get(name, ()) if value_keys == keys} - {""}
         if len(values) > 1:
-            written = name + "".join(f"[{part}]" for part in path)
-            raise ApiError(400, f"{written} is given more than once")
+            full_name = name + "".join(f"[{key}]" for key in keys)
+            raise ApiError(400, f"{full_name} is given more than once")
         return values.pop() if values else None
 
-    def several(self, name: str) -> tuple[str, ...]:
-        """Give the values of an array, in whichever way it is written; a comma parts them as well.
+    def array(self, name: str) -> tuple[str, ...]:
+        """Return the values of an array in any notation; commas also separate values.
 
         Raises:
             ApiError: it is an object.
         """
         values: list[str] = []
-        for parts, value in self._given.get(name, ()):
-            if len(parts) > 1 or (parts and parts[0] and not parts[0].isdecimal()):
+        for keys, value in self._values.get(name, ()):
+            if len(keys) > 1 or (keys and keys[0] and not keys[0].isdecimal()):
                 raise ApiError(400, f"{name} is an array: write {name}[]=a&{name}[]=b")
-            values.extend(one.strip() for one in value.split(","))
-        return tuple(dict.fromkeys(one for one in values if one))
+            values.extend(item.strip() for item in value.split(","))
+        return tuple(dict.fromkeys(item for item in values if item))
 
-    def check_object(self, name: str) -> None:
-        """Refuse a plain value where an object is meant.
+    def require_object(self, name: str) -> None:
+        """Refuse a plain value for a parameter that is an object.
 
         Raises:
-            ApiError: it is none.
+            ApiError: the value is plain.
         """
-        if any(not parts and value.strip() for parts, value in self._given.get(name, ())):
+        if any(not keys and value.strip() for keys, value in self._values.get(name, ())):
             raise ApiError(400, f"{name} is an object: write {name}[key]=value")

@@ -1,8 +1,8 @@
-"""Answers: a page in its envelope, one record, a stream of lines, a refusal.
+"""HTTP responses: a page in its envelope, one record, a stream of lines, an error.
 
-A stream is one record a line, sent as it is read. Its status can only be sent before anything went wrong, so what goes
-wrong later breaks it off: a line in the shape of a refusal, and no proper end. What a provider has only in part breaks
-off as well. So a stream that ends properly is whole.
+A stream is one record a line, sent as it is read. Its status is sent before the first line, so a later failure cannot
+change it. A failure ends the stream with a line in the form of an error, and an incomplete reading without such a line.
+In both cases the body has no proper end. So a stream with a proper end is whole.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.types import Send
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.model import UnifiedModel
 from mcp_truto_lms.unified_api.cursor import START, Position
-from mcp_truto_lms.unified_api.errors import ApiError, api_error
+from mcp_truto_lms.unified_api.errors import ApiError, to_api_error
 from mcp_truto_lms.unified_api.listing import Listing
 from mcp_truto_lms.unified_api.parameters import GetRequest, ListRequest
 from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of, serialize
@@ -28,108 +28,110 @@ NDJSON = "application/x-ndjson"
 _Records = AsyncGenerator[tuple[Position, UnifiedModel]]
 
 
-def as_json(body: Any) -> bytes:
-    """Write JSON as it is sent."""
+def encode_json(body: Any) -> bytes:
+    """Encode a body as compact JSON in UTF-8."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
 
 
-def answer(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Answer with JSON."""
-    return Response(as_json(body), status, headers, media_type="application/json")
+def json_response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a JSON response."""
+    return Response(encode_json(body), status, headers, media_type="application/json")
 
 
-def refusal(error: ApiError) -> Response:
-    """Answer with a refusal."""
-    return answer(error.body, status=error.status, headers=error.headers)
+def error_response(error: ApiError) -> Response:
+    """Return the response of an error."""
+    return json_response(error.body, status=error.status, headers=error.headers)
 
 
-def one_record(record: UnifiedModel, asked: GetRequest) -> Any:
-    """Write the bare object that a get answers."""
-    return exclude_fields(serialize(record, asked), asked.exclude_fields)
+def record_body(record: UnifiedModel, request: GetRequest) -> Any:
+    """Return the bare object of a get."""
+    return exclude_fields(serialize(record, request), request.exclude_fields)
 
 
-async def page(walk: Listing, asked: ListRequest, *, limit: int) -> tuple[dict[str, Any], Position | None]:
-    """Write a page, and tell the position from which the next one goes on; None is the end."""
+async def read_page(listing: Listing, request: ListRequest, *, limit: int) -> tuple[dict[str, Any], Position | None]:
+    """Read a page; return its envelope and the position after which the next page starts, None at the end."""
     items: list[Any] = []
     last, following = START, None
-    async with aclosing(walk.records()) as records:
+    async with aclosing(listing.records()) as records:
         async for position, record in records:
             if len(items) == limit:
                 following = position
                 break
-            items.append(serialize(record, asked))
+            items.append(serialize(record, request))
             last = position
-    result: Any = [exclude_fields(one, asked.exclude_fields) for one in items]
-    if asked.key_by is not None:
-        result = dict(zip([key_of(one, asked.key_by) for one in items], result, strict=True))
+    result: Any = [exclude_fields(item, request.exclude_fields) for item in items]
+    if request.key_by is not None:
+        result = dict(zip([key_of(item, request.key_by) for item in items], result, strict=True))
     body = {"result": result, "next_cursor": None, "prev_cursor": None, "result_count": len(items)}
-    if not walk.complete:
+    if not listing.complete:
         body["is_partial_response"] = True
     if following is not None and following.course_id != last.course_id:
-        last = Position(following.course_id)  # the roster before is done with, and need not be read again
+        last = Position(following.course_id)  # the roster before is finished, so the next page need not read it again
     return body, None if following is None else last
 
 
-async def stream(walk: Listing, asked: ListRequest) -> Response:
-    """Begin a stream; what goes wrong before the first record is still a refusal.
+async def stream_response(listing: Listing, request: ListRequest) -> Response:
+    """Start a stream; a failure before the first record is an ordinary error.
 
     Raises:
-        ApiError: it cannot be had as it is asked for.
+        ApiError: the stream cannot be written as requested.
         SourceError: the provider failed.
     """
-    records = walk.records()
+    records = listing.records()
     try:
         first = await anext(records, None)
-        begun = b"" if first is None else _line(first[1], asked)
+        first_line = b"" if first is None else _line(first[1], request)
     except BaseException:
         await records.aclose()
         raise
-    return _Stream(_lines(begun, records, walk, asked), media_type=NDJSON)
+    return _RecordStream(_chunks(first_line, records, listing, request), media_type=NDJSON)
 
 
-class _BrokenOff(Exception):
-    """A stream that cannot go on."""
+class _StreamAborted(Exception):
+    """The stream cannot be continued."""
 
 
-class _Stream(StreamingResponse):
-    """A stream that, once broken off, is left without its end: the server then closes the connection."""
+class _RecordStream(StreamingResponse):
+    """A streaming response that sends no end after `_StreamAborted`, so that the server closes the connection."""
 
     async def stream_response(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        lines = cast("AsyncGenerator[bytes]", self.body_iterator)
+        chunks = cast("AsyncGenerator[bytes]", self.body_iterator)
         try:
-            async with aclosing(lines):
-                async for chunk in lines:
+            async with aclosing(chunks):
+                async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except _BrokenOff:
+        except _StreamAborted:
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _lines(begun: bytes, records: _Records, walk: Listing, asked: ListRequest) -> AsyncGenerator[bytes]:
-    """Give lines in chunks; the first line goes out alone, so that a reader sees at once that there is something."""
-    left = asked.limit
+async def _chunks(
+    first_line: bytes, records: _Records, listing: Listing, request: ListRequest
+) -> AsyncGenerator[bytes]:
+    """Yield lines in chunks; the first line is sent alone, so that the client sees data at once."""
+    lines_left = request.limit
     async with aclosing(records):
-        if begun:
-            yield begun
-            left = None if left is None else left - 1
+        if first_line:
+            yield first_line
+            lines_left = None if lines_left is None else lines_left - 1
         chunk = bytearray()
         try:
-            while left != 0 and (found := await anext(records, None)) is not None:
-                chunk += _line(found[1], asked)
-                left = None if left is None else left - 1
+            while lines_left != 0 and (following := await anext(records, None)) is not None:
+                chunk += _line(following[1], request)
+                lines_left = None if lines_left is None else lines_left - 1
                 if len(chunk) >= CHUNK_BYTES:
                     yield bytes(chunk)
                     chunk.clear()
         except (SourceError, ApiError) as error:
-            told = error if isinstance(error, ApiError) else api_error(error)
-            yield bytes(chunk) + as_json(told.body) + b"\n"
-            raise _BrokenOff from None
+            api_error = error if isinstance(error, ApiError) else to_api_error(error)
+            yield bytes(chunk) + encode_json(api_error.body) + b"\n"
+            raise _StreamAborted from None
         if chunk:
             yield bytes(chunk)
-        if not walk.complete:
-            raise _BrokenOff
+        if not listing.complete:
+            raise _StreamAborted
 
 
-def _line(record: UnifiedModel, asked: ListRequest) -> bytes:
-    return as_json(exclude_fields(serialize(record, asked), asked.exclude_fields)) + b"\n"
+def _line(record: UnifiedModel, request: GetRequest) -> bytes:
+    return encode_json(record_body(record, request)) + b"\n"

@@ -1,8 +1,8 @@
-"""Records as they are written: the four formats, excluded fields, keys.
+"""Serializes records: the response formats, excluded fields, and the value that keys a record.
 
-- `unified` and `stream`: what the provider does not tell is absent, as "when available" reads.
-- `normalized`: every field of the model is there, null where the provider does not tell, so that rows line up.
-- `raw`: what the provider sent for this record, its secrets removed.
+- `unified` and `stream`: fields that the provider does not report are absent.
+- `normalized`: every field of the model is present, null if the provider does not report it, so that rows line up.
+- `raw`: the provider's own data of the record, secrets removed.
 """
 
 from __future__ import annotations
@@ -15,45 +15,44 @@ from mcp_truto_lms.domain.model import UnifiedModel
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import GetRequest, ResponseFormat
 
-Json = dict[str, Any]
 REMOTE_DATA = "remote_data"
 
 
-def serialize(record: UnifiedModel, asked: GetRequest) -> Any:
-    """Write one record, before any field is excluded.
+def serialize(record: UnifiedModel, request: GetRequest) -> Any:
+    """Return one record in the requested format, before fields are excluded.
 
     Raises:
-        ApiError: the provider's own data is asked for and was not kept.
+        ApiError: `raw` is requested, and the source does not store the provider's data.
     """
-    if asked.response_format is ResponseFormat.RAW:
-        remote: object = getattr(record, REMOTE_DATA, None)
-        if remote is None:
-            raise ApiError(400, "truto_response_format=raw: the provider's own data is not kept for this account")
-        return remote
-    full = asked.response_format is ResponseFormat.NORMALIZED
-    exclude = None if asked.remote_data else {REMOTE_DATA}
-    return record.model_dump(mode="json", exclude_none=not full, exclude=exclude)
+    if request.response_format is ResponseFormat.RAW:
+        remote_data: object = getattr(record, REMOTE_DATA, None)
+        if remote_data is None:
+            raise ApiError(400, "truto_response_format=raw: the provider's own data is not stored for this account")
+        return remote_data
+    include_none = request.response_format is ResponseFormat.NORMALIZED
+    exclude = None if request.remote_data else {REMOTE_DATA}
+    return record.model_dump(mode="json", exclude_none=not include_none, exclude=exclude)
 
 
-def exclude_fields(value: Any, paths: Sequence[str]) -> Any:
-    """Give a record without the fields at some dotted paths; lists on the way are gone through."""
-    value = deepcopy(value) if paths else value
+def exclude_fields(record: Any, paths: Sequence[str]) -> Any:
+    """Return a record without the fields at the dotted paths, which also apply to the items of lists."""
+    record = deepcopy(record) if paths else record
     for path in paths:
-        _remove(value, path.split("."))
-    return value
+        _remove(record, path.split("."))
+    return record
 
 
-def key_of(item: Any, field: str) -> str:
-    """Give the value at a dotted path of a record, as a key.
+def key_of(record: Any, path: str) -> str:
+    """Return the value at a dotted path of a record, as a key.
 
     Raises:
-        ApiError: there is none, or it cannot be a key.
+        ApiError: the record has no single value there.
     """
-    value = item
-    for part in field.split("."):
-        value = cast("Mapping[str, Any]", value).get(part) if isinstance(value, Mapping) else None
+    value = record
+    for name in path.split("."):
+        value = cast("Mapping[str, Any]", value).get(name) if isinstance(value, Mapping) else None
     if value is None or isinstance(value, dict | list):
-        raise ApiError(400, f"truto_key_by={field[:60]}: not every record has a single value there")
+        raise ApiError(400, f"truto_key_by={path[:60]}: not every record has a single value there")
     return _as_key(cast("object", value))
 
 
@@ -63,14 +62,14 @@ def _as_key(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _remove(value: Any, parts: list[str]) -> None:
+def _remove(value: Any, names: list[str]) -> None:
     if isinstance(value, list):
-        for one in cast("list[Any]", value):
-            _remove(one, parts)
+        for item in cast("list[Any]", value):
+            _remove(item, names)
     elif isinstance(value, dict):
-        entries = cast("Json", value)
-        first, *rest = parts
-        if rest:
-            _remove(entries.get(first), rest)
+        fields = cast("dict[str, Any]", value)
+        name, *inner_names = names
+        if inner_names:
+            _remove(fields.get(name), inner_names)
         else:
-            entries.pop(first, None)
+            fields.pop(name, None)

@@ -53,7 +53,7 @@ async def test_users_without_arguments_are_the_first_page_of_the_default_size(as
 
 
 async def test_a_page_is_never_larger_than_the_largest(ask):
-    assert len(await ask("users/page_size:100", Variations(largest_page_size=50))) == 50
+    assert len(await ask("users/page_size:100", Variations(max_page_size=50))) == 50
 
 
 async def test_ignored_paging_gives_everybody_on_every_page(organisation: Organisation, ask):

@@ -57,7 +57,7 @@ async def test_an_account_that_needs_pairs_names_what_is_missing(organisation, p
 
 
 async def test_a_permissive_account_lists_everything(organisation, pairs):
-    app = truto_app(organisation, options=replace(UNLIMITED, largest_page_size=500))
+    app = truto_app(organisation, options=replace(UNLIMITED, max_page_size=500))
     found, cursor = [], ""
     async with client_of(app) as client:
         while cursor is not None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.unified_api.cursor import START, CursorCodec, Position
 from mcp_truto_lms.unified_api.errors import ApiError
-from mcp_truto_lms.unified_api.parameters import list_parameters
+from mcp_truto_lms.unified_api.parameters import parse_list_request
 from mcp_truto_lms.unified_api.query_string import QueryString
 from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of
 
@@ -20,50 +20,50 @@ positions = st.builds(Position, texts, texts, texts)
 
 @given(positions, texts)
 def test_a_cursor_gives_its_position_back(position, listing):
-    assert CURSORS.open(CURSORS.pack(position, listing=listing), listing=listing) == position
+    assert CURSORS.decode(CURSORS.encode(position, listing=listing), listing=listing) == position
 
 
 @given(positions, texts, texts)
 def test_a_cursor_opens_no_other_listing_and_no_other_endpoints(position, listing, other):
-    cursor = CURSORS.pack(position, listing=listing)
+    cursor = CURSORS.encode(position, listing=listing)
     if listing != other:
         with pytest.raises(ApiError):
-            CURSORS.open(cursor, listing=other)
+            CURSORS.decode(cursor, listing=other)
     with pytest.raises(ApiError):
-        CursorCodec(b"another").open(cursor, listing=listing)
+        CursorCodec(b"another").decode(cursor, listing=listing)
 
 
 @given(positions, st.data())
 def test_a_cursor_that_was_altered_is_refused(position, data):
-    cursor = CURSORS.pack(position, listing="l")
+    cursor = CURSORS.encode(position, listing="l")
     place = data.draw(st.integers(0, len(cursor) - 2))  # the last character may hold bits that say nothing
     letter = data.draw(st.sampled_from("ABCDwxyz0189-_").filter(lambda one: one != cursor[place]))
     with pytest.raises(ApiError):
-        CURSORS.open(cursor[:place] + letter + cursor[place + 1 :], listing="l")
+        CURSORS.decode(cursor[:place] + letter + cursor[place + 1 :], listing="l")
 
 
 @given(st.text(max_size=200))
 def test_any_text_as_a_cursor_is_a_refusal_and_nothing_worse(text):
     with pytest.raises(ApiError):
-        CURSORS.open(text, listing="l")
+        CURSORS.decode(text, listing="l")
 
 
 @given(st.lists(positions))
 def test_positions_have_one_order_that_begins_at_the_start(found):
-    keys = {one.key for one in found}
-    assert all(START.key <= key for key in keys)
+    keys = {one.sort_key for one in found}
+    assert all(START.sort_key <= key for key in keys)
     assert len(keys) == len(set(found))
 
 
 def test_ids_that_are_numbers_come_in_the_order_of_numbers():
     ids = ["10", "9", "a", "", "100", "B", "009"]
-    assert sorted(ids, key=lambda one: Position(one).key) == ["", "009", "9", "10", "100", "B", "a"]
+    assert sorted(ids, key=lambda one: Position(one).sort_key) == ["", "009", "9", "10", "100", "B", "a"]
 
 
 @given(st.text(max_size=300))
 def test_any_query_string_is_read_or_refused(text):
     with suppress(ApiError):
-        assert list_parameters(QueryString(text)).account_id
+        assert parse_list_request(QueryString(text)).account_id
 
 
 @given(st.lists(st.from_regex(r"[a-z_]{1,12}(\.[a-z_]{1,12}){0,2}", fullmatch=True), unique=True, max_size=6))
@@ -74,7 +74,7 @@ def test_an_array_reads_the_same_in_all_its_forms(values):
         urlencode([("f", value) for value in values]),
         urlencode([("f", ",".join(values))]),
     ]
-    assert {QueryString(form).several("f") for form in forms} == {tuple(values)}
+    assert {QueryString(form).array("f") for form in forms} == {tuple(values)}
 
 
 json_values = st.recursive(

@@ -82,7 +82,7 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(in_process):
     assert response.json() == {
         "statusCode": 500,
         "error": "Internal Server Error",
-        "message": "This endpoint failed; its log says why",
+        "message": "This endpoint failed; its log has the reason",
     }
 
 

@@ -232,6 +232,6 @@ async def test_raw_without_remote_data_is_refused_by_name(source, in_process):
 
 async def test_a_page_has_a_default_and_a_largest_size(in_process):
     source = PlayedSource({"1": [enrolled(str(n), "1") for n in range(50)]})
-    async with in_process(source, default_page_size=10, largest_page_size=20) as client:
+    async with in_process(source, default_page_size=10, max_page_size=20) as client:
         assert (await page(client))["result_count"] == 10
         assert (await page(client, limit=40))["result_count"] == 20

@@ -22,7 +22,7 @@ NEXT_DOOR = Variations(
     lists_as_objects=True,
     failed_sets_completed_on=True,
     errors_with_200=True,
-    largest_page_size=25,
+    max_page_size=25,
 )
 
 

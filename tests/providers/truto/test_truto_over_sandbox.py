@@ -60,7 +60,7 @@ ACCOUNTS = {
     "pairs only": PAIRS_ONLY,
     "anything": ANYTHING,
     "ids only": replace(ANYTHING, names=False),
-    "small pages": replace(ANYTHING, largest_page_size=5),
+    "small pages": replace(ANYTHING, max_page_size=5),
     "not enrolled is an error": replace(PAIRS_ONLY, not_enrolled="error"),
 }
 
@@ -280,7 +280,7 @@ async def test_a_part_is_not_told_as_the_whole(open_truto):
 @pytest.mark.parametrize("endpoint", ["course-enrollments", "users", "courses"])
 async def test_a_list_that_breaks_off_at_a_repeated_cursor_is_not_told_as_the_whole(open_truto, endpoint):
     planned = Faults()
-    small = replace(ANYTHING, largest_page_size=5)
+    small = replace(ANYTHING, max_page_size=5)
     async with open_truto(small, faults=planned) as over:
         planned.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint=endpoint)
         assert "at least" in (await over.client.summarize()).splitlines()[0]
