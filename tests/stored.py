@@ -13,11 +13,12 @@ from mcp import Client
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.ingest.background import Background
+from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import row_queries, scope_writer, steps
+from mcp_truto_lms.store import row_queries, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.scope_writer import FetchInfo
@@ -58,9 +59,16 @@ async def refreshing(
         )
 
 
-async def follow(refresher: Refresher, begin: Callable[..., steps.Steps[Any]], *given: Any, **named: Any) -> Any:
-    """Have a refresher do some of its steps."""
-    return await steps.follow(refresher._database, lambda view: begin(view, *given, **named))
+async def fetch_enrollments(
+    refresher: Refresher,
+    budget: QuestionBudget | None = None,
+    *,
+    user_ids: Sequence[str] | None = None,
+    course_ids: Sequence[str] | None = None,
+) -> Coverage:
+    """Bring the enrollments of a question into the store."""
+    budget = budget or refresher.begin()
+    return await refresher.run(budget, lambda planner: planner.enrollments(user_ids, course_ids))
 
 
 def person(key: str, name: str, *, email: str | None = None, status: str = "active") -> User:

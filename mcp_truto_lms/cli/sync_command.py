@@ -19,14 +19,14 @@ async def run_sync(settings: Settings, options: argparse.Namespace) -> int:
     """
     if not settings.store:
         raise ConfigurationError(f"{PREFIX}STORE is missing: set it to a file, a store in memory would be lost.")
-    from mcp_truto_lms.ingest.full_sync import SyncProgress, sync_account
+    from mcp_truto_lms.ingest.full_sync import SyncProgress
 
     code = 0
     async with AppContext(settings) as app_context:
         for name in [options.account] if options.account else app_context.names:
             account = await app_context.account(name)
             shown = SyncProgress(name, account.source, sys.stderr, live=sys.stderr.isatty())
-            result = await sync_account(account, fresh=options.fresh, on_progress=shown.progress, on_wait=shown.waits)
+            result = await account.sync(fresh=options.fresh, on_progress=shown.progress, on_wait=shown.waits)
             shown.end()
             print(f"{name}: {result}", flush=True)
             code = code if result.complete else EXIT_FAILED

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
+
+if TYPE_CHECKING:
+    from mcp_truto_lms.ingest.question_budget import ProgressUpdate
 
 _NO_CURSOR = "Cursors are for MCP clients. To see more rows here, raise --limit (at most 200) or add filters."
 
@@ -33,5 +37,5 @@ async def run_tool(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _show_progress(done: int, total: int, message: str) -> None:
-    print(f"\r{message}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+async def _show_progress(update: ProgressUpdate) -> None:
+    print(f"\r{update}", end="\n" if update.done_overall == update.whole_overall else "", file=sys.stderr, flush=True)

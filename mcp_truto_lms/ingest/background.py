@@ -1,8 +1,8 @@
-"""Background work: what a call set going outlives the call's time, and ends with the process.
+"""Background jobs: a job that a question starts may outlive the question, and ends with the process.
 
-A call waits for its work until its time is over, or until the work lets it go; the work then goes on without it. A call
-that is cancelled takes its work with it. Everything runs in one task group that belongs to the process, so nothing is
-left behind when that ends.
+A question waits for its job until its time is over or until the job detaches itself; the job then continues alone. A
+question that is cancelled cancels its job. All jobs run in one task group that belongs to the process, so nothing is
+left behind when the process ends.
 """
 
 from __future__ import annotations
@@ -22,28 +22,31 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundJob:
-    """A piece of work and how it went.
+    """A job and how it went.
 
-    Args:
-        tally: the calls to the provider that it made, and whether anybody still waits for it
-        error: what it failed with
+    Attributes:
+        call_counter: the calls to the provider that it made, and whether a question still waits for it
+        error: how it failed
+        done: whether it finished
+        scope: cancels it
+        released: set once the question need not wait any longer
     """
 
     def __init__(self) -> None:
-        self.tally = CallCounter()
+        self.call_counter = CallCounter()
         self.error: Exception | None = None
         self.done = False
         self.scope = anyio.CancelScope()
         self.released = anyio.Event()
 
-    def let_go(self) -> None:
-        """Let the call go that waits; the work is in the background from now on."""
-        self.tally.background = True
+    def detach(self) -> None:
+        """Release the question that waits; the job is in the background from now on."""
+        self.call_counter.background = True
         self.released.set()
 
 
 class Background:
-    """The task group of the process; entered once, by whoever owns the process."""
+    """The task group of the process; the owner of the process enters it once."""
 
     def __init__(self) -> None:
         self._group: TaskGroup | None = None
@@ -58,56 +61,56 @@ class Background:
         group, self._group = self._group, None
         if group is not None:
             group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)  # the body's own error goes on as it is, in no group
+            await group.__aexit__(None, None, None)  # the body's own error propagates as it is, in no group
 
     def cancel(self) -> None:
-        """Cancel all work."""
+        """Cancel all jobs."""
         if self._group is not None:
             self._group.cancel_scope.cancel()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start what deals with its own errors."""
-        assert self._group is not None, "background work needs its process: enter the connection first"  # noqa: S101
+        """Start work that handles its own errors."""
+        assert self._group is not None, "background jobs need the process: enter the app context first"  # noqa: S101
         self._group.start_soon(work)
 
     async def run(self, work: Callable[[BackgroundJob], Awaitable[None]], *, ends_at: float) -> bool:
-        """Run work and wait for it; answer whether it was done in time.
+        """Run work and wait for it; tell whether it was done in time.
 
         Args:
-            work: is given itself, to let the call go before its time is over
-            ends_at: in the event loop's seconds; past it, the work goes on alone
+            work: receives its job, which it may detach before the time is over
+            ends_at: in the event loop's seconds; after that the work continues alone
 
         Raises:
-            LmsError: the work failed while it was waited for.
+            LmsError: the work failed while the caller waited.
         """
-        one = BackgroundJob()
+        job = BackgroundJob()
 
         async def guarded() -> None:
-            CALL_COUNTER.set(one.tally)
+            CALL_COUNTER.set(job.call_counter)
             try:
-                with one.scope:
-                    await work(one)
-                    one.done = True
-            except Exception as error:  # noqa: BLE001  an edge: whoever waits gets it, else the log
-                one.error = error
-                if one.tally.background:
+                with job.scope:
+                    await work(job)
+                    job.done = True
+            except Exception as error:  # noqa: BLE001  an edge: the caller raises it, or it is logged
+                job.error = error
+                if job.call_counter.background:
                     what = error if isinstance(error, LmsError) else type(error).__name__
                     logger.warning("Reading in the background ended: %s", what)
             finally:
-                one.released.set()
+                job.released.set()
 
         self.start(guarded)
         try:
             with anyio.CancelScope(deadline=ends_at):
-                await one.released.wait()
+                await job.released.wait()
         except BaseException:
-            one.scope.cancel()
+            job.scope.cancel()
             raise
         finally:
-            if (tally := CALL_COUNTER.get()) is not None:
-                tally.calls += one.tally.calls
-        if one.error is not None:
-            raise one.error
-        if not one.done:
-            one.let_go()
-        return one.done
+            if (call_counter := CALL_COUNTER.get()) is not None:
+                call_counter.calls += job.call_counter.calls
+        if job.error is not None:
+            raise job.error
+        if not job.done:
+            job.detach()
+        return job.done

@@ -1,6 +1,6 @@
-"""Intake: what an account's LMS tells, as it is read, written into the store: a list or a scope at a time, each whole.
+"""The ingester: fetches a list or a scope from the LMS of an account, and writes it into the store, whole.
 
-What is to be read, and when, is the refresher's to say.
+The fetch planner decides what is fetched, and when.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class Ingester:
-    """Reads one account's LMS into the store.
+    """Fetches from the LMS of one account into the store.
 
     Args:
         account: the key of its rows
-        source: where it is read from
-        database: where it is kept
+        source: the provider
+        database: the store
         now: tells the time in epoch seconds
 
     Attributes:
@@ -42,90 +42,98 @@ class Ingester:
         self._database = database
         self._now = now
         self._portal: Portal | None = None
-        self._silent = False
+        self._tells_nothing = False
         self.written = 0
 
     async def portal(self, *, again: bool = False) -> Portal:
-        """Have the source ask what the LMS says of itself: it reads dates by that. Keep what is new, or all."""
+        """Fetch what the LMS says of itself, by which the source parses dates; write it where it is new.
+
+        Args:
+            again: write it in any case, with the time of this fetch
+        """
         try:
-            found = await self._source.portal()
+            portal = await self._source.portal()
         except (NotFound, UnexpectedAnswer):
-            found, self._silent = Portal(), True
-        if again or found != self._portal:
+            portal, self._tells_nothing = Portal(), True
+        if again or portal != self._portal:
             now = self._now()
-            await self._database.run(lambda c: account_state.save_portal(c, self._account, found, now=now), write=True)
-            self._portal = found
-        return found
+            await self._database.run(lambda c: account_state.save_portal(c, self._account, portal, now=now), write=True)
+            self._portal = portal
+        return portal
 
     async def courses(self) -> None:
-        """Read the course list."""
-        started = anyio.current_time()
-        found = await self._source.courses()
-        stamp = self._stamp(started)
-        await self._database.run(lambda c: scope_writer.replace_courses(c, self._account, found, stamp), write=True)
+        """Fetch the course list."""
+        started_at = anyio.current_time()
+        courses = await self._source.courses()
+        fetch_info = self._fetch_info(started_at)
+        await self._database.run(
+            lambda c: scope_writer.replace_courses(c, self._account, courses, fetch_info), write=True
+        )
 
     async def learners(self) -> None:
-        """Read the people directory."""
-        started = anyio.current_time()
+        """Fetch the people directory."""
+        started_at = anyio.current_time()
         rows = CompressedRows()
         async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
                 rows.add(learner_rows(self._account, page))
-        stamp = self._stamp(started)
-        await self._database.run(lambda c: scope_writer.replace_learners(c, self._account, rows, stamp), write=True)
+        fetch_info = self._fetch_info(started_at)
+        await self._database.run(
+            lambda c: scope_writer.replace_learners(c, self._account, rows, fetch_info), write=True
+        )
 
     async def teams(self, source: TeamDirectory) -> None:
-        """Read people's teams from the source, which has such a thing."""
-        started = anyio.current_time()
-        found = await source.teams()
-        stamp = self._stamp(started)
-        await self._database.run(lambda c: scope_writer.replace_teams(c, self._account, found, stamp), write=True)
+        """Fetch people's teams from the source, which has such a directory."""
+        started_at = anyio.current_time()
+        teams = await source.teams()
+        fetch_info = self._fetch_info(started_at)
+        await self._database.run(lambda c: scope_writer.replace_teams(c, self._account, teams, fetch_info), write=True)
 
     async def person(self, email: str) -> None:
-        """Read one person, where there is one."""
-        found = await self._source.find_learner(email=email)
-        if found is not None:
-            await self._database.run(lambda c: scope_writer.upsert_learners(c, self._account, [found]), write=True)
+        """Fetch the person with an e-mail address, if there is one."""
+        person = await self._source.find_learner(email=email)
+        if person is not None:
+            await self._database.run(lambda c: scope_writer.upsert_learners(c, self._account, [person]), write=True)
 
     async def scope(self, scope: Scope, *, courses: Mapping[str, Course], people: Mapping[str, User]) -> None:
-        """Read a scope of enrollments.
+        """Fetch a scope of enrollments.
 
         Args:
-            scope: what is read
-            courses: what they are called, by id
-            people: what they are called, by id
+            scope: what is fetched
+            courses: the courses that enrollments are joined with, by id
+            people: the people that enrollments are joined with, by id
 
         Raises:
-            NotFound: the LMS does not have its course or its learner.
+            NotFound: the LMS does not have the course or the learner of the scope.
         """
         if self._portal is None:
             await self.portal()
-        started = anyio.current_time()
+        started_at = anyio.current_time()
         rows = ScopeRows(self._account, known=people)
         async with aclosing(scope_parts(self._source, scope, courses=courses, learners=people)) as parts:
             async for part in parts:
                 rows.add(part)
-        await self._put(scope, rows, self._stamp(started))
+        await self._replace_scope(scope, rows, self._fetch_info(started_at))
 
-    async def gone(self, scope: Scope) -> None:
-        """Write that there is nothing in a scope any more."""
-        await self._put(scope, ScopeRows(self._account), self._stamp(anyio.current_time()))
+    async def delete_scope(self, scope: Scope) -> None:
+        """Delete the enrollments of a scope that the LMS no longer has."""
+        await self._replace_scope(scope, ScopeRows(self._account), self._fetch_info(anyio.current_time()))
 
     async def tidy(self) -> None:
-        """Make answers fast again after much was written; a store that cannot be tidied now has it all the same."""
+        """Make answers fast again after many rows were written; log it where the store refuses."""
         self.written = 0
         try:
             await self._database.tidy()
         except StoreError as error:
             logger.warning("%s", error)
 
-    async def _put(self, scope: Scope, rows: ScopeRows, stamp: FetchInfo) -> None:
-        if not self._silent:  # what was read may have told more, at no cost
+    async def _replace_scope(self, scope: Scope, rows: ScopeRows, fetch_info: FetchInfo) -> None:
+        if not self._tells_nothing:  # the fetch may have taught the source more about its LMS, at no cost
             await self.portal()
         written = await self._database.run(
-            lambda c: scope_writer.replace_scope(c, self._account, scope, rows, stamp), write=True
+            lambda c: scope_writer.replace_scope(c, self._account, scope, rows, fetch_info), write=True
         )
-        self.written += written  # not before the others that are under way have added theirs
+        self.written += written  # read after the wait: other fetches add theirs meanwhile
 
-    def _stamp(self, started: float) -> FetchInfo:
-        return FetchInfo(fetched_at=self._now(), took_seconds=anyio.current_time() - started)
+    def _fetch_info(self, started_at: float) -> FetchInfo:
+        return FetchInfo(fetched_at=self._now(), took_seconds=anyio.current_time() - started_at)

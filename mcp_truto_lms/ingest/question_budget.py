@@ -1,4 +1,7 @@
-"""One question's call: how long it may read, how far that is, and what its answer rests on."""
+"""The budget of one question: how long it may fetch, what it has tried so far, and what its answer rests on.
+
+The budget is all that outlives one pass of a question over the store. Everything else is computed again in each pass.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,53 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from math import ceil, inf
 
-from mcp_truto_lms.domain.errors import LmsError, SourceError, Unavailable
+from mcp_truto_lms.domain.errors import LmsError, RouteClosed, SourceError, Unavailable
 from mcp_truto_lms.domain.source import FetchRoute, Scope
 
-Progress = Callable[[int, int, str], Awaitable[None]]
-"""Called with scopes read, scopes to read, and what is being done."""
+_UNITS = {
+    FetchRoute.COURSE: "courses",
+    FetchRoute.LEARNER: "people",
+    FetchRoute.LIST: "lists",
+    FetchRoute.PAIR: "pairs",
+}
 
 
 class StillBeingRead(Unavailable):
-    """A list that a question needs is being read for the first time, and takes longer than the question may."""
+    """A list that a question needs is being fetched for the first time, and takes longer than the question may."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressUpdate:
+    """How far the fetching for a question is.
+
+    Args:
+        before: scopes that earlier fetches of the question brought
+        done: scopes of the current fetch that are in the store
+        whole: scopes that the current fetch covers
+        unit: what a scope is here, such as `courses`
+    """
+
+    before: int
+    done: int
+    whole: int
+    unit: str
+
+    @property
+    def done_overall(self) -> int:
+        """Scopes of the question that are in the store."""
+        return self.before + self.done
+
+    @property
+    def whole_overall(self) -> int:
+        """Scopes that the question needs, as far as is known."""
+        return self.before + self.whole
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.whole} {self.unit} read"
+
+
+Progress = Callable[[ProgressUpdate], Awaitable[None]]
+"""Is called after each scope that is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +64,13 @@ class Coverage:
     """What an answer rests on.
 
     Args:
-        as_of: epoch seconds at which the oldest part of it was read
+        as_of: epoch seconds at which the oldest part of it was fetched
         read: how many scopes of the question are in the store
-        wanted: how many it takes
+        wanted: how many scopes the question needs
         unit: what a scope is here, `courses` or `people`
         trouble: why something is missing or old, as one sentence
-        partial: how many of those read the LMS itself gave only in part
-        seconds_left: how long the reading that goes on in the background will take, where it does
+        partial: how many of the scopes in the store the LMS itself gave only in part
+        seconds_left: how long the fetch that continues in the background will take
     """
 
     as_of: int
@@ -47,21 +88,25 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that the question touches was read, whole."""
+        """Whether everything that the question needs is in the store, whole."""
         return self.read == self.wanted and not self.partial
 
 
 @dataclass(slots=True)
 class QuestionBudget:
-    """What one question may read, and how that went so far.
+    """What one question may fetch, and what it has tried.
 
     Args:
-        fresh: whether everything is read again
-        asked_at: epoch seconds
-        began_at, ends_at: in the event loop's seconds
-        done: scopes, over all that is read one after the other
-        failure: what the LMS failed with first
-        seconds_left: how long what goes on in the background will take, once the time was over
+        fresh: whether everything is fetched again
+        asked_at: epoch seconds at which the question began; the age of stored data is judged at this moment
+        began_at: the same moment in the event loop's seconds
+        ends_at: when the question stops waiting, in the event loop's seconds
+        on_progress: is called after each scope
+        done: scopes that finished fetches brought
+        failure: the first failure that stored data or other scopes make up for
+        seconds_left: how long the fetch that continues in the background will take
+        attempts: what was fetched, by the keys of the plans, and the failure of each
+        closed_routes: the routes that turned out to be closed
     """
 
     fresh: bool
@@ -72,50 +117,57 @@ class QuestionBudget:
     done: int = 0
     failure: SourceError | None = None
     seconds_left: int | None = None
+    attempts: dict[str, SourceError | None] = field(default_factory=dict[str, SourceError | None])
+    closed_routes: dict[FetchRoute, RouteClosed] = field(default_factory=dict[FetchRoute, RouteClosed])
 
     @property
     def unattended(self) -> bool:
-        """Whether nobody waits for the answer, so that it may take as long as it takes."""
+        """Whether nobody waits for the answer, so that time and calls are unlimited."""
         return self.ends_at == inf
+
+    def try_again(self) -> None:
+        """Allow everything that failed to be tried once more."""
+        self.done, self.failure = 0, None
+        self.attempts.clear()
+        self.closed_routes.clear()
 
 
 @dataclass(slots=True)
 class FetchProgress:
-    """The scopes that a call reads side by side.
+    """The scopes that one fetch covers, and how far it is.
 
     Args:
-        before: scopes of the call that were read before these
+        budget: of the question
+        before: scopes that earlier fetches of the question brought
         whole: how many scopes the answer rests on
         done: how many of them are in the store
+        pending: the scopes that are still to be fetched
     """
 
-    call: QuestionBudget
+    budget: QuestionBudget
     before: int
     whole: int
     done: int
     pending: deque[Scope]
     failed_in_a_row: int = 0
     final: LmsError | None = None
-    at_first: int = field(init=False)
+    done_at_start: int = field(init=False)
     unit: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.at_first = self.done
+        self.done_at_start = self.done
         self.unit = unit_of(self.pending)
 
     async def report(self, on_progress: Progress) -> None:
-        """Tell how far it is."""
-        what = f"{self.done} of {self.whole} {self.unit} read"
-        await on_progress(self.before + self.done, self.before + self.whole, what)
+        """Report how far the fetch is."""
+        await on_progress(ProgressUpdate(self.before, self.done, self.whole, self.unit))
 
     def seconds_left(self, spent_seconds: float) -> int:
-        """Estimate how long the rest takes, by what was read so far."""
-        read_now, left = self.done - self.at_first, self.whole - self.done
-        return ceil(spent_seconds / max(1, read_now) * left)
+        """Estimate how long the rest takes at the pace so far."""
+        fetched, left = self.done - self.done_at_start, self.whole - self.done
+        return ceil(spent_seconds / max(1, fetched) * left)
 
 
 def unit_of(scopes: Iterable[Scope]) -> str:
-    """Say what scopes are, in the plural."""
-    routes = {one.route for one in scopes}
-    words = {FetchRoute.COURSE: "courses", FetchRoute.LEARNER: "people", FetchRoute.LIST: "lists"}
-    return words.get(next(iter(routes), FetchRoute.COURSE), "pairs")
+    """Name the unit of scopes of one route, in the plural."""
+    return _UNITS[next((scope.route for scope in scopes), FetchRoute.COURSE)]

@@ -1,8 +1,8 @@
-"""Single flight: a scope is read once for all who want it, in this process and in those that share the store.
+"""Single flight: a scope is fetched once for all who need it, in this process and in those that share the store.
 
-Whoever comes later waits, and takes what was written. A flight that nobody waits for any longer is ended; one that
-several wait for goes on when the first of them leaves. The limit of a reading in the background is its own: a question
-that waited for one reads by itself.
+Later questions wait for the fetch and use what it wrote. A fetch continues as long as a question waits for it, and ends
+when the last one leaves. The rate limit of a fetch in the background is its own: a question that waited for a fetch
+which that limit stopped fetches by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ IsStale = Callable[[], Awaitable[bool]]
 
 @dataclass(slots=True)
 class _SharedFetch:
-    """One reading under way."""
+    """A fetch under way, and who waits for it."""
 
     began_at: float
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -36,7 +36,7 @@ class _SharedFetch:
     refused_as_background: bool = False
 
     async def wait(self) -> None:
-        """Wait until it is over; the last one who leaves before that ends it."""
+        """Wait until it is over; the last one who leaves before that cancels it."""
         self.waiting += 1
         try:
             await self.over.wait()
@@ -47,12 +47,12 @@ class _SharedFetch:
 
 
 class SingleFlight:
-    """The readings of one account.
+    """The fetches of one account that are under way.
 
     Args:
         account: the key of its rows
-        database: where other processes can be seen to read the same
-        background: where readings run, whoever waits for them
+        database: holds the locks that other processes respect
+        background: where fetches run, whoever waits for them
     """
 
     def __init__(self, account: str, database: Database, background: Background) -> None:
@@ -63,62 +63,62 @@ class SingleFlight:
         self._began_at: dict[str, float] = {}
 
     def began_at(self, key: str) -> float:
-        """Tell when the last reading of a scope that ended well began, in the event loop's seconds."""
+        """Tell when the last successful fetch of a scope began, in the event loop's seconds."""
         return self._began_at.get(key, float("-inf"))
 
     async def ensure(self, key: str, fetch: Fetch, is_stale: IsStale, *, since: float = float("-inf")) -> None:
-        """Fetch a scope unless it is fresh enough, or becomes so while another call or process fetches it.
+        """Fetch a scope unless it is fresh, or becomes so while another question or process fetches it.
 
         Args:
             key: of the scope
-            fetch: reads and writes it
-            is_stale: tells whether it is to be read, looked at again after waiting
-            since: a flight that began before, in the event loop's seconds, is waited for and does not count
+            fetch: fetches and writes it
+            is_stale: tells whether it has to be fetched; asked again after waiting
+            since: a fetch that began earlier, in the event loop's seconds, is waited for and does not count
 
         Raises:
-            Exception: what the reading failed with.
+            Exception: the failure of the fetch.
         """
         while await is_stale():
-            flight = self._under_way.get(key)
-            if flight is None:
-                flight = self._under_way[key] = _SharedFetch(anyio.current_time())
-                self._background.start(lambda flight=flight: self._fly(key, flight, fetch, is_stale))
-            await flight.wait()
-            if flight.began_at >= since:
-                if flight.refused_as_background and not _in_background():
+            shared_fetch = self._under_way.get(key)
+            if shared_fetch is None:
+                shared_fetch = self._under_way[key] = _SharedFetch(anyio.current_time())
+                self._background.start(lambda shared_fetch=shared_fetch: self._run(key, shared_fetch, fetch, is_stale))
+            await shared_fetch.wait()
+            if shared_fetch.began_at >= since:
+                if shared_fetch.refused_as_background and not _in_background():
                     continue
-                if flight.error is not None:
-                    raise flight.error
-                if flight.done:
+                if shared_fetch.error is not None:
+                    raise shared_fetch.error
+                if shared_fetch.done:
                     return
 
-    async def _fly(self, key: str, flight: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
+    async def _run(self, key: str, shared_fetch: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
         try:
-            with flight.scope:
-                await self._fetch_alone(key, flight, fetch, is_stale)
-                flight.done = True
-        except Exception as error:  # noqa: BLE001  an edge: whoever waits gets it
-            flight.error = error
-            flight.refused_as_background = isinstance(error, RateLimited) and _in_background()
+            with shared_fetch.scope:
+                await self._fetch_locked(key, shared_fetch, fetch, is_stale)
+                shared_fetch.done = True
+        except Exception as error:  # noqa: BLE001  an edge: every question that waits raises it
+            shared_fetch.error = error
+            shared_fetch.refused_as_background = isinstance(error, RateLimited) and _in_background()
         finally:
             del self._under_way[key]
-            flight.over.set()
+            shared_fetch.over.set()
 
-    async def _fetch_alone(self, key: str, flight: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
-        """Fetch while no other process fetches the same; what another one has fetched meanwhile is taken."""
+    async def _fetch_locked(self, key: str, shared_fetch: _SharedFetch, fetch: Fetch, is_stale: IsStale) -> None:
+        """Fetch while no other process fetches the same; nothing, if another process has just written it."""
         lock = f"{self._account} {key}"
-        while not await self._database.try_lock(lock):  # noqa: ASYNC110  another process tells nobody
+        while not await self._database.try_lock(lock):  # noqa: ASYNC110  another process sends no event
             await anyio.sleep(LOCK_POLL_SECONDS)
         try:
             if not self._database.shared or await is_stale():
                 await fetch()
-                self._began_at[key] = flight.began_at
+                self._began_at[key] = shared_fetch.began_at
         finally:
             with anyio.CancelScope(shield=True):
                 await self._database.unlock(lock)
 
 
 def _in_background() -> bool:
-    """Tell whether nobody waits any longer for the question that this is done for."""
-    tally = CALL_COUNTER.get()
-    return tally is not None and tally.background
+    """Tell whether the question that this is done for has stopped waiting."""
+    call_counter = CALL_COUNTER.get()
+    return call_counter is not None and call_counter.background

@@ -89,7 +89,7 @@ class AppContext:
                 key=one.key,
                 background=self._background,
                 clock=self._clock,
-                seal=one.seal,
+                pseudonymizer=one.seal,
             )
             for one in self.names.values()
         }

@@ -26,7 +26,7 @@ from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import principal_of
 
 if TYPE_CHECKING:
-    from mcp_truto_lms.ingest.question_budget import Progress
+    from mcp_truto_lms.ingest.question_budget import Progress, ProgressUpdate
     from mcp_truto_lms.reports.results import ListAnswer
     from mcp_truto_lms.server.account import Account
 
@@ -202,9 +202,9 @@ class QueryTool:
 
 
 def _progress_reporter(context: Context[object, Any]) -> Progress:
-    async def report(done: int, total: int, message: str) -> None:
+    async def report(update: ProgressUpdate) -> None:
         with suppress(BrokenResourceError, ClosedResourceError):  # a client that stopped listening
-            await context.report_progress(done, total, message)
+            await context.report_progress(update.done_overall, update.whole_overall, str(update))
 
     return report
 

@@ -20,15 +20,15 @@ from pathlib import Path
 
 import anyio
 
-import mcp_truto_lms.providers.talentlms.source  # noqa: F401  imported before the fork, not after each
-from mcp_truto_lms.ingest.full_sync import sync_account
+import mcp_truto_lms.providers.talentlms.source
+import mcp_truto_lms.server.account  # noqa: F401  likewise
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 
 
 async def sync(settings: Settings) -> bool:
     async with AppContext(settings) as connection:
-        return (await sync_account(await connection.account())).complete
+        return (await (await connection.account()).sync()).complete
 
 
 def forked(store: Path) -> int:

@@ -85,7 +85,8 @@ def told(text: str) -> tuple[int, int, str]:
 def give(desk: Desk, seconds: float) -> None:
     """Change how long a call may take."""
     refresher = desk.account._refresher
-    refresher._settings = replace(refresher._settings, deadline_seconds=seconds)
+    changed = replace(refresher._settings, deadline_seconds=seconds)
+    refresher._settings = refresher.fetcher._settings = changed
 
 
 async def test_a_call_whose_time_is_over_answers_with_what_is_there_and_the_rest_is_read_without_it(
@@ -102,7 +103,7 @@ async def test_a_call_whose_time_is_over_answers_with_what_is_there_and_the_rest
         assert (wanted, unit) == (16, "courses")
         assert re.match(r"at least [\d,]+ enrollments, ", text)
         assert "complete" not in first_line(text)
-        await until(lambda: not desk.account._refresher._flights._under_way and len(desk.portal.log) == 14)
+        await until(lambda: not desk.account._refresher.fetcher.single_flight._under_way and len(desk.portal.log) == 14)
         give(desk, 60)
         text = await desk.summarize()
         assert desk.portal.log.counts() == {"courses/id": 14}
@@ -115,7 +116,7 @@ async def test_a_call_that_has_spent_its_calls_leaves_the_rest_to_the_background
         desk.portal.faults.add(Fault(delay_seconds=0.05), times=None, endpoint="courses/id")
         read, wanted, _ = told(await desk.summarize())
         assert 3 <= read < wanted
-        await until(lambda: not desk.account._refresher._flights._under_way)
+        await until(lambda: not desk.account._refresher.fetcher.single_flight._under_way)
         assert ", complete." in first_line(await desk.summarize())
         assert desk.portal.log.counts()["courses/id"] == wanted
 
@@ -134,7 +135,7 @@ async def test_what_goes_on_in_the_background_ends_with_the_server(open_desk: Op
 async def test_what_is_old_is_told_after_a_moment_and_read_again_meanwhile(
     open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("mcp_truto_lms.ingest.refresher.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("mcp_truto_lms.ingest.fetcher.PATIENCE_SECONDS", 0.05)
     async with open_desk(clock=clock) as desk:
         await desk.summarize()
         clock.moment += timedelta(hours=1)
@@ -148,7 +149,7 @@ async def test_what_is_old_is_told_after_a_moment_and_read_again_meanwhile(
 
 
 async def test_whoever_wants_it_fresh_waits_for_it(open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mcp_truto_lms.ingest.refresher.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("mcp_truto_lms.ingest.fetcher.PATIENCE_SECONDS", 0.05)
     async with open_desk(clock=clock) as desk:
         await desk.list(course="101")
         clock.moment += timedelta(hours=1)
@@ -160,7 +161,7 @@ async def test_the_background_takes_a_quarter_of_the_hour_at_most(open_desk: Ope
     async with open_desk(variations=Variations(burst_limit=100_000, hourly_limit=40), call_budget=1) as desk:
         desk.portal.faults.add(Fault(delay_seconds=0.02), times=None, endpoint="courses/id")
         told(await desk.summarize())
-        await until(lambda: not desk.account._refresher._flights._under_way)
+        await until(lambda: not desk.account._refresher.fetcher.single_flight._under_way)
         assert 10 <= desk.portal.log.counts()["courses/id"] <= 10 + 8
 
 

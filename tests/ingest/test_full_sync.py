@@ -11,7 +11,8 @@ import pytest
 
 from mcp_truto_lms.domain.errors import RateLimited, SourceError, StoreError, Unavailable
 from mcp_truto_lms.domain.source import Scope
-from mcp_truto_lms.ingest.full_sync import SyncProgress, SyncResult, clock_time, progress_bar, sync_account
+from mcp_truto_lms.ingest.full_sync import SyncProgress, SyncResult, clock_time, progress_bar
+from mcp_truto_lms.ingest.question_budget import ProgressUpdate
 from mcp_truto_lms.sandbox.faults import HTML_BODY, WRONG_KEY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.server.app_context import AppContext
@@ -40,7 +41,7 @@ class Waits:
 
 
 async def synced(desk: Desk, waits: Waits, **options: Any) -> SyncResult:
-    return await sync_account(desk.account, sleep=waits, **options)
+    return await desk.account.sync(sleep=waits, **options)
 
 
 async def test_a_sync_reads_everything_once_and_then_nothing(open_desk: OpenDesk):
@@ -95,7 +96,7 @@ async def test_a_limit_that_is_used_up_is_waited_for_and_the_rest_read():
         pass
 
     async with open_shelf(shelf) as desk:
-        found = await sync_account(desk.account, sleep=at_once, on_wait=on_wait)
+        found = await desk.account.sync(sleep=at_once, on_wait=on_wait)
     assert found.complete
     assert told == [(30, "RateLimited")]
 
@@ -122,7 +123,7 @@ async def test_what_a_sync_has_read_is_not_read_again_however_long_a_limit_is_wa
     hour = Hour(shelf)
     connection = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
     async with connection:
-        found = await sync_account(await connection.account(), sleep=hour.sleep)
+        found = await (await connection.account()).sync(sleep=hour.sleep)
     assert (found.complete, hour.waits) == (True, 2)
 
 
@@ -159,7 +160,7 @@ async def test_what_was_read_the_day_before_is_no_reason_to_give_up_while_it_goe
     async with connection:
         account = await connection.account()
         for _ in range(2):
-            assert (await sync_account(account, sleep=mended)).complete
+            assert (await account.sync(sleep=mended)).complete
             hour.moment += timedelta(days=1)
             shelf.left = 8
 
@@ -201,7 +202,7 @@ def test_durations_read_like_a_clock(seconds: float, expected: str):
 
 
 def test_the_bar_has_courses_calls_their_rate_and_the_time_left():
-    bar = progress_bar(10, 40, "courses", calls=20, seconds=5, done_at_first=0)
+    bar = progress_bar(10, 40, "courses", calls=20, seconds=5, done_at_start=0)
     assert bar == "[######..................] 10/40 courses, 20 calls, 4.0/s, 0:15 left"
     assert progress_bar(40, 40, "courses", calls=0, seconds=0).endswith("0:00 left")
 
@@ -220,6 +221,6 @@ async def test_a_watch_moves_where_somebody_looks_and_writes_a_line_a_minute_els
     moments = ticks(0, 0, 1, 2, 61)
     watch = SyncProgress("acme", Calls(), out, live=live, clock=lambda: next(moments))  # type: ignore[arg-type]
     for done in (1, 2, 3):
-        await watch.progress(done, 9, f"{done} of 9 courses read")
+        await watch.progress(ProgressUpdate(0, done, 9, "courses"))
     assert out.getvalue().count("acme: [") == lines
     assert ("\r" in out.getvalue()) == live

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 
 from mcp_truto_lms.domain.errors import RateLimited, RouteClosed, StoreError, Unavailable
 from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import enrollments
-from tests.stored import MovableClock, Shelf, course, follow, open_shelf, person, record, refreshing
+from tests.stored import MovableClock, Shelf, course, fetch_enrollments, open_shelf, person, record, refreshing
 
 pytestmark = pytest.mark.anyio
 
@@ -50,8 +51,8 @@ class Closing(Shelf):
 async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
     async with refreshing(source) as refresher:
         call = refresher.begin()
-        await follow(refresher, refresher.catalogue, call)
-        found = await follow(refresher, refresher.enrollments, call, user_ids, course_ids)
+        await refresher.run(call, FetchPlanner.course_list)
+        found = await fetch_enrollments(refresher, call, user_ids=user_ids, course_ids=course_ids)
     return found.read, found.wanted, found.unit
 
 
@@ -87,11 +88,11 @@ async def test_what_came_with_the_whole_list_is_not_read_again_alone():
     source = Closing(FetchRoute.LIST, FetchRoute.COURSE, FetchRoute.LEARNER)
     source.closed = {FetchRoute.COURSE, FetchRoute.LEARNER}
     async with refreshing(source) as refresher:
-        await follow(refresher, refresher.catalogue, call := refresher.begin())
-        await follow(refresher, refresher.enrollments, call, None, None)
+        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
+        await fetch_enrollments(refresher, call)
         source.closed = set()
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), ["u"], None)).complete
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).complete
+        assert (await fetch_enrollments(refresher, user_ids=["u"])).complete
+        assert (await fetch_enrollments(refresher, course_ids=["c"])).complete
     assert source.tried == ["list"]
 
 
@@ -166,7 +167,7 @@ async def test_what_an_lms_says_of_itself_is_asked_again_after_a_day_and_then_no
     async with refreshing(shelf, clock=clock) as refresher:
         for hours, number in ((0, 1), (23, 1), (2, 2), (2, 2), (23, 3), (1, 3)):
             clock.pass_by(hours * HOUR)
-            found = await follow(refresher, refresher.portal, refresher.begin())
+            found = await refresher.run(refresher.begin(), FetchPlanner.portal)
             assert (found.zone, shelf.calls) == (shelf.zone, number)
 
 
@@ -191,6 +192,6 @@ async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_i
     titles = [course(str(n), "C") for n in range(20)]
     source = Shelf([person("u", "U")], titles, [record("u", one.id, "enrolled") for one in titles])
     async with refreshing(source, Full()) as refresher:
-        await follow(refresher, refresher.catalogue, call := refresher.begin())
+        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
         with pytest.raises(StoreError, match="The disk is full"):
-            await follow(refresher, refresher.enrollments, call, None, [one.id for one in titles])
+            await fetch_enrollments(refresher, call, course_ids=[one.id for one in titles])

@@ -14,8 +14,9 @@ import pytest
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import RateLimited
 from mcp_truto_lms.domain.source import Reading, Scope
-from mcp_truto_lms.ingest import refresher
+from mcp_truto_lms.ingest import fetcher
 from mcp_truto_lms.ingest.background import Background, BackgroundJob
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
@@ -30,7 +31,7 @@ from tests.stored import (
     MovableClock,
     Shelf,
     course,
-    follow,
+    fetch_enrollments,
     open_shelf,
     person,
     record,
@@ -233,9 +234,9 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
         )
         clock.pass_by(2999)
         before = refresher.now() - 2999
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == before
+        assert (await fetch_enrollments(refresher, course_ids=["c"])).as_of == before
         clock.pass_by(1)
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == refresher.now()
+        assert (await fetch_enrollments(refresher, course_ids=["c"])).as_of == refresher.now()
 
 
 @pytest.mark.parametrize(("alone", "with_all"), [(60, 30), (30, 60)])
@@ -251,7 +252,7 @@ async def test_a_course_is_as_old_as_when_it_was_read_last_alone_or_with_everyth
                 ),
                 write=True,
             )
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])).as_of == now - 30
+        assert (await fetch_enrollments(refresher, course_ids=["c"])).as_of == now - 30
 
 
 async def test_a_course_is_not_good_for_longer_because_others_were_read_before_it():
@@ -266,8 +267,8 @@ async def test_a_course_is_not_good_for_longer_because_others_were_read_before_i
 
     titles = [course(str(n), "C") for n in range(READERS + 1)]
     async with refreshing(Slow(titles=titles), database := Database()) as refresher:
-        await follow(refresher, refresher.catalogue, call := refresher.begin())
-        await follow(refresher, refresher.enrollments, call, None, [one.id for one in titles])
+        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
+        await fetch_enrollments(refresher, call, course_ids=[one.id for one in titles])
         states = await database.run(lambda c: account_state.scope_states(c, ACCOUNT))
     assert states[begun[-1].key].took_seconds < states[begun[0].key].took_seconds
 
@@ -288,12 +289,10 @@ async def test_many_courses_that_take_long_together_are_good_for_longer_together
             )
         ids, before = [one.id for one in titles], refresher.now()
         clock.pass_by(1799)
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ids)).as_of == before
-        assert (
-            await follow(refresher, refresher.enrollments, refresher.begin(), None, ids[:1])
-        ).as_of == refresher.now()
+        assert (await fetch_enrollments(refresher, course_ids=ids)).as_of == before
+        assert (await fetch_enrollments(refresher, course_ids=ids[:1])).as_of == refresher.now()
         clock.pass_by(1)
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ids)).as_of > before
+        assert (await fetch_enrollments(refresher, course_ids=ids)).as_of > before
 
 
 FRESH = [
@@ -383,7 +382,7 @@ async def test_when_the_call_that_reads_is_cancelled_the_reading_goes_on_for_who
             group.start_soon(read)
             await until(lambda: len(desk.portal.log) == 1)
             group.start_soon(wait_for_the_first)
-            flights = desk.account._refresher._flights._under_way
+            flights = desk.account._refresher.fetcher.single_flight._under_way
             await until(lambda: any(one.waiting == 2 for one in flights.values()))
             reading.cancel()
         assert reading.cancelled_caught
@@ -398,7 +397,7 @@ async def test_a_cancelled_call_ends_what_only_it_waits_for(open_desk: OpenDesk)
         desk.portal.faults.add(Fault(delay_seconds=30), endpoint="courses/id")
         with anyio.move_on_after(0.1):
             await desk.list(course="101")
-        await until(lambda: not desk.account._refresher._flights._under_way)
+        await until(lambda: not desk.account._refresher.fetcher.single_flight._under_way)
         assert ", complete." in await desk.list(course="101")
         assert calls(desk) == {"courses/id": 2}
 
@@ -413,13 +412,13 @@ async def test_a_store_is_tidied_in_the_background_after_much_was_written(
             tidied.append("tidied")
 
         monkeypatch.setattr(database, "tidy", tidy)
-        monkeypatch.setattr(refresher, "TIDIED_ROWS", 100)
+        monkeypatch.setattr(fetcher, "TIDIED_ROWS", 100)
         await desk.list(user="6")
         assert not tidied
         await desk.list()
         await until(lambda: tidied == ["tidied"])
         await desk.list(fresh=True)
-        await desk.account.tidy()
+        await desk.account._refresher.tidy()
         assert tidied == ["tidied"] * 2, "what was read again and is as it was is nothing new"
 
 
@@ -427,13 +426,13 @@ async def test_what_was_read_with_somebody_who_is_gone_is_read_again_in_the_same
     titles = [course("c", "C"), course("d", "D")]
     shelf, clock = Shelf([person("u", "U"), person("v", "V")], titles, [record("v", "c", "enrolled")]), MovableClock()
     async with refreshing(shelf, clock=clock) as refresher:
-        await follow(refresher, refresher.catalogue, call := refresher.begin())
-        await follow(refresher, refresher.enrollments, call, None, ["c", "d"])
+        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
+        await fetch_enrollments(refresher, call, course_ids=["c", "d"])
         clock.pass_by(24 * HOUR - MINUTE)
-        await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c"])
+        await fetch_enrollments(refresher, course_ids=["c"])
         clock.pass_by(MINUTE)
         shelf.people, shelf.records = shelf.people[:1], []
-        assert (await follow(refresher, refresher.enrollments, refresher.begin(), None, ["c", "d"])).complete
+        assert (await fetch_enrollments(refresher, course_ids=["c", "d"])).complete
 
 
 async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_refused():
@@ -453,7 +452,7 @@ async def test_a_question_is_not_refused_what_a_reading_in_the_background_was_re
         flights = SingleFlight(ACCOUNT, Database(), background)
 
         async def read(work: BackgroundJob) -> None:
-            work.let_go()
+            work.detach()
             await flights.ensure("key", fetch, is_stale)
 
         assert not await background.run(read, ends_at=inf)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from mcp_truto_lms.domain.source import Scope
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.people.people_file import PeopleFile
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.sandbox.organisation import generate
@@ -30,7 +31,7 @@ from mcp_truto_lms.store import scope_writer
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import cursors
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
-from tests.stored import ACCOUNT, STAMP, Shelf, course, follow, open_shelf, person, record
+from tests.stored import ACCOUNT, STAMP, Shelf, course, open_shelf, person, record
 from tests.truth import NOON, facts
 
 pytestmark = pytest.mark.anyio
@@ -93,10 +94,13 @@ async def test_a_status_is_the_same_by_transcript_and_by_pair_in_every_language(
     async with open_desk(of=FAILING, variations=wanted) as desk:
         account = desk.account
         refresher = account._refresher
-        await follow(refresher, refresher.catalogue, refresher.begin())
-        await follow(refresher, refresher.directory, refresher.begin())
+        await refresher.run(refresher.begin(), FetchPlanner.course_list)
+        await refresher.run(refresher.begin(), FetchPlanner.directory)
         pairs = [Scope(one.user_id, one.course_id) for one in facts(FAILING)]
-        assert (await follow(refresher, refresher.read, refresher.begin(), pairs, max_age=0)).complete
+        coverage = await refresher.run(
+            refresher.begin(), lambda planner: planner.scopes("pairs", pairs, max_age_seconds=0)
+        )
+        assert coverage.complete
         rows = await account.list_enrollments(EnrollmentQuery(limit=200))
         by_pair = {row["id"]: row["status"] for row in rows.rows}
     assert by_transcript == truth

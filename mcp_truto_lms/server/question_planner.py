@@ -1,0 +1,224 @@
+"""One pass of a question over the store: resolve what it names, and check that what it needs is fetched.
+
+A pass runs in one transaction and may be repeated. It computes everything from the store again, so that names, counts
+and coverage of an answer are of one state; only the question's budget remembers what was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+
+from sqlalchemy import Connection
+
+from mcp_truto_lms.domain.errors import AccessDenied, RouteClosed, SourceError
+from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
+from mcp_truto_lms.domain.source import Portal, Scope
+from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner, StoreUpdate
+from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
+from mcp_truto_lms.ingest.question_budget import Coverage
+from mcp_truto_lms.people.people_file import People
+from mcp_truto_lms.people.redacted_people_file import sealed_keys, without_names
+from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
+from mcp_truto_lms.query.vocabulary import GroupBy
+from mcp_truto_lms.reports import name_resolution, report
+from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.results import ResolvedQuery
+from mcp_truto_lms.settings import Settings
+from mcp_truto_lms.store import dimensions, row_queries
+from mcp_truto_lms.store.account_state import LEARNERS
+from mcp_truto_lms.store.row_queries import Match
+from mcp_truto_lms.store.selection import Selection
+
+TEAM = "team"
+TRANSCRIPTS, SCORES = "transcripts", "scores"
+"""The purposes of fetching single learners and pairs after the scopes of the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPeople:
+    """The people file as it was loaded for a question.
+
+    Args:
+        people: its content; None where no file is set
+        note: what a reader must know of it
+    """
+
+    people: People | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyQuestion:
+    """A question with everything that it needs in the store."""
+
+    resolved: ResolvedQuery
+    coverage: Coverage
+    portal: Portal
+
+
+class QuestionPlanner:
+    """Plans the questions about one account.
+
+    Args:
+        account: the key of its rows
+        settings: of the process
+        pseudonymizer: makes aliases, and seals addresses of the people file, where columns are excluded
+        now: tells the time in epoch seconds
+    """
+
+    def __init__(
+        self, account: str, settings: Settings, pseudonymizer: Pseudonymizer | None, *, now: Callable[[], int]
+    ) -> None:
+        self._account = account
+        self._settings = settings
+        self._columns = settings.columns
+        self._pseudonymizer = pseudonymizer
+        self._now = now
+
+    def zone(self, portal: Portal) -> tzinfo:
+        """Return the time zone of the answers."""
+        return self._settings.zone or portal.zone or UTC
+
+    def plan(
+        self, planner: FetchPlanner, query: EnrollmentFilter, loaded_people: LoadedPeople
+    ) -> FetchPlan | ReadyQuestion:
+        """Return what has to be fetched first, or the question with everything that it needs in the store.
+
+        Raises:
+            QueryError: a name stands for nobody or nothing, or the query contradicts itself.
+            SourceError: nothing could be fetched, and nothing is stored.
+        """
+        connection, account = planner.connection, self._account
+        portal = planner.portal()
+        if isinstance(portal, FetchPlan):
+            return portal
+        if (plan := planner.course_list()) is not None:
+            return plan
+        courses = name_resolution.resolve(connection, account, GroupBy.COURSE, query.course) if query.course else None
+        users = self._resolve_users(planner, query.user) if query.user else None
+        if isinstance(users, FetchPlan):
+            return users
+        now, zone = self._now(), self.zone(portal)
+        named = ResolvedQuery(query, account, now, zone, users, courses, columns=self._columns)
+        named.selection().check()
+        notes: tuple[str, ...] | FetchPlan = ()
+        if query.needs_directory:
+            notes = planner.directory() or self._join_people(planner, query, loaded_people)
+            if isinstance(notes, FetchPlan):
+                return notes
+        coverage = planner.enrollments(named.user_ids, named.course_ids)
+        if isinstance(coverage, FetchPlan):
+            return coverage
+        resolved = report.resolve_against_store(connection, replace(named, notes=notes), portal, self._settings)
+        if query.asks_for_failed:
+            coverage = self._transcripts(planner, resolved.selection(), coverage)
+        if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage) and self._shows_scores(query):
+            coverage = self._scores(planner, resolved.selection(), coverage)
+        return coverage if isinstance(coverage, FetchPlan) else ReadyQuestion(resolved, coverage, portal)
+
+    def _shows_scores(self, query: EnrollmentQuery) -> bool:
+        return any(column.path == "score" for column in report.columns_of(query, self._columns))
+
+    def _resolve_users(self, planner: FetchPlanner, terms: tuple[str, ...]) -> FetchPlan | tuple[ResolvedTerm, ...]:
+        """Resolve people: an unknown e-mail address or id is looked up by itself, a name in the directory.
+
+        People who joined after the directory was fetched are not in it. So an unknown name makes a directory stale that
+        is older than courses may be.
+        """
+        connection, account, by = planner.connection, self._account, GroupBy.LEARNER
+        matches_by_term: list[tuple[str, tuple[Match, ...]]] = []
+        for term in terms:
+            matches: tuple[Match, ...] = ()
+            if "@" in term or term.isdigit():
+                matches = name_resolution.matches(connection, account, by, term, whole=True)
+                if not matches and (plan := planner.person(term)) is not None:
+                    return plan
+            if not matches:
+                if (plan := planner.directory()) is not None:
+                    return plan
+                matches = name_resolution.matches(connection, account, by, term)
+            if not matches and (plan := planner.directory(self._settings.max_age_seconds)) is not None:
+                return plan
+            matches_by_term.append((term, matches))
+        return tuple(
+            name_resolution.named(connection, account, by, term, matches, self._columns)
+            for term, matches in matches_by_term
+        )
+
+    def _join_people(
+        self, planner: FetchPlanner, query: EnrollmentFilter, loaded_people: LoadedPeople
+    ) -> FetchPlan | tuple[str, ...]:
+        """Have the store hold what people are grouped by: the people file, and the teams that only the LMS has."""
+        connection, account, people = planner.connection, self._account, loaded_people.people
+        if people is not None and self._columns.aliases:  # whom its values name depends on the people of the directory
+            directory = planner.state.lists[LEARNERS]
+            people = replace(people, digest=f"{people.digest} {directory.fetched_at}")
+        if not dimensions.has_people_file(connection, account, people):
+            key = f"people file {people.digest if people is not None else ''}"
+            if key not in planner.budget.attempts:  # another process may have another file
+                return StoreUpdate(key, write=lambda writer: self._store_people(writer, people))
+        notes: list[str] = []
+        if loaded_people.note:
+            notes.append(loaded_people.note)
+        unmatched = dimensions.count_unmatched(connection, account) if people else 0
+        if unmatched:
+            notes.append(f"Not in the LMS: {unmatched:,} of the people file.")
+        if TEAM in query.dimensions and (people is None or TEAM not in people.columns):
+            try:
+                if (plan := planner.teams()) is not None:
+                    return plan
+            except AccessDenied:
+                raise
+            except SourceError as error:
+                notes.append(f"Teams could not be read: {error}")
+        return tuple(notes)
+
+    def _store_people(self, connection: Connection, people: People | None) -> None:
+        """Write the people file, without what is excluded of people."""
+        pseudonymizer = self._pseudonymizer
+        if people is not None and pseudonymizer is not None and self._columns.aliases:
+            learners = dimensions.known_people(connection, self._account)
+            people = without_names(people, pseudonymizer, learners)
+        elif people is not None and pseudonymizer is not None and "user.emails" not in self._columns:
+            people = sealed_keys(people, pseudonymizer)
+        dimensions.replace_people_file(connection, self._account, people)
+
+    def _transcripts(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
+        """Plan the transcripts of people whose rosters cannot tell a failure, within the call budget."""
+        pairs = row_queries.refinable(planner.connection, selection)
+        people, max_age_seconds = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
+        try:
+            refined = self._refine(planner, TRANSCRIPTS, [Scope(user_id=user) for user in people], max_age_seconds)
+        except RouteClosed:
+            refined = self._refine(planner, TRANSCRIPTS, [Scope(*pair) for pair in pairs], max_age_seconds)
+        if isinstance(refined, FetchPlan):
+            return refined
+        as_of, trouble = min(coverage.as_of, refined.as_of), refined.trouble or coverage.trouble
+        if coverage.complete and not refined.complete:
+            return replace(refined, as_of=as_of, trouble=trouble)
+        return replace(coverage, as_of=as_of, trouble=trouble)
+
+    def _scores(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
+        """Plan the pairs of the match, the only route with scores, within the call budget."""
+        pairs = row_queries.unscored(planner.connection, selection)
+        scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
+        refined = self._refine(planner, SCORES, scopes, LEARNER_MAX_AGE_SECONDS)
+        if isinstance(refined, FetchPlan):
+            return refined
+        if refined.complete:
+            return coverage
+        missing = f"Scores not read yet: {refined.wanted - refined.read:,}; ask again to go on."
+        return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
+
+    def _refine(
+        self, planner: FetchPlanner, purpose: str, scopes: list[Scope], max_age_seconds: float
+    ) -> FetchPlan | Coverage:
+        return planner.scopes(
+            purpose,
+            scopes,
+            max_age_seconds=max_age_seconds,
+            most=self._settings.call_budget,
+            own_state_only=True,
+        )
