@@ -18,7 +18,7 @@ from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import row_queries, scope_writer
+from mcp_truto_lms.store import enrollment_rows, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.scope_writer import FetchInfo
@@ -214,4 +214,4 @@ def filled(
 
 def page_of(connection: AppContext, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
     """Read rows of a match at once."""
-    return [*row_queries.rows(connection, selection, **asked)]
+    return [*enrollment_rows.read_rows(connection, selection, **asked)]

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcp_truto_lms.domain.model import EnrollmentStatus as Status
 from mcp_truto_lms.domain.model import UserRole
+from mcp_truto_lms.domain.signals import SignalKind
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
@@ -269,14 +270,14 @@ def not_started_for_long(row: FromClause, now: Moment, thresholds: Thresholds) -
     return not_started(row, now) & (row.c.enrolled_at <= now - thresholds.not_started_days * _DAY_SECONDS)
 
 
-def signals(row: FromClause, now: Moment, thresholds: Thresholds) -> dict[str, ColumnElement[bool]]:
-    """Give the signs of trouble, by their words, in the order in which they are told."""
+def signals(row: FromClause, now: Moment, thresholds: Thresholds) -> dict[SignalKind, ColumnElement[bool]]:
+    """Compose the condition of each signal, in the order in which answers list them."""
     return {
-        "overdue": overdue(row, now),
-        "failed": failed(row, now),
-        "due soon": due_soon_low_progress(row, now, thresholds),
-        "inactive": inactive(row, now, thresholds),
-        "not started": not_started_for_long(row, now, thresholds),
+        SignalKind.OVERDUE: overdue(row, now),
+        SignalKind.FAILED: failed(row, now),
+        SignalKind.DUE_SOON: due_soon_low_progress(row, now, thresholds),
+        SignalKind.INACTIVE: inactive(row, now, thresholds),
+        SignalKind.NOT_STARTED: not_started_for_long(row, now, thresholds),
     }
 
 

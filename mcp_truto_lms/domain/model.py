@@ -126,7 +126,7 @@ _as_iso = PlainSerializer(lambda moment: None if moment is None else iso_utc(mom
 UtcDatetime = Annotated[datetime | None, BeforeValidator(_aware), _as_iso]
 DueDatetime = Annotated[datetime | None, BeforeValidator(_aware_due), _as_iso]
 
-CellKind = Literal["text", "day", "number", "hours", "flag", "email", "link", "fields"]
+CellKind = Literal["text", "day", "number", "hours", "flag", "email", "link", "fields", "signals"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from mcp_truto_lms.ingest.freshness import (
     newest,
 )
 from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget, StillBeingRead, unit_of
-from mcp_truto_lms.store import account_state, row_queries
+from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, AccountState, ScopeState
 
 PORTAL = "portal"
@@ -313,7 +313,7 @@ class FetchPlanner:
         """Choose every pair, the last resort."""
         if (plan := self.directory()) is not None:
             return plan
-        people = user_ids if user_ids is not None else row_queries.learner_ids(self.connection, self.account)
+        people = user_ids if user_ids is not None else catalogue.learner_ids(self.connection, self.account)
         pairs = [Scope(user, course.course_id) for user in people for course in courses]
         states = self._states_of(pairs)
         return _Candidate(pairs, self._stale(pairs, states, max_age_seconds), states, max_age_seconds)
@@ -321,7 +321,7 @@ class FetchPlanner:
     def _everybody(self, course_number: int, *, has_rosters: bool) -> list[Scope]:
         """List everybody's transcripts, where they are fewer than the rosters or there are no rosters."""
         most = course_number if has_rosters else None
-        people = row_queries.learner_ids(self.connection, self.account, most=most)
+        people = catalogue.learner_ids(self.connection, self.account, most=most)
         return [Scope(user_id=user) for user in people] if len(people) < course_number or not has_rosters else []
 
     def _fetched(self, candidates: Sequence[Sequence[Scope]]) -> Sequence[Scope] | None:

@@ -46,7 +46,7 @@ from mcp_truto_lms.ingest.ingester import Ingester
 from mcp_truto_lms.ingest.question_budget import FetchProgress, QuestionBudget, StillBeingRead
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store import account_state, row_queries
+from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS
 from mcp_truto_lms.store.compressed_rows import CompressedPeople
 from mcp_truto_lms.store.database import Database
@@ -246,7 +246,7 @@ class Fetcher:
         """Tell whether the course list has a course, after one more fetch of it for all courses of a batch."""
         budget = QuestionBudget(fresh=True, asked_at=self._now(), began_at=since, ends_at=inf)
         await self._ensure(budget, COURSES, 0, self.ingester.courses)
-        courses = await self._database.run(lambda connection: row_queries.course_records(connection, self._account))
+        courses = await self._database.run(lambda connection: catalogue.course_records(connection, self._account))
         return course_id in courses
 
     async def _ensure(
@@ -286,10 +286,10 @@ class Fetcher:
         self, connection: Connection, scopes: Sequence[Scope]
     ) -> tuple[Mapping[str, User], Mapping[str, Course]]:
         """Load the people and courses that scopes are joined with; of people, only those that the scopes name."""
-        records = row_queries.course_records(connection, self._account)
+        records = catalogue.course_records(connection, self._account)
         courses = {key: Course.model_validate_json(record) for key, record in records.items()}
         ids = {scope.user_id for scope in scopes if scope.user_id is not None}
         if not 0 < len(ids) <= FEW:
             return CompressedPeople(connection, self._account, whole=bool(ids)), courses
-        people = row_queries.learner_records(connection, self._account, ids)
+        people = catalogue.learner_records(connection, self._account, ids)
         return {key: User.model_validate_json(record) for key, record in people.items()}, courses

@@ -18,7 +18,7 @@ from mcp_truto_lms.domain.source import Source
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, ProgressUpdate
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.providers.rate_limiter import Sleep
-from mcp_truto_lms.store.row_queries import Sizes
+from mcp_truto_lms.store.catalogue import Sizes
 
 RATE_LIMITED_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 15.0

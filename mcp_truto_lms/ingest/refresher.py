@@ -20,7 +20,7 @@ from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner
 from mcp_truto_lms.ingest.fetcher import Fetcher
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, QuestionBudget
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import account_state, row_queries
+from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.database import Database
 
 _Result = TypeVar("_Result")
@@ -114,9 +114,9 @@ class Refresher:
         """Make answers fast again after many rows were written."""
         await self.fetcher.ingester.tidy()
 
-    async def sizes(self) -> row_queries.Sizes:
+    async def sizes(self) -> catalogue.Sizes:
         """Count what is in the store."""
-        return await self._database.run(lambda connection: row_queries.sizes(connection, self._account))
+        return await self._database.run(lambda connection: catalogue.sizes(connection, self._account))
 
     def _planner(self, connection: Connection, budget: QuestionBudget) -> FetchPlanner:
         return FetchPlanner(

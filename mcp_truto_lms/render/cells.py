@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, CellKind, EnrollmentColumn
 from mcp_truto_lms.domain.text_cleaning import CELL_CHARACTERS, clean
+from mcp_truto_lms.render.signal_text import signal_text
 
 _RUNS = re.compile(r"[0-9]+| ?[a-ilmnopr-wy]+")
 """Digits, three of which are a token; and letters any two of which, and a space before one, are a token."""
@@ -65,6 +66,8 @@ def cell(value: Any, kind: CellKind, zone: tzinfo, limit: int = CELL_CHARACTERS)
             addresses = cast("list[dict[str, Any]]", value)
             first = next((one for one in addresses if one.get("is_primary")), addresses[0])
             return clean(str(first.get("email", "")), limit)
+        case "signals":
+            return signal_text(value)
         case "link":
             return clean(str(value[0].get("url", "")), max(limit, 200))
         case _:

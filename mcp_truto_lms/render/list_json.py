@@ -14,6 +14,7 @@ from mcp_truto_lms.query.vocabulary import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, excluded_words, notes
 from mcp_truto_lms.render.row_text import one_at_least, rows_within_budget
+from mcp_truto_lms.render.signal_text import signal_text
 from mcp_truto_lms.reports.results import ListAnswer, MatchStats
 
 TEXT_LIMITS = (500, 80, 20)
@@ -87,7 +88,9 @@ def _record(row: Mapping[str, Any], paths: Sequence[str], limit: int) -> dict[st
         value = cells.value_at(row, path)
         if value is None:
             continue
-        if path in known and known[path].kind == "day":
+        if path == SIGNALS:
+            value = signal_text(value)
+        elif path in known and known[path].kind == "day":
             value = iso_utc(datetime.fromtimestamp(value, UTC))
         parent, _, name = path.partition(".")
         target = record.setdefault(parent, {}) if name else record

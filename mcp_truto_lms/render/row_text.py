@@ -34,7 +34,7 @@ def split(answer: ListAnswer, room: int) -> tuple[list[EnrollmentColumn], dict[s
     constants: dict[str, str] = {}
     empty: list[str] = []
     for column in answer.columns:
-        spread = answer.spreads.get(column.path)
+        spread = answer.column_stats.get(column.path)
         if spread is not None and total and not spread.filled:
             empty.append(column.header)
             continue
@@ -55,7 +55,7 @@ def unfilled(answer: ListAnswer) -> list[EnrollmentColumn]:
     return [
         one
         for one in answer.columns
-        if one.path not in answer.spreads
+        if one.path not in answer.column_stats
         and answer.rows
         and all(cells.value_at(row, one.path) is None for row in answer.rows)
     ]

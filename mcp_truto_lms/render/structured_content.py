@@ -20,7 +20,6 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.columns import Columns
-from mcp_truto_lms.domain.definitions import days_late
 from mcp_truto_lms.domain.model import CourseEnrollment, iso_utc
 from mcp_truto_lms.query.vocabulary import SIGNALS, GroupBy, is_offered
 from mcp_truto_lms.render.list_json import envelope, records
@@ -253,8 +252,8 @@ def summary_content(answer: SummaryAnswer, *, budget: int) -> dict[str, Any]:
     if answer.period is not None:
         content["period"] = _told(answer.period, _numbers(Totals).keys() - {"learners", "courses"}, columns)
     content["tables"] = [_table(one, without, stats) for one in answer.tables]
-    if answer.trouble is not None:
-        content["at_risk"] = _at_risk(answer.trouble, stats.question.now)
+    if answer.at_risk is not None:
+        content["at_risk"] = _at_risk(answer.at_risk)
     if answer.details is not None:
         details = answer.details
         rows = records(details, [one.path for one in details.columns])
@@ -308,11 +307,15 @@ def _table(groups: GroupTable, without: Collection[str], stats: MatchStats) -> d
     return {"by": [text_cleaning.clean(one) for one in groups.by], "number": groups.number, "groups": lines}
 
 
-def _at_risk(trouble: AtRiskTable, now: int) -> dict[str, Any]:
+def _at_risk(trouble: AtRiskTable) -> dict[str, Any]:
     learners: list[dict[str, Any]] = []
     for one, name in zip(trouble.lines, trouble_names(trouble), strict=True):
-        line: dict[str, Any] = {"learner": name, "enrollments": one.enrollments, "signals": dict(one.signals)}
-        if one.late_since is not None:
-            line["days_late"] = days_late(one.late_since, now)
+        line: dict[str, Any] = {
+            "learner": name,
+            "enrollments": one.enrollments,
+            "signals": {str(kind): number for kind, number in one.signals.items()},
+        }
+        if one.days_late is not None:
+            line["days_late"] = one.days_late
         learners.append(line)
     return {"number": trouble.number, "learners": learners}

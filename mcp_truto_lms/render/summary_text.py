@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcp_truto_lms.domain import text_cleaning
-from mcp_truto_lms.domain.definitions import DUE_SOON_DAYS, days_late
+from mcp_truto_lms.domain.definitions import DUE_SOON_DAYS
 from mcp_truto_lms.query.vocabulary import GroupBy, is_offered, is_usual_group
 from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.header_footer import (
@@ -21,9 +21,9 @@ from mcp_truto_lms.render.header_footer import (
 )
 from mcp_truto_lms.render.list_text import counted_as
 from mcp_truto_lms.render.row_text import CELL_LIMITS, disambiguate, header, lines, rows_within_budget, split
+from mcp_truto_lms.render.signal_text import signal_counts_text
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, SummaryAnswer
 from mcp_truto_lms.store.groups import TIME, Group
-from mcp_truto_lms.store.row_queries import AtRiskLearner
 
 EMPTY_COURSES = 5
 """So many courses without enrollments are named."""
@@ -42,7 +42,7 @@ def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
     if stats.counts.enrollments and _has_headline(answer):
         parts.append(_headline(answer, rates=rates))
         shown += ["period"] if answer.period is not None else _HEADLINE
-    if stats.by_status and answer.period is None and (answer.details is not None or answer.trouble is not None):
+    if stats.by_status and answer.period is None and (answer.details is not None or answer.at_risk is not None):
         statuses = "By status: " + ", ".join(f"{name} {each:,}" for name, each in stats.by_status.items()) + "."
         if cells.estimate_tokens("\n".join([*parts, statuses, NOTICE])) <= budget - CURSOR_TOKENS:
             parts.append(statuses)
@@ -50,16 +50,16 @@ def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
     shown += [one.means for each in columns for one in each]
     if rates and shown:
         shown.append("%")
-    if answer.trouble is not None and answer.trouble.number:
+    if answer.at_risk is not None and answer.at_risk.number:
         shown.append("at_risk")
     below = footer(
         stats, [*notes(stats), *legend(stats, shown), *_closing(answer, rates=rates)], budget, "\n".join(parts)
     )
     left = budget - cells.estimate_tokens("\n".join([*parts, below])) - CURSOR_TOKENS
-    each = left // max(1, len(answer.tables) + sum(one is not None for one in (answer.trouble, answer.details)))
+    each = left // max(1, len(answer.tables) + sum(one is not None for one in (answer.at_risk, answer.details)))
     parts += [_group_table(one, its, budget=each) for one, its in zip(answer.tables, columns, strict=True)]
-    if answer.trouble is not None:
-        parts.append(_trouble_table(answer.trouble, stats, budget=each))
+    if answer.at_risk is not None:
+        parts.append(_trouble_table(answer.at_risk, budget=each))
     if answer.details is not None and answer.details.rows:
         parts.append(_details(answer.details, stats, each))
     return "\n".join(part for part in [*parts, below] if part)
@@ -74,7 +74,7 @@ def _title(answer: SummaryAnswer, budget: int) -> str:
 
 
 def _has_headline(answer: SummaryAnswer) -> bool:
-    overall = answer.details is not None or answer.trouble is not None or answer.period is not None
+    overall = answer.details is not None or answer.at_risk is not None or answer.period is not None
     return overall or any(GroupBy.STATUS in one.by for one in answer.tables)
 
 
@@ -84,7 +84,7 @@ def _headline(answer: SummaryAnswer, *, rates: bool) -> str:
         share = f" ({period.rate:.0f} %)" if period.rate is not None else ""
         return f"{period.enrollments:,} were open or enrolled in that time, {period.finished:,} finished in it{share}."
     rate = f" ({counts.rate:.0f} %)" if rates and counts.rate is not None else ""
-    risk = f", at risk {counts.at_risk:,}" if answer.trouble is not None else ""
+    risk = f", at risk {counts.at_risk:,}" if answer.at_risk is not None else ""
     told = counts.hours is not None and is_offered("hours", answer.stats.question.columns)
     hours = f", {counts.hours:,.1f} hours spent" if told else ""
     return (
@@ -241,14 +241,13 @@ def _many(by: str) -> str:
     return _MANY.get(GroupBy(by), f"{by}s") if by in [*GroupBy] else f"values of {short_name(by)}"
 
 
-def _trouble_table(trouble: AtRiskTable, stats: MatchStats, *, budget: int) -> str:
+def _trouble_table(trouble: AtRiskTable, *, budget: int) -> str:
     """Print the learners most at risk, with the signs that each shows."""
     heads = "learner,at risk,signals"
     many = "learner" if trouble.number == 1 else "learners"
     footer = f"{{shown}} of {trouble.number:,} {many} at risk, most signals first"
     left = budget - cells.estimate_tokens(f"{heads}\n{footer}; and {trouble.number:,} more.\n")
-    now = stats.question.now
-    shown = rows_within_budget((_trouble_lines(trouble, now, limit) for limit in CELL_LIMITS), left)
+    shown = rows_within_budget((_trouble_lines(trouble, limit) for limit in CELL_LIMITS), left)
     if not shown or left < 0:
         return ""
     rest = trouble.number - len(shown)
@@ -256,9 +255,9 @@ def _trouble_table(trouble: AtRiskTable, stats: MatchStats, *, budget: int) -> s
     return "\n".join([heads, *shown, footer])
 
 
-def _trouble_lines(trouble: AtRiskTable, now: int, limit: int) -> list[str]:
+def _trouble_lines(trouble: AtRiskTable, limit: int) -> list[str]:
     return [
-        cells.line([name, str(one.enrollments), _signs(one, now)])
+        cells.line([name, str(one.enrollments), signal_counts_text(one)])
         for name, one in zip(trouble_names(trouble, limit), trouble.lines, strict=True)
     ]
 
@@ -267,9 +266,3 @@ def trouble_names(trouble: AtRiskTable, limit: int = text_cleaning.CELL_CHARACTE
     """Print who is at risk, told apart by the id as in any table."""
     names = [text_cleaning.clean(one.name, limit) for one in trouble.lines]
     return disambiguate(names, [one.id for one in trouble.lines], trouble.duplicate_names)
-
-
-def _signs(one: AtRiskLearner, now: int) -> str:
-    """Say how many of a learner's enrollments show each sign; of those that are overdue, for how long at most."""
-    late = f" up to {days_late(one.late_since, now)} d" if one.late_since is not None else ""
-    return "; ".join(f"{number} {word}{late if word == 'overdue' else ''}" for word, number in one.signals.items())

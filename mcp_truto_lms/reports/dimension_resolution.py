@@ -19,7 +19,7 @@ from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.parsing import Where
 from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
-from mcp_truto_lms.store import dimensions, row_queries
+from mcp_truto_lms.store import catalogue, dimensions
 from mcp_truto_lms.store.groups import NOBODY
 from mcp_truto_lms.store.selection import NONE
 
@@ -96,9 +96,9 @@ def resolve_mandatory(connection: Connection, account: str, terms: Sequence[str]
     """Find the courses whose id, code, title or category is named."""
     own: dict[str, list[str]] = {}
     of_category: dict[str, list[str]] = {}
-    for one in row_queries.course_list(connection, account) if terms else []:
+    for one in catalogue.course_list(connection, account) if terms else []:
         course = Course.model_validate_json(one.record)
-        for text in {normalize(one.id), normalize(one.code or ""), one.folded}:
+        for text in {normalize(one.id), normalize(one.code or ""), one.normalized_name}:
             own.setdefault(text, []).append(one.id)
         for text in _categories(course):
             of_category.setdefault(text, []).append(one.id)

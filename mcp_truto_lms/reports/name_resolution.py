@@ -23,7 +23,7 @@ from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import name_search
-from mcp_truto_lms.store.row_queries import Match
+from mcp_truto_lms.store.name_search import Match
 
 SUGGESTIONS = 5
 LIKENESS, WHOLE_LIKENESS = 0.6, 75
@@ -68,10 +68,10 @@ def named(
     """
     if not found:
         raise QueryError(_nothing(connection, account, by, term, columns))
-    if len(found) > name_search.MOST:
+    if len(found) > name_search.MAX_MATCHES:
         many = "courses" if by is GroupBy.COURSE else "people"
         raise QueryError(
-            f"{term[:80]!r} is part of the names of more than {name_search.MOST:,} {many}: write more of it."
+            f"{term[:80]!r} is part of the names of more than {name_search.MAX_MATCHES:,} {many}: write more of it."
         )
     return ResolvedTerm(term, found)
 
@@ -104,7 +104,7 @@ def _words(text: str) -> list[str]:
 
 
 def _nothing(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
-    folded = name_search.folded_names(connection, account, by)
+    folded = name_search.normalized_names(connection, account, by)
     named = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
     near = _nearest(term, folded, SUGGESTIONS) if named else []  # an id or an alias is like no other
     shown = name_search.shown_names(connection, account, by, near)

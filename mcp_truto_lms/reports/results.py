@@ -15,9 +15,10 @@ from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentFilter
 from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
+from mcp_truto_lms.store.column_stats import ColumnStats
 from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
-from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 
@@ -138,7 +139,7 @@ class ListAnswer:
     columns: tuple[EnrollmentColumn, ...]
     rows: tuple[Mapping[str, Any], ...]
     offset: int
-    spreads: Mapping[str, ColumnStats]
+    column_stats: Mapping[str, ColumnStats]
     unreported: tuple[str, ...] = ()
     duplicate_names: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
@@ -193,7 +194,7 @@ class SummaryAnswer:
 
     Args:
         tables: by what was asked for, or by course
-        trouble: who is most at risk, in the overall picture
+        at_risk: who is most at risk, in the overall picture
         period: what was open or enrolled in the time that completions are asked for; its finished ones are the match
         details: one learner's courses, or who is late in the one course asked for
         not_enrolled: active people without an enrollment in the one course asked for
@@ -202,7 +203,7 @@ class SummaryAnswer:
 
     stats: MatchStats
     tables: tuple[GroupTable, ...]
-    trouble: AtRiskTable | None = None
+    at_risk: AtRiskTable | None = None
     period: Totals | None = None
     details: ListAnswer | None = None
     not_enrolled: int | None = None

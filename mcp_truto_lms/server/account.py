@@ -25,8 +25,10 @@ from mcp_truto_lms.people.people_file import PeopleFile
 from mcp_truto_lms.providers.rate_limiter import Sleep
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.reports import name_resolution, report
+from mcp_truto_lms.reports import list_report, name_resolution, summary_report
+from mcp_truto_lms.reports.match_stats import count_match
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.server.question_planner import LoadedPeople, QuestionPlanner, ReadyQuestion
 from mcp_truto_lms.settings import Clock, Settings
@@ -100,7 +102,7 @@ class Account:
             return await self._continue(query.cursor, principal)
 
         def page(connection: Connection, match_stats: MatchStats, portal: Portal) -> ListAnswer:
-            return report.page(connection, match_stats, portal)
+            return list_report.read_page(connection, match_stats, portal)
 
         return await self._answer(query, on_progress, page)
 
@@ -118,7 +120,7 @@ class Account:
         """
 
         def pages(connection: Connection, match_stats: MatchStats, portal: Portal) -> Generator[ListAnswer]:
-            for page in report.pages(connection, match_stats, portal):
+            for page in list_report.read_pages(connection, match_stats, portal):
                 anyio.from_thread.check_cancelled()  # the client may leave long before the end
                 yield page
 
@@ -137,7 +139,7 @@ class Account:
         """
 
         def summary(connection: Connection, match_stats: MatchStats, portal: Portal) -> SummaryAnswer:
-            return report.summary(connection, match_stats, portal)
+            return summary_report.summarize(connection, match_stats, portal)
 
         return await self._answer(query, on_progress, summary)
 
@@ -249,16 +251,16 @@ class Account:
                 cursor_state.courses,
                 columns=self._settings.columns,
             )
-            question = report.resolve_against_store(connection, named, portal, self._settings)
-            match_stats = report.match_stats(
+            question = resolve_against_store(connection, named, portal, self._settings)
+            match_stats = count_match(
                 connection, question, cursor_state.coverage, sample=self._is_sample, data_version=version
             )
-            return report.page(connection, match_stats, portal, offset=cursor_state.offset)
+            return list_report.read_page(connection, match_stats, portal, offset=cursor_state.offset)
 
         return await self._database.run(page)
 
     def _match_stats(self, planner: FetchPlanner, ready: ReadyQuestion) -> MatchStats:
-        return report.match_stats(
+        return count_match(
             planner.connection,
             ready.resolved,
             ready.coverage,

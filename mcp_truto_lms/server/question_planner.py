@@ -22,13 +22,15 @@ from mcp_truto_lms.people.people_file import People
 from mcp_truto_lms.people.redacted_people_file import sealed_keys, without_names
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.reports import name_resolution, report
+from mcp_truto_lms.reports import name_resolution
+from mcp_truto_lms.reports.column_choice import choose_columns
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
+from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store import dimensions, row_queries
+from mcp_truto_lms.store import dimensions, pairs_to_refine
 from mcp_truto_lms.store.account_state import LEARNERS
-from mcp_truto_lms.store.row_queries import Match
+from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
 TEAM = "team"
@@ -111,7 +113,7 @@ class QuestionPlanner:
         coverage = planner.enrollments(named.user_ids, named.course_ids)
         if isinstance(coverage, FetchPlan):
             return coverage
-        resolved = report.resolve_against_store(connection, replace(named, notes=notes), portal, self._settings)
+        resolved = resolve_against_store(connection, replace(named, notes=notes), portal, self._settings)
         if query.asks_for_failed:
             coverage = self._transcripts(planner, resolved.selection(), coverage)
         if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage) and self._shows_scores(query):
@@ -119,7 +121,7 @@ class QuestionPlanner:
         return coverage if isinstance(coverage, FetchPlan) else ReadyQuestion(resolved, coverage, portal)
 
     def _shows_scores(self, query: EnrollmentQuery) -> bool:
-        return any(column.path == "score" for column in report.columns_of(query, self._columns))
+        return any(column.path == "score" for column in choose_columns(query, self._columns))
 
     def _resolve_users(self, planner: FetchPlanner, terms: tuple[str, ...]) -> FetchPlan | tuple[ResolvedTerm, ...]:
         """Resolve people: an unknown e-mail address or id is looked up by itself, a name in the directory.
@@ -187,7 +189,7 @@ class QuestionPlanner:
 
     def _transcripts(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
         """Plan the transcripts of people whose rosters cannot tell a failure, within the call budget."""
-        pairs = row_queries.refinable(planner.connection, selection)
+        pairs = pairs_to_refine.pairs_with_unknown_failure(planner.connection, selection)
         people, max_age_seconds = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
         try:
             refined = self._refine(planner, TRANSCRIPTS, [Scope(user_id=user) for user in people], max_age_seconds)
@@ -202,7 +204,7 @@ class QuestionPlanner:
 
     def _scores(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
         """Plan the pairs of the match, the only route with scores, within the call budget."""
-        pairs = row_queries.unscored(planner.connection, selection)
+        pairs = pairs_to_refine.pairs_without_score(planner.connection, selection)
         scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
         refined = self._refine(planner, SCORES, scopes, LEARNER_MAX_AGE_SECONDS)
         if isinstance(refined, FetchPlan):

@@ -1,4 +1,8 @@
-"""Counting: the numbers of a match or of a group, each by its definition in `progress`."""
+"""Counts: the numbers of a match or of a group, each by its definition in `definitions`.
+
+Totals are those of the whole match, whatever the page, order or format, and are equal for a list and a summary of one
+selection.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,7 @@ class Totals(Counts):
 
 @dataclass(frozen=True, slots=True)
 class ExcludedCounts:
-    """Who matches and is not counted."""
+    """What matches and is not counted, by the reason."""
 
     inactive_people: int
     archived_courses: int
@@ -78,9 +82,12 @@ class ExcludedCounts:
 
 @dataclass(frozen=True, slots=True)
 class MatchCounts:
-    """What a whole match amounts to: its totals, its enrollments by status, most first, who is left out, and by course.
+    """The numbers of a whole match.
 
-    What it is by status and by course is not counted for a list.
+    Args:
+        by_status: enrollments by status, most first; empty for a list
+        excluded: what the population does not include
+        by_course: the numbers by course id; empty for a list
     """
 
     totals: Totals
@@ -89,16 +96,16 @@ class MatchCounts:
     by_course: Mapping[str | None, Counts]
 
 
-MEASURES = tuple(one.name for one in fields(Counts))
+MEASURES = tuple(field.name for field in fields(Counts))
 
 
 def number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """Count the rows of which something is true."""
+    """Count the rows that meet a condition."""
     return func.count().filter(condition)
 
 
 def measures(selection: Selection) -> list[ColumnElement[Any]]:
-    """Compose what is counted of enrollments, labelled by the fields of `Counts`."""
+    """Compose the numbers of enrollments, labelled by the fields of `Counts`."""
     row, now = enrollments, selection.now
     composed: Mapping[str, ColumnElement[Any]] = {
         "enrollments": func.count(),
@@ -118,88 +125,94 @@ def measures(selection: Selection) -> list[ColumnElement[Any]]:
     return [composed[name].label(name) for name in MEASURES]
 
 
-def added(rows: FromClause) -> list[ColumnElement[Any]]:
-    """Compose the sums of numbers that were counted already."""
+def sums(rows: FromClause) -> list[ColumnElement[Any]]:
+    """Compose the sums of rows that hold counts."""
     return [func.coalesce(func.sum(rows.c[name]), 0).label(name) for name in MEASURES]
 
 
 def as_counts(row: Mapping[str, Any]) -> Counts:
-    """Read the numbers of one row; engines differ in what a sum is."""
-    whole = {name: int(row[name]) for name in MEASURES if name != "progress_sum"}
-    return Counts(progress_sum=float(row["progress_sum"]), **whole)
+    """Convert the numbers of a row; engines return sums as different types."""
+    integers = {name: int(row[name]) for name in MEASURES if name != "progress_sum"}
+    return Counts(progress_sum=float(row["progress_sum"]), **integers)
 
 
 def count_list(connection: Connection, selection: Selection) -> MatchCounts:
-    """Count how much matches, what its rows cannot tell, and who is left out: the frame of a list."""
-    found = _by_reason(connection.execute(_list_statement(selection), selection.bind_values()))
-    counted = found[INCLUDED]
+    """Count what stands above and below the rows of a list: the match, and what is excluded from it."""
+    by_reason = _by_reason(connection.execute(_list_statement(selection), selection.bind_values()))
+    included = by_reason[INCLUDED]
     totals = Totals(
-        enrollments=counted.enrollments, no_due_date=counted.no_due_date, failure_unknown=counted.failure_unknown
+        enrollments=included.enrollments, no_due_date=included.no_due_date, failure_unknown=included.failure_unknown
     )
-    return MatchCounts(totals, {}, _excluded(connection, selection, found), {})
+    return MatchCounts(totals, {}, _excluded(connection, selection, by_reason), {})
 
 
 @cached_statement
 def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
     row, now = enrollments, selection.now
-    nobody = literal(0)
+    zero = literal(0)
     query = select(
         literal(INCLUDED).label("excluded_reason"),
         func.count().label("enrollments"),
-        nobody.label("people"),
-        nobody.label("courses"),
+        zero.label("people"),
+        zero.label("courses"),
         number_of(definitions.no_due_date(row, now)).label("no_due_date"),
         number_of(definitions.failure_unknown(row, now)).label("failure_unknown"),
     )
-    return union_all(query.where(selection.counted()), _others(selection).add_columns(nobody, nobody))
+    return union_all(query.where(selection.counted()), _excluded_statement(selection).add_columns(zero, zero))
 
 
 def count_by_course_and_status(connection: Connection, selection: Selection) -> MatchCounts:
-    """Count the whole match, by course and by status, and who is left out of it.
+    """Count the whole match, by course and by status, and what is excluded from it.
 
-    It is counted by course and status as they are written, in the order of an index; what access that has ended makes
-    of a status is counted beside.
+    The query groups by course and stored status, in the order of an index. Access that has ended changes a status, and
+    is counted separately.
     """
+    values = selection.bind_values()
     by_status: Counter[str] = Counter()
-    numbers: dict[str | None, list[Any]] = {}
-    given = selection.bind_values()
-    for one in connection.execute(_course_and_status_statement(selection), given):
-        found: list[Any] = [*one[3:]]
-        by_status[one.status] += one.enrollments - one.ended
-        by_status[EnrollmentStatus.EXPIRED] += one.ended  # which may be the same status
-        course = one.course_id
-        numbers[course] = [*map(add, numbers[course], found)] if course in numbers else found
-    by_course = {key: as_counts(dict(zip(MEASURES, each, strict=True))) for key, each in numbers.items()}
-    sums = {name: sum(getattr(one, name) for one in by_course.values()) for name in MEASURES}
-    told = sorted((item for item in by_status.items() if item[1]), key=lambda item: (-item[1], item[0]))
-    people = connection.execute(_learners(selection), given).scalar_one()
-    totals = Totals(**sums, learners=people, courses=len(by_course.keys() - {None}))
-    excluded = _excluded(connection, selection, _by_reason(connection.execute(_others(selection), given)))
-    return MatchCounts(totals, dict(told), excluded, by_course)
+    numbers_by_course: dict[str | None, list[Any]] = {}
+    for row in connection.execute(_course_and_status_statement(selection), values):
+        by_status[row.status] += row.enrollments - row.access_ended
+        by_status[EnrollmentStatus.EXPIRED] += row.access_ended  # may be the status itself
+        course_id, numbers = row.course_id, [*row[3:]]
+        earlier = numbers_by_course.get(course_id)
+        numbers_by_course[course_id] = numbers if earlier is None else [*map(add, earlier, numbers)]
+    by_course = {
+        course_id: as_counts(dict(zip(MEASURES, numbers, strict=True)))
+        for course_id, numbers in numbers_by_course.items()
+    }
+    match_sums = {name: sum(getattr(counts, name) for counts in by_course.values()) for name in MEASURES}
+    learners = connection.execute(_learners_statement(selection), values).scalar_one()
+    totals = Totals(**match_sums, learners=learners, courses=len(by_course.keys() - {None}))
+    by_reason = _by_reason(connection.execute(_excluded_statement(selection), values))
+    return MatchCounts(
+        totals=totals,
+        by_status=dict(sorted(((+by_status).items()), key=lambda item: (-item[1], item[0]))),
+        excluded=_excluded(connection, selection, by_reason),
+        by_course=by_course,
+    )
 
 
 @cached_statement
 def _course_and_status_statement(selection: Selection) -> Select[Any]:
     row = enrollments
-    ended = number_of(definitions.access_expired(row, selection.now)).label("ended")
-    query: Select[Any] = select(row.c.course_id, row.c.status, ended, *measures(selection))
+    access_ended = number_of(definitions.access_expired(row, selection.now)).label("access_ended")
+    query: Select[Any] = select(row.c.course_id, row.c.status, access_ended, *measures(selection))
     return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
 
 
 @cached_statement
-def _learners(selection: Selection) -> Select[int]:
+def _learners_statement(selection: Selection) -> Select[int]:
     row = enrollments
     people = select(row.c.user_id).distinct().where(selection.counted(), row.c.user_id.is_not(None)).subquery()
     return select(func.count()).select_from(people)
 
 
 @cached_statement
-def _others(selection: Selection) -> Select[Any, int, int, int]:
-    """Compose how much of the match is left out, and how many people and courses that are, by reason."""
+def _excluded_statement(selection: Selection) -> Select[Any, int, int, int]:
+    """Compose how many enrollments, people and courses of the match are excluded, by reason."""
     row = enrollments
-    people, titles = (func.count(one.distinct()) for one in (row.c.user_id, row.c.course_id))
-    # each is sought by itself in an index
-    reasons = sorted({INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER} - selection.included)
+    people, titles = (func.count(column.distinct()) for column in (row.c.user_id, row.c.course_id))
+    reasons = sorted({INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER} - selection.included)  # an index finds each by itself
     return (
         select(
             row.c.excluded_reason, func.count().label("enrollments"), people.label("people"), titles.label("courses")
@@ -210,27 +223,27 @@ def _others(selection: Selection) -> Select[Any, int, int, int]:
 
 
 def _by_reason(rows: Iterable[Any]) -> dict[str, Any]:
-    return {one.excluded_reason: one for one in rows}
+    return {row.excluded_reason: row for row in rows}
 
 
-def _excluded(connection: Connection, selection: Selection, found: Mapping[str, Any]) -> ExcludedCounts:
-    """Tell who or what of the match is left out, each by the first reason that there is."""
+def _excluded(connection: Connection, selection: Selection, by_reason: Mapping[str, Any]) -> ExcludedCounts:
+    """Count what is excluded; an enrollment with several reasons counts under the first."""
 
     def number(reason: str, what: str) -> int:
-        return getattr(found[reason], what) if reason in found else 0
+        return getattr(by_reason[reason], what) if reason in by_reason else 0
 
     return ExcludedCounts(
-        number(INACTIVE, "people"),
-        _archived(connection, selection, number(ARCHIVED, "courses")),
-        number(INSTRUCTOR, "people"),
-        number(EARLIER, "enrollments"),
+        inactive_people=number(INACTIVE, "people"),
+        archived_courses=_archived_courses(connection, selection, number(ARCHIVED, "courses")),
+        instructors=number(INSTRUCTOR, "people"),
+        earlier_attempts=number(EARLIER, "enrollments"),
     )
 
 
-def _archived(connection: Connection, selection: Selection, matching: int) -> int:
-    """Count the archived courses that are left out: where nobody and nothing was asked for, all there are."""
-    asked = selection.user_ids is not None or selection.course_ids is not None or selection.where
-    if asked or ARCHIVED in selection.included:
+def _archived_courses(connection: Connection, selection: Selection, matching: int) -> int:
+    """Count the archived courses that are excluded: all of them if the question names no people and no courses."""
+    is_narrowed = selection.user_ids is not None or selection.course_ids is not None or selection.where
+    if is_narrowed or ARCHIVED in selection.included:
         return matching
     query = select(func.count()).where(courses.c.account == selection.account, courses.c.archived)
     return connection.execute(query).scalar_one()

@@ -1,9 +1,9 @@
-"""Grouping: the match counted by course, learner, status, month or a dimension of the learners, one or two at a time.
+"""Groups: the match counted by one or two keys: course, learner, status, month or a dimension of the learners.
 
-Enrollments are counted once, by what stands on their rows; a dimension is joined to what was counted per learner. So a
-learner in two teams counts in both, and how many learners a team has needs no second look at the enrollments. By month,
-an enrollment counts in the month of its enrolling, and what is finished besides in the month of its completion. Months
-are those of a zone, as instants from Python.
+Enrollments are counted once, by columns of their rows; dimensions are joined to the counts per learner. So a learner in
+two teams counts in both, and the number of learners in a team takes no second pass over the enrollments. By month, an
+enrollment counts in the month in which it was enrolled, and a completion also counts in its own month. Python computes
+when months begin, because databases do not know the time zone.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from sqlalchemy import (
 from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.days import first_of_month
 from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
-from mcp_truto_lms.store.counts import MEASURES, Counts, added, as_counts, measures
+from mcp_truto_lms.store.counts import MEASURES, Counts, as_counts, measures, sums
 from mcp_truto_lms.store.schema import courses, dimensions, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, in_list
 
 MONTHS_AROUND = 600
-"""Dates further away from now than so many months are taken for mistakes, and for no date."""
+"""Dates more months away from now than this are mistakes, and count as no date."""
 NOBODY, NO_DATE = "(none)", "(no date)"
 TIME = "time"
-"""The order of months, where none is asked for."""
+"""The default order of months."""
 _FAR = 200_000_000_000
-"""Seconds from 1970 on that any zone can still put on a calendar."""
+"""The latest seconds since 1970 that every time zone can convert to a date."""
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What a group is of: an id, empty where there is none, and what it is called."""
+class GroupKey:
+    """What a group is about: an id, empty if there is none, and its name."""
 
     id: str
     name: str
@@ -61,13 +61,13 @@ class Group:
 
     Args:
         keys: one or two
-        learners: with any enrollment in it that is not withdrawn; told where it is grouped by a dimension
-        learners_finished: those of them who finished all of theirs in it
-        finished_in_month: where it is grouped by month
-        possible: where it is of missing enrollments, how many there could be
+        learners: learners with any enrollment in it that is not withdrawn; only counted by dimension
+        learners_finished: those of them who finished all of their enrollments in it
+        finished_in_month: completions in the month, only counted by month
+        possible: of missing enrollments, how many there could be
     """
 
-    keys: tuple[Key, ...]
+    keys: tuple[GroupKey, ...]
     counts: Counts
     learners: int = 0
     learners_finished: int = 0
@@ -76,167 +76,177 @@ class Group:
 
     @property
     def learner_rate(self) -> float | None:
-        """Learners who finished all of theirs, in percent."""
+        """Learners who finished all of their enrollments, in percent."""
         return 100 * self.learners_finished / self.learners if self.learners else None
 
 
-def groups(
+def count_groups(
     connection: Connection, selection: Selection, by: Sequence[str], *, sort: str, limit: int, zone: tzinfo = UTC
 ) -> tuple[list[Group], int]:
-    """Count the match by one or two keys, in the order asked for; also tell how many groups there are.
+    """Count the match by one or two keys, in an order; also count all groups.
 
-    In the order of time, of too many months the latest are chosen.
+    In the order of time, the limit keeps the latest months.
     """
     months = _months(connection, selection, zone) if GroupBy.MONTH in by else _Months(0, ())
-    counted = _joined(_counted(selection, by, months), selection, by).subquery()
-    names, folded, source = _named(counted, selection.account, by)
+    grouped = _join_dimensions(_count_by_row(selection, by, months), selection, by).subquery()
+    names, sort_names, source = _join_names(grouped, selection.account, by)
     number = func.count().over().label("number")
-    query = select(counted, *(name.label(f"name_{index}") for index, name in enumerate(names)), number)
-    query = query.select_from(source).order_by(*_order(counted, folded, sort)).limit(limit)
-    found = connection.execute(query).mappings().all()
-    lines = [_group(dict(row), by) for row in found]
-    return lines[::-1] if sort == TIME else lines, int(found[0]["number"]) if found else 0
+    query = select(grouped, *(name.label(f"name_{index}") for index, name in enumerate(names)), number)
+    query = query.select_from(source).order_by(*_order(grouped, sort_names, sort)).limit(limit)
+    rows = connection.execute(query).mappings().all()
+    groups = [_group(dict(row), by) for row in rows]
+    return groups[::-1] if sort == TIME else groups, int(rows[0]["number"]) if rows else 0
 
 
-def course_groups(
-    connection: Connection, account: str, counted: Mapping[str | None, Counts], *, sort: str, limit: int
+def order_course_groups(
+    connection: Connection, account: str, by_course: Mapping[str | None, Counts], *, sort: str, limit: int
 ) -> tuple[list[Group], int]:
-    """Put what was counted by course into groups, in the order that `groups` has; also tell how many there are."""
-    row, ids = courses.c, [key for key in counted if key is not None]
+    """Make groups of counts by course, in the order that `count_groups` has; also count all groups."""
+    row, ids = courses.c, [course_id for course_id in by_course if course_id is not None]
     query = select(row.id, row.title, row.normalized_name).where(row.account == account, in_list(row.id, ids))
-    known = {key: (title, folded) for key, title, folded in connection.execute(query)}
+    titles = {course_id: (title, normalized) for course_id, title, normalized in connection.execute(query)}
 
-    def named(key: str | None) -> Group:
-        title = NOBODY if key is None else known[key][0] if key in known else key
-        return Group((Key(key or "", title),), counted[key])
+    def group(course_id: str | None) -> Group:
+        title = NOBODY if course_id is None else titles[course_id][0] if course_id in titles else course_id
+        return Group((GroupKey(course_id or "", title),), by_course[course_id])
 
-    word, down = sort.lstrip("-"), sort.startswith("-")
-    by_name = sorted(ids, key=lambda key: (known.get(key, ("", ""))[1], key))
-    lines = [*map(named, reversed(by_name) if word == "name" and down else by_name)]
-    lines += [named(None)] if None in counted else []
-    if word != "name":
-        told = [one for one in lines if getattr(one.counts, word) is not None]
-        untold = [one for one in lines if getattr(one.counts, word) is None]
-        lines = [*sorted(told, key=lambda one: getattr(one.counts, word), reverse=down), *untold]
-    return lines[:limit], len(lines)
+    column, is_descending = sort.lstrip("-"), sort.startswith("-")
+    by_title = sorted(ids, key=lambda course_id: (titles.get(course_id, ("", ""))[1], course_id))
+    groups = [*map(group, reversed(by_title) if column == "name" and is_descending else by_title)]
+    groups += [group(None)] if None in by_course else []
+    if column != "name":
+        known = [group for group in groups if getattr(group.counts, column) is not None]
+        unknown = [group for group in groups if getattr(group.counts, column) is None]
+        known.sort(key=lambda group: getattr(group.counts, column), reverse=is_descending)
+        groups = [*known, *unknown]
+    return groups[:limit], len(groups)
 
 
-def _counted(selection: Selection, by: Sequence[str], months: _Months) -> Select[Any] | CompoundSelect[Any]:
-    """Count enrollments by what is on their rows, and by learner where a dimension is joined later."""
+def has_several_values(connection: Connection, account: str, name: str) -> bool:
+    """Return whether anybody has more than one value of a dimension, and so counts in several groups."""
+    row = dimensions.c
+    query = select(row.learner_id).where(row.account == account, row.name == name)
+    return connection.execute(query.group_by(row.learner_id).having(func.count() > 1).limit(1)).first() is not None
+
+
+def _count_by_row(selection: Selection, by: Sequence[str], months: _Months) -> Select[Any] | CompoundSelect[Any]:
+    """Count enrollments by columns of their rows, and by learner where a dimension is joined later."""
     row = enrollments
-    plain: dict[str, ColumnElement[Any]] = {
+    columns: dict[str, ColumnElement[Any]] = {
         GroupBy.COURSE: row.c.course_id,
         GroupBy.LEARNER: row.c.user_id,
         GroupBy.STATUS: definitions.status_at(row, selection.now),
     }
 
     def keys(moment: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-        found: list[ColumnElement[Any]] = [
-            (_month_of(moment, months) if one == GroupBy.MONTH else plain[one]).label(f"key_{index}")
-            for index, one in enumerate(by)
-            if is_usual_group(one)
+        row_keys: list[ColumnElement[Any]] = [
+            (_month_of(moment, months) if key == GroupBy.MONTH else columns[key]).label(f"key_{index}")
+            for index, key in enumerate(by)
+            if is_usual_group(key)
         ]
-        return found if all(map(is_usual_group, by)) else [*found, row.c.user_id.label("learner")]
+        return row_keys if all(map(is_usual_group, by)) else [*row_keys, row.c.user_id.label("learner")]
 
     enrolled = keys(row.c.enrolled_at)
-    in_month = literal(0, Integer).label("finished_in_month")
-    query = select(*enrolled, *measures(selection), in_month).where(selection.counted()).group_by(*enrolled)
+    not_in_month = literal(0, Integer).label("finished_in_month")
+    query = select(*enrolled, *measures(selection), not_in_month).where(selection.counted()).group_by(*enrolled)
     if GroupBy.MONTH not in by:
         return query
     completed = keys(row.c.completed_at)
     nothing = [literal(0, Integer).label(name) for name in MEASURES]
     finished = select(*completed, *nothing, func.count().label("finished_in_month"))
-    within = and_(selection.counted(), selection.finished(), row.c.completed_at.is_not(None))
-    return union_all(query, finished.where(within).group_by(*completed))
+    with_date = and_(selection.counted(), selection.finished(), row.c.completed_at.is_not(None))
+    return union_all(query, finished.where(with_date).group_by(*completed))
 
 
-def _joined(counted: Select[Any] | CompoundSelect[Any], selection: Selection, by: Sequence[str]) -> Select[Any]:
-    """Add up what was counted, by all keys; people without a value of a dimension are a group of their own."""
-    rows = counted.subquery()
+def _join_dimensions(counts: Select[Any] | CompoundSelect[Any], selection: Selection, by: Sequence[str]) -> Select[Any]:
+    """Sum the counts by all keys; people without a value of a dimension are a group of their own."""
+    rows = counts.subquery()
     source: FromClause = rows
     keys: list[ColumnElement[Any]] = []
     shown: list[ColumnElement[Any]] = []
-    chosen = dict(selection.where)
-    for index, one in enumerate(by):
-        if is_usual_group(one):
+    chosen_values = dict(selection.where)
+    for index, key in enumerate(by):
+        if is_usual_group(key):
             keys.append(rows.c[f"key_{index}"].label(f"key_{index}"))
             continue
         values = dimensions.alias(f"dimension_{index}")
-        on = [
+        conditions = [
             values.c.account == selection.account,
             values.c.learner_id == rows.c.learner,
-            values.c.name == str(one),
+            values.c.name == str(key),
         ]
-        if one in chosen:
-            on.append(values.c.normalized_value.in_(chosen[one]))
-        source = source.outerjoin(values, and_(*on))
+        if key in chosen_values:
+            conditions.append(values.c.normalized_value.in_(chosen_values[key]))
+        source = source.outerjoin(values, and_(*conditions))
         keys.append(values.c.normalized_value.label(f"key_{index}"))
         shown.append(func.max(values.c.value).label(f"shown_{index}"))
     per_learner: list[ColumnElement[Any]] = []
     if shown:
         base = rows.c.enrollments - rows.c.withdrawn
-        some = and_(rows.c.learner.is_not(None), base > 0)
-        for name, condition in (("learners", some), ("learners_finished", and_(some, rows.c.finished == base))):
+        has_any = and_(rows.c.learner.is_not(None), base > 0)
+        has_finished_all = and_(has_any, rows.c.finished == base)
+        for name, condition in (("learners", has_any), ("learners_finished", has_finished_all)):
             per_learner.append(func.sum(case((condition, 1), else_=0)).label(name))
     in_month = func.sum(rows.c.finished_in_month).label("finished_in_month")
-    return select(*keys, *shown, *added(rows), in_month, *per_learner).select_from(source).group_by(*keys)
+    return select(*keys, *shown, *sums(rows), in_month, *per_learner).select_from(source).group_by(*keys)
 
 
-def _named(
-    counted: FromClause, account: str, by: Sequence[str]
+def _join_names(
+    counts: FromClause, account: str, by: Sequence[str]
 ) -> tuple[list[ColumnElement[Any]], list[ColumnElement[Any]], FromClause]:
-    """Join what the keys are called, and what sorts them."""
-    source = counted
+    """Join the names of the keys, and the normalized names that sort them."""
+    source = counts
     names: list[ColumnElement[Any]] = []
-    folded: list[ColumnElement[Any]] = []
-    for index, one in enumerate(by):
-        key = counted.c[f"key_{index}"]
-        if one in (GroupBy.COURSE, GroupBy.LEARNER):
-            table = courses.alias("of_course") if one == GroupBy.COURSE else learners.alias("of_learner")
+    sort_names: list[ColumnElement[Any]] = []
+    for index, by_key in enumerate(by):
+        key = counts.c[f"key_{index}"]
+        if by_key in (GroupBy.COURSE, GroupBy.LEARNER):
+            table = courses.alias("of_course") if by_key == GroupBy.COURSE else learners.alias("of_learner")
             source = source.outerjoin(table, and_(table.c.account == account, table.c.id == key))
-            names.append(func.coalesce(table.c.title if one == GroupBy.COURSE else table.c.name, key))
-            folded.append(func.coalesce(table.c.normalized_name, ""))
+            names.append(func.coalesce(table.c.title if by_key == GroupBy.COURSE else table.c.name, key))
+            sort_names.append(func.coalesce(table.c.normalized_name, ""))
         else:
-            names.append(key if is_usual_group(one) else counted.c[f"shown_{index}"])
-            folded.append(key)
-    return names, folded, source
+            names.append(key if is_usual_group(by_key) else counts.c[f"shown_{index}"])
+            sort_names.append(key)
+    return names, sort_names, source
 
 
-def _order(counted: FromClause, folded: Sequence[ColumnElement[Any]], sort: str) -> list[ColumnElement[Any]]:
-    """Compose the order. In that of time the latest come first, to be turned round once they are few enough."""
-    c, word, down = counted.c, sort.lstrip("-"), sort.startswith("-")
+def _order(counts: FromClause, sort_names: Sequence[ColumnElement[Any]], sort: str) -> list[ColumnElement[Any]]:
+    """Compose the order. In that of time the latest months come first, so that a limit keeps them."""
+    column, word, is_descending = counts.c, sort.lstrip("-"), sort.startswith("-")
     by_name: list[ColumnElement[Any]] = []
-    for index, text in enumerate(folded):
-        key = c[f"key_{index}"]
-        turned = word == TIME or (word == "name" and down)
+    for index, sort_name in enumerate(sort_names):
+        key = column[f"key_{index}"]
+        is_reversed = word == TIME or (word == "name" and is_descending)
         by_name.append(key.is_not(None) if word == TIME else key.is_(None))
-        by_name += [one.desc() if turned else one.asc() for one in ((key,) if text is key else (text, key))]
+        sorted_by = (key,) if sort_name is key else (sort_name, key)
+        by_name += [value.desc() if is_reversed else value.asc() for value in sorted_by]
     if word in ("name", TIME):
         return by_name
-    untold = null()
+    unknown = null()
     values = {
-        "rate": _share(c.finished, c.enrollments - c.withdrawn),
-        "average": case((c.progress_known > 0, c.progress_sum / c.progress_known), else_=untold),
-        "hours": case((c.seconds_known > 0, c.seconds), else_=untold),
-        "learner_rate": _share(c.learners_finished, c.learners) if "learners" in c else untold,
-        "learners": c.learners if "learners" in c else untold,
+        "rate": _percentage(column.finished, column.enrollments - column.withdrawn),
+        "average": case((column.progress_known > 0, column.progress_sum / column.progress_known), else_=unknown),
+        "hours": case((column.seconds_known > 0, column.seconds), else_=unknown),
+        "learner_rate": _percentage(column.learners_finished, column.learners) if "learners" in column else unknown,
+        "learners": column.learners if "learners" in column else unknown,
     }
-    value = values[word] if word in values else c[word]
-    return [value.is_(None), value.desc() if down else value.asc(), *by_name]
+    value = values[word] if word in values else column[word]
+    return [value.is_(None), value.desc() if is_descending else value.asc(), *by_name]
 
 
-def _share(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[Any]:
+def _percentage(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((whole > 0, 100.0 * part / whole), else_=null())
 
 
 def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
-    keys: list[Key] = []
-    for index, one in enumerate(by):
+    keys: list[GroupKey] = []
+    for index, by_key in enumerate(by):
         key, name = row[f"key_{index}"], row[f"name_{index}"]
-        if one == GroupBy.MONTH:
+        if by_key == GroupBy.MONTH:
             key = name = None if key is None else month_name(int(key))
-        untold = NO_DATE if one == GroupBy.MONTH else NOBODY
-        keys.append(Key("" if key is None else str(key), untold if name is None else str(name)))
+        absent = NO_DATE if by_key == GroupBy.MONTH else NOBODY
+        keys.append(GroupKey("" if key is None else str(key), absent if name is None else str(name)))
     return Group(
         tuple(keys),
         as_counts(row),
@@ -247,13 +257,18 @@ def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
 
 
 def month_name(number: int) -> str:
-    """Print a month that is counted from January of the year 0."""
+    """Print a month, counted from January of the year 0, as `2026-11`."""
     return f"{first_of_month(number):%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Months:
-    """When months begin: the first one's number, and the instants at which they and the month after them begin."""
+    """A run of months.
+
+    Args:
+        first: the number of the first month, counted from January of the year 0
+        starts: the instants at which the months, and the one after them, begin
+    """
 
     first: int
     starts: tuple[int, ...]
@@ -262,13 +277,13 @@ class _Months:
 def _months(connection: Connection, selection: Selection, zone: tzinfo) -> _Months:
     """Find the months in which anything of the match was enrolled or completed."""
     row = enrollments.c
-    edges = (row.enrolled_at, row.completed_at)
-    query = select(*(func.min(one) for one in edges), *(func.max(one) for one in edges)).where(selection.counted())
-    found = [one for one in connection.execute(query).one() if one is not None]
+    dates = (row.enrolled_at, row.completed_at)
+    query = select(*map(func.min, dates), *map(func.max, dates)).where(selection.counted())
+    edges = [edge for edge in connection.execute(query).one() if edge is not None]
     now = _month_at(selection.now, zone)
-    span = [min(max(_month_at(one, zone), now - MONTHS_AROUND), now + MONTHS_AROUND) for one in found]
-    numbers = range(min(span), max(span) + 2) if span else range(0)
-    return _Months(min(span, default=0), tuple(_start(one, zone) for one in numbers))
+    numbers = [min(max(_month_at(edge, zone), now - MONTHS_AROUND), now + MONTHS_AROUND) for edge in edges]
+    months = range(min(numbers), max(numbers) + 2) if numbers else range(0)
+    return _Months(min(numbers, default=0), tuple(_start(number, zone) for number in months))
 
 
 def _month_at(moment: int, zone: tzinfo) -> int:
@@ -281,7 +296,7 @@ def _start(number: int, zone: tzinfo) -> int:
 
 
 def _month_of(moment: ColumnElement[Any], months: _Months) -> ColumnElement[Any]:
-    """Compose the number of the month of an instant: a search by halves, as there may be hundreds."""
+    """Compose the number of the month of an instant, by binary search, as there may be hundreds of months."""
     starts = months.starts
     if not starts:
         return cast(null(), Integer)

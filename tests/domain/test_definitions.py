@@ -20,10 +20,10 @@ from mcp_truto_lms.domain.definitions import (
 )
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.store import row_queries
+from mcp_truto_lms.store import at_risk_learners
 from mcp_truto_lms.store.counts import Counts, MatchCounts, count_by_course_and_status
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.groups import groups
+from mcp_truto_lms.store.groups import count_groups
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
@@ -206,7 +206,7 @@ def test_counts_by_status_add_up_to_the_whole(database: Database):
     assert sum(by_status.values()) == len(CASES)
     assert by_status["expired"] == len(cases(has_expired))
     found, number = database._transact(
-        lambda c: groups(c, Selection(ACCOUNT, NOON), (GroupBy.STATUS,), sort="-enrollments", limit=25)
+        lambda c: count_groups(c, Selection(ACCOUNT, NOON), (GroupBy.STATUS,), sort="-enrollments", limit=25)
     )
     assert {one.keys[0].id: one.counts.enrollments for one in found} == by_status
     assert number == len(by_status)
@@ -341,7 +341,8 @@ def signs_of(one: Sign) -> list[str]:
 def test_at_risk_is_at_least_one_sign_of_trouble_and_the_signs_are_told(troubled: Database):
     selection = Selection(ACCOUNT, NOON, states=(State.AT_RISK,))
     rows = troubled._transact(lambda c: page_of(c, selection, sort=None, limit=5_000, offset=0, signals=True))
-    told = {int(row["user.id"][1:]): row["signals"].replace(" 1 d", "").split("; ") for row in rows}
+    told = {int(row["user.id"][1:]): [signal.kind for signal in row["signals"]] for row in rows}
+    assert {signal.days_late for row in rows for signal in row["signals"]} == {None, 1}
     assert told == {index: signs_of(one) for index, one in enumerate(SIGNS) if signs_of(one)}
     assert [len(told[int(row["user.id"][1:])]) for row in rows] == sorted(map(len, told.values()), reverse=True)
     assert surveyed(troubled).totals.at_risk == len(told)
@@ -350,7 +351,7 @@ def test_at_risk_is_at_least_one_sign_of_trouble_and_the_signs_are_told(troubled
 def test_every_threshold_moves_its_sign_alone(troubled: Database):
     def number(thresholds: Thresholds) -> dict[str, int]:
         selection = Selection(ACCOUNT, NOON, thresholds=thresholds)
-        found, _ = troubled._transact(lambda c: row_queries.most_at_risk(c, selection, limit=5_000))
+        found, _ = troubled._transact(lambda c: at_risk_learners.most_at_risk(c, selection, limit=5_000))
         return {word: sum(one.signals.get(word, 0) for one in found) for word in WORDS_OF_SIGNS}
 
     usual = number(Thresholds())
@@ -380,7 +381,7 @@ def test_learners_at_risk_come_by_their_signs_then_by_days_late_then_by_name():
         record("1", "d", "completed", due=NOON - 50 * DAY),
     ]
     database = filled(people, [course("c", "C"), course("d", "D")], records)
-    found, number = database._transact(lambda c: row_queries.most_at_risk(c, Selection(ACCOUNT, NOON), limit=3))
+    found, number = database._transact(lambda c: at_risk_learners.most_at_risk(c, Selection(ACCOUNT, NOON), limit=3))
     database.close()
     assert [(one.name, dict(one.signals)) for one in found] == [
         ("Zoe", {"overdue": 1, "not started": 1}),

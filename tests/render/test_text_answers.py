@@ -19,6 +19,7 @@ from bench.tokens import count
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentColumn, EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.domain.signals import Signal, SignalKind
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.render import list_json, list_text, summary_text
@@ -28,9 +29,11 @@ from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
+from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
+from mcp_truto_lms.store.column_stats import ColumnStats
 from mcp_truto_lms.store.counts import ExcludedCounts, Totals
-from mcp_truto_lms.store.groups import TIME, Group, Key
-from mcp_truto_lms.store.row_queries import AtRiskLearner, ColumnStats, Match
+from mcp_truto_lms.store.groups import TIME, Group, GroupKey
+from mcp_truto_lms.store.name_search import Match
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import Shelf, at, course, open_shelf, person, record
 from tests.truth import DAY, NOON, Fact, facts, missing
@@ -298,7 +301,7 @@ TEXT = st.sampled_from(
     ["", "gq" * 60, "日本" * 60, "𒀀" * 100, 'a,b"' * 30, "x" * 10_000, "2026-11-23," * 9, "Jane Doe", "Łukasz\u202e\n|"]
 ) | st.text(max_size=30)
 COLUMNS = list(enrollment_columns().values())
-SIGNED = [*COLUMNS[:4], EnrollmentColumn("signals", "signals", "text")]
+SIGNED = [*COLUMNS[:4], EnrollmentColumn("signals", "signals", "signals")]
 WIDE = [EnrollmentColumn(f"custom_fields.{one}", f"field {one}", "text") for one in range(40)]
 
 
@@ -345,7 +348,7 @@ def lists(draw: st.DrawFn) -> ListAnswer:
         row: dict[str, Any] = dict.fromkeys(enrollment_columns())
         row |= {"id": str(index), "user.id": text[:64], "user.name": text, "course.id": "c", "course.title": text}
         row |= {"due_at": NOON, "completed_at": NOON, "status": "in_progress", "progress_percent": 45.0}
-        row["signals"] = "overdue 999 d, failed, due soon, inactive, not started"
+        row["signals"] = tuple(Signal(kind, 999) for kind in SignalKind)
         row["custom_fields"] = {str(one): text for one in range(fields)}
         rows.append(row)
     query = EnrollmentQuery(state=(State.OVERDUE, State.AT_RISK), fields=tuple(one.path for one in columns))
@@ -389,17 +392,19 @@ def summaries(draw: st.DrawFn) -> SummaryAnswer:
         st.sampled_from([(), ("course",), ("month",), ("learner", "status"), ("team", "custom_fields.日本語" * 9)])
     )
     groups = tuple(
-        Group(tuple(Key(str(one), texts[one % len(texts)]) for _ in by), stats.counts, 9_999, 999, 999_999, 999_999)
+        Group(
+            tuple(GroupKey(str(one), texts[one % len(texts)]) for _ in by), stats.counts, 9_999, 999, 999_999, 999_999
+        )
         for one in range(draw(st.integers(0, 30)))
     )
     sort = draw(st.sampled_from(["-overdue", "name", TIME, "-at_risk", "-enrollments", "learner_rate"]))
     tables = (GroupTable(by, groups, 9_999, sort, in_several=by),) if by else ()
-    signs = {"overdue": 9_999, "failed": 999, "due soon": 99, "inactive": 9, "not started": 9}
-    lines = tuple(AtRiskLearner(str(one), texts[one % len(texts)], 9_999, signs, NOON - 999 * DAY) for one in range(8))
+    signals = dict.fromkeys(SignalKind, 9_999)
+    lines = tuple(AtRiskLearner(str(index), texts[index % len(texts)], 9_999, signals, 999) for index in range(8))
     return SummaryAnswer(
         stats,
         tables,
-        trouble=draw(st.sampled_from([None, AtRiskTable(lines, 9_999, frozenset("123"))])),
+        at_risk=draw(st.sampled_from([None, AtRiskTable(lines, 9_999, frozenset("123"))])),
         period=draw(st.sampled_from([None, stats.counts])),
         details=None if tables else draw(lists()),
         not_enrolled=draw(st.sampled_from([None, 9_999])),

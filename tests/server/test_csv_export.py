@@ -23,7 +23,8 @@ from mcp_truto_lms.domain.errors import ConfigurationError, QueryError
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery
-from mcp_truto_lms.reports import report
+from mcp_truto_lms.reports import list_report
+from mcp_truto_lms.reports.column_choice import choose_columns
 from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery
 from mcp_truto_lms.server import csv_export
 from mcp_truto_lms.server.app_context import AppContext
@@ -68,7 +69,7 @@ def page_of(values: list[object]) -> ListAnswer:
         False,
     )
     rows = tuple({"user.id": "1", "user.name": str(one), "custom_fields": {"x": one}} for one in values)
-    return ListAnswer(stats, tuple(report.columns_of(query)), rows, 0, {})
+    return ListAnswer(stats, tuple(choose_columns(query)), rows, 0, {})
 
 
 def printed(values: list[object]) -> list[list[str]]:
@@ -125,7 +126,7 @@ def test_numbers_stay_numbers_and_the_same_digits_as_text_are_text():
 def test_a_header_is_no_formula_either():
     query = EnrollmentQuery.parse({"fields": "custom_fields.=1+1"})
     page = page_of(["x"])
-    columns = tuple(report.columns_of(query))
+    columns = tuple(choose_columns(query))
     packed = csv_export._to_parts([ListAnswer(page.stats, columns, (), 0, {})])
     assert read(zlib.decompress(packed.parts[0].packed)) == [["'=1+1"]]
 
@@ -188,7 +189,7 @@ async def test_pages_of_any_size_make_the_same_file(tmp_path: Path, monkeypatch:
     async with open_shelf(Shelf(people, [course("c", "Course")], records), export_dir=str(tmp_path)) as desk:
         whole = await exported(desk)
         for size in (1, 2, 3, 9):
-            monkeypatch.setattr(report, "PAGE_ROWS", size)
+            monkeypatch.setattr(list_report, "PAGE_ROWS", size)
             assert await exported(desk) == whole
     assert len(whole) == 10
     assert whole[1][0] == "P0 (id 0)"
@@ -282,7 +283,7 @@ class Endless:
 async def test_a_call_that_is_given_up_ends_its_export_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(report, "pages", endless := Endless())
+    monkeypatch.setattr(list_report, "read_pages", endless := Endless())
     shelf = Shelf([person("1", "Ann")], [course("c", "Course")], [record("1", "c", "enrolled")])
     async with AppContext(Settings(source="talentlms"), source=lambda _: shelf) as connection:
         account = await connection.account()

@@ -6,7 +6,7 @@ import pytest
 
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
-from mcp_truto_lms.store import row_queries, scope_writer
+from mcp_truto_lms.store import catalogue, scope_writer
 from mcp_truto_lms.store.compressed_rows import CompressedPeople, CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -47,9 +47,9 @@ def test_packed_rows_are_written_like_others(database: Database):
     database._transact(
         lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN], many[:1_500], many[1_500:]), STAMP)
     )
-    assert len(database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))) == 2_100
+    assert len(database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))) == 2_100
     database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
-    assert [*database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))] == ["1"]
+    assert [*database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))] == ["1"]
 
 
 def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_id_alone(database: Database):
@@ -59,7 +59,7 @@ def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_
         database._transact(
             lambda c, rows=rows: scope_writer.replace_scope(c, ACCOUNT, Scope(course_id="c"), rows, STAMP)
         )
-        found = database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))
+        found = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))
         assert User.model_validate_json(found["u"]).name == name
         database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, [], STAMP))
 

@@ -12,10 +12,10 @@ from sqlalchemy import insert
 from mcp_truto_lms.domain.model import UserRole
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.store import not_enrolled, row_queries
+from mcp_truto_lms.store import catalogue, name_search, not_enrolled
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.groups import TIME, Group, groups
+from mcp_truto_lms.store.groups import TIME, Group, count_groups, has_several_values
 from mcp_truto_lms.store.schema import dimensions
 from mcp_truto_lms.store.selection import NONE, Selection
 from tests.stored import ACCOUNT, at, course, filled, page_of, person, record
@@ -59,7 +59,7 @@ def database() -> Iterator[Database]:
 def grouped(
     database: Database, *by: str, sort: str = "name", limit: int = 50, selection: Selection = EVERYTHING
 ) -> list[Group]:
-    found, number = database._transact(lambda c: groups(c, selection, by, sort=sort, limit=limit))
+    found, number = database._transact(lambda c: count_groups(c, selection, by, sort=sort, limit=limit))
     assert number >= len(found)
     return found
 
@@ -76,8 +76,8 @@ def test_a_learner_in_two_teams_counts_in_both_and_one_in_none_is_not_lost(datab
         ("(none)", 1, 0),
     ]
     assert database._transact(lambda c: count_by_course_and_status(c, EVERYTHING)).totals.enrollments == 7
-    assert database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "team"))
-    assert not database._transact(lambda c: row_queries.has_several(c, ACCOUNT, "manager"))
+    assert database._transact(lambda c: has_several_values(c, ACCOUNT, "team"))
+    assert not database._transact(lambda c: has_several_values(c, ACCOUNT, "manager"))
 
 
 def test_the_rate_of_learners_is_of_those_who_finished_all_of_theirs(database: Database):
@@ -158,10 +158,10 @@ def test_only_the_teams_asked_for_are_shown(database: Database):
 
 
 def test_of_more_groups_than_are_wanted_the_first_come_and_all_are_counted(database: Database):
-    found, number = database._transact(lambda c: groups(c, EVERYTHING, (TEAM,), sort="-rate", limit=1))
+    found, number = database._transact(lambda c: count_groups(c, EVERYTHING, (TEAM,), sort="-rate", limit=1))
     assert (names(found), number) == ([("Sales",)], 3)
     nothing = Selection(ACCOUNT, NOON, user_ids=())
-    assert database._transact(lambda c: groups(c, nothing, (TEAM,), sort="-rate", limit=1)) == ([], 0)
+    assert database._transact(lambda c: count_groups(c, nothing, (TEAM,), sort="-rate", limit=1)) == ([], 0)
 
 
 # months
@@ -186,7 +186,7 @@ def test_a_month_is_that_of_the_zone_and_completions_count_where_they_happened(z
 
     def months(sort: str, limit: int = 25) -> list[tuple[str, int, int, int]]:
         found, _ = database._transact(
-            lambda c: groups(c, EVERYTHING, (GroupBy.MONTH,), sort=sort, limit=limit, zone=ZoneInfo(zone))
+            lambda c: count_groups(c, EVERYTHING, (GroupBy.MONTH,), sort=sort, limit=limit, zone=ZoneInfo(zone))
         )
         return [(one.keys[0].name, one.counts.enrollments, one.counts.finished, one.finished_in_month) for one in found]
 
@@ -245,7 +245,9 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
     one, two = (Selection(ACCOUNT, NOON, course_ids=ids) for ids in (("c",), ("c", "d")))
 
     def pairs(selection: Selection, sort: str | None = None, limit: int = 9, offset: int = 0) -> list[str]:
-        rows = database._transact(lambda c: [*not_enrolled.rows(c, selection, sort=sort, limit=limit, offset=offset)])
+        rows = database._transact(
+            lambda c: [*not_enrolled.read_rows(c, selection, sort=sort, limit=limit, offset=offset)]
+        )
         return [f"{row['user.name']} {row['course.title']}" for row in rows]
 
     assert pairs(one) == ["Abe C", "Zoe C"]
@@ -254,12 +256,14 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
     assert pairs(two, "-course.title", 2, 1) == ["Zoe D", "Abe C"]
     assert pairs(Selection(ACCOUNT, NOON, course_ids=("c",), user_ids=("3",))) == ["Ivy C"]
     assert pairs(Selection(ACCOUNT, NOON, course_ids=("c",), user_ids=("2",), included=frozenset({"inactive"})))
-    totals = database._transact(lambda c: not_enrolled.totals(c, two))
+    totals = database._transact(lambda c: not_enrolled.count_totals(c, two))
     assert (totals.enrollments, totals.learners, totals.courses) == (4, 3, 2)
-    by_team, number = database._transact(lambda c: not_enrolled.groups(c, two, ("team",), sort="-enrollments", limit=1))
+    by_team, number = database._transact(
+        lambda c: not_enrolled.count_groups(c, two, ("team",), sort="-enrollments", limit=1)
+    )
     assert [(each.keys[0].name, each.counts.enrollments, each.possible) for each in by_team] == [("Sales", 3, 4)]
     assert number == 2
-    by_course, _ = database._transact(lambda c: not_enrolled.groups(c, two, ("course",), sort="name", limit=9))
+    by_course, _ = database._transact(lambda c: not_enrolled.count_groups(c, two, ("course",), sort="name", limit=9))
     assert [(each.keys[0].name, each.counts.enrollments, each.possible) for each in by_course] == [
         ("C", 2, 3),
         ("D", 2, 3),
@@ -268,16 +272,16 @@ def test_who_is_not_enrolled_is_active_no_instructor_and_without_any_enrollment(
 
 
 def test_courses_without_anybody_are_named(database: Database):
-    assert database._transact(lambda c: row_queries.empty_courses(c, EVERYTHING)) == ["Nobody's"]
+    assert database._transact(lambda c: catalogue.empty_courses(c, EVERYTHING)) == ["Nobody's"]
     some = Selection(ACCOUNT, NOON, course_ids=("c",))
-    assert database._transact(lambda c: row_queries.empty_courses(c, some)) == []
+    assert database._transact(lambda c: catalogue.empty_courses(c, some)) == []
 
 
 def test_namesakes_are_known_wherever_they_are():
     people = [person("1", "Jo Li"), person("2", "jó  li"), person("3", "Bo"), person("4", "Bo", status="inactive")]
     database = filled(people, [course("c", "X"), course("d", "x", status="archived")])
     for by, ids, found in ((GroupBy.LEARNER, ["1", "3"], {"1"}), (GroupBy.LEARNER, [], set()), (COURSE, ["c"], set())):
-        assert database._transact(lambda c, b=by, i=ids: row_queries.duplicate_names(c, ACCOUNT, b, i)) == found
+        assert database._transact(lambda c, b=by, i=ids: name_search.duplicate_names(c, ACCOUNT, b, i)) == found
     database.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.store import name_search, row_queries, scope_writer
+from mcp_truto_lms.store import catalogue, name_search, scope_writer
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, new_store, page_of, person, record, scope_rows
 from tests.truth import NOON
@@ -59,7 +59,7 @@ def test_halves_of_characters_are_cut_out_of_custom_fields_and_of_people():
     assert only_row(custom_fields=fields)["custom_fields"] == {"half ": "!", "none": None}
     odd = person("1", "Ann").model_copy(update={"custom_fields": fields, "created_at": at(NOON)})
     database = filled([odd])
-    record = database._transact(lambda c: row_queries.learner_records(c, ACCOUNT))["1"]
+    record = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))["1"]
     kept = User.model_validate_json(record)
     assert (kept.custom_fields, kept.created_at) == ({"half ": "!", "none": None}, at(NOON))
 

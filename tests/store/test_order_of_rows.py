@@ -13,9 +13,9 @@ from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, Enrollm
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
-from mcp_truto_lms.store import row_queries, scope_writer
+from mcp_truto_lms.store import column_stats, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
-from mcp_truto_lms.store.groups import course_groups, groups
+from mcp_truto_lms.store.groups import count_groups, order_course_groups
 from mcp_truto_lms.store.selection import Selection
 from tests.stored import ACCOUNT, STAMP, at, course, filled, page_of, person, record, scope_rows
 from tests.truth import DAY, NOON
@@ -118,10 +118,10 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
             record("1", "e", "withdrawn"),
         ],
     )
-    found, number = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=9))
+    found, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=9))
     assert "".join(one.keys[0].id for one in found) == order
     assert number == 3
-    some, number = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
+    some, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
     assert "".join(one.keys[0].id for one in some) == order[:2]
     assert number == 3
 
@@ -156,9 +156,9 @@ def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
         reading = scope_rows(ACCOUNT, Reading((lost,)))
         database._transact(lambda c: scope_writer.replace_scope(c, ACCOUNT, Scope(user_id="1"), reading, STAMP))
     order = f"-{sort}" if down else sort
-    by_sql = database._transact(lambda c: groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
+    by_sql = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=order, limit=limit))
     counted = database._transact(lambda c: count_by_course_and_status(c, EVERYTHING)).by_course
-    assert database._transact(lambda c: course_groups(c, ACCOUNT, counted, sort=order, limit=limit)) == by_sql
+    assert database._transact(lambda c: order_course_groups(c, ACCOUNT, counted, sort=order, limit=limit)) == by_sql
     database.close()
 
 
@@ -219,21 +219,21 @@ def test_a_selection_narrows_totals_and_rows_alike():
         whole = database._transact(lambda c, s=selection: count_by_course_and_status(c, s))
         assert whole.totals.enrollments == len(expected)
         found, _ = database._transact(
-            lambda c, s=selection: groups(c, s, (GroupBy.STATUS,), sort="-enrollments", limit=9)
+            lambda c, s=selection: count_groups(c, s, (GroupBy.STATUS,), sort="-enrollments", limit=9)
         )
         assert {one.keys[0].id: one.counts.enrollments for one in found} == whole.by_status
 
 
 def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):
     spreads = names._transact(
-        lambda c: row_queries.column_stats(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
+        lambda c: column_stats.column_stats(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
     )
     assert {path: (one.filled, one.constant) for path, one in spreads.items()} == {
         "user.name": (True, None),
         "course.title": (True, "c"),
         "score": (False, None),
     }
-    assert names._transact(lambda c: row_queries.column_stats(c, EVERYTHING, ["custom_fields.site"])) == {}
+    assert names._transact(lambda c: column_stats.column_stats(c, EVERYTHING, ["custom_fields.site"])) == {}
 
 
 def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():

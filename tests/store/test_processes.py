@@ -13,10 +13,10 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from mcp_truto_lms.providers.rate_limiter import Window
-from mcp_truto_lms.store import account_state, row_queries, shared_rate_limits
+from mcp_truto_lms.store import account_state, shared_rate_limits
 from mcp_truto_lms.store.schema import calls, enrollments
 from tests.store.endless_writer import COURSES, size
 from tests.stored import ACCOUNT, Opened, Where, new_store
@@ -228,7 +228,7 @@ def test_a_reader_sees_one_state_while_another_process_writes(address: str):
     reader, writer = Opened(address), Opened(address)
     admitted(writer, THREE)(1)
 
-    def twice(connection: row_queries.Connection) -> list[int]:
+    def twice(connection: Connection) -> list[int]:
         number = select(func.count()).select_from(calls)
         before = connection.execute(number).scalar_one()
         thread = threading.Thread(target=admitted(writer, THREE), args=(2,))

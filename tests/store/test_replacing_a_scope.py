@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, select
 from mcp_truto_lms.domain.model import Email, EnrolledUser
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.store import account_state, name_search, not_enrolled, row_queries, scope_writer
+from mcp_truto_lms.store import account_state, catalogue, name_search, not_enrolled, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
@@ -225,7 +225,7 @@ def test_people_that_come_with_a_transcript_renew_what_is_known_of_them(store: S
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.read_scope(LEARNER, record("u", "c", "enrolled"), people=[person("u", "Ann Berg", status="suspended")])
     assert (store.row()["learner_normalized_name"], store.row()["excluded_reason"]) == ("ann berg", "inactive")
-    assert store.do(lambda c: name_search.folded_names(c, ACCOUNT, GroupBy.LEARNER)) in (
+    assert store.do(lambda c: name_search.normalized_names(c, ACCOUNT, GroupBy.LEARNER)) in (
         ["ann berg", "bo"],
         ["bo", "ann berg"],
     )
@@ -282,7 +282,9 @@ def test_who_is_not_enrolled_is_counted_even_where_an_enrollment_has_no_learner(
     lost = record("u", "c", "enrolled", key="e1")
     nobody = lost.enrollment.model_copy(update={"user": None})
     store.read_scope(COURSE, replace(lost, enrollment=nobody), record("u", "c", "enrolled"))
-    assert store.do(lambda c: not_enrolled.totals(c, Selection(ACCOUNT, NOON, course_ids=("c",)))).enrollments == 1
+    assert (
+        store.do(lambda c: not_enrolled.count_totals(c, Selection(ACCOUNT, NOON, course_ids=("c",)))).enrollments == 1
+    )
 
 
 def test_a_large_directory_and_a_large_roster_are_as_small_ones_are(store: Store):
@@ -386,7 +388,7 @@ def test_what_only_a_look_at_one_person_tells_is_kept_and_moves_no_data_version(
     more = person("u", "U").model_copy(update={"job_title": "Analyst"})
     store.read_scope(LEARNER, people=[more])
     assert store.version() == version
-    assert "Analyst" in store.do(lambda c: row_queries.learner_records(c, ACCOUNT, ["u"]))["u"]
+    assert "Analyst" in store.do(lambda c: catalogue.learner_records(c, ACCOUNT, ["u"]))["u"]
 
 
 # Whole, whatever happens

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.definitions import State, Thresholds
 from mcp_truto_lms.domain.model import EnrollmentStatus
-from mcp_truto_lms.store import counts, row_queries
+from mcp_truto_lms.store import counts, enrollment_rows
 from mcp_truto_lms.store.counts import count_by_course_and_status, count_list
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
@@ -22,9 +22,9 @@ from tests.truth import DAY, NOON
 COMPOSED = [
     (counts, "_list_statement"),
     (counts, "_course_and_status_statement"),
-    (counts, "_learners"),
-    (counts, "_others"),
-    (row_queries, "_rows"),
+    (counts, "_learners_statement"),
+    (counts, "_excluded_statement"),
+    (enrollment_rows, "_rows_statement"),
 ]
 PEOPLE, COURSES = [str(n) for n in range(FEW + 5)], [f"c{n}" for n in range(FEW + 2)]
 STATUSES = [EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED]

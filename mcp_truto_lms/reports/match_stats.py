@@ -1,0 +1,33 @@
+"""The totals of a match, which every report begins with."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from mcp_truto_lms.ingest.question_budget import Coverage
+from mcp_truto_lms.query.queries import EnrollmentQuery
+from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
+from mcp_truto_lms.store import not_enrolled
+from mcp_truto_lms.store.counts import ExcludedCounts, count_by_course_and_status, count_list
+
+
+def count_match(
+    connection: Connection, question: ResolvedQuery, coverage: Coverage, *, sample: bool, data_version: int
+) -> MatchStats:
+    """Count the whole match, and what is excluded from it."""
+    selection = question.selection()
+    if question.query.asks_who_is_missing:
+        totals = not_enrolled.count_totals(connection, selection)
+        return MatchStats(question, totals, {}, ExcludedCounts(0, 0, 0, 0), coverage, sample, data_version)
+    count = count_list if isinstance(question.query, EnrollmentQuery) else count_by_course_and_status
+    counts = count(connection, selection)
+    return MatchStats(
+        question=question,
+        counts=counts.totals,
+        by_status=counts.by_status,
+        excluded=counts.excluded,
+        coverage=coverage,
+        sample=sample,
+        data_version=data_version,
+        by_course=counts.by_course,
+    )

@@ -1,0 +1,34 @@
+"""The (learner, course) pairs of a match that another route of the provider can tell more about."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, not_, select
+
+from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain.source import FetchRoute
+from mcp_truto_lms.store.enrollment_rows import default_order
+from mcp_truto_lms.store.schema import enrollments
+from mcp_truto_lms.store.selection import Selection
+
+
+def pairs_with_unknown_failure(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
+    """List the pairs of which a transcript may tell a failure, whatever outcome the selection asks for.
+
+    These are the pairs with work on them that came from a roster, or from a transcript, which may be stale.
+    """
+    row, any_outcome = enrollments, selection.whatever_outcome()
+    refinable = row.c.route.in_([FetchRoute.COURSE, FetchRoute.LEARNER]) & row.c.user_id.is_not(None)
+    worked_on = not_(definitions.not_started(row, selection.now))
+    query = select(row.c.user_id, row.c.course_id).where(any_outcome.counted(), refinable, worked_on)
+    rows = connection.execute(query.order_by(row.c.user_id, row.c.course_id))
+    return [(pair.user_id, pair.course_id) for pair in rows]
+
+
+def pairs_without_score(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
+    """List the pairs of the match with work on them and no score, in the default order of a list."""
+    row = enrollments
+    unscored = row.c.score.is_(None) & (row.c.route != FetchRoute.PAIR)
+    worked_on = not_(definitions.not_started(row, selection.now))
+    query = select(row.c.user_id, row.c.course_id).where(selection.counted(), unscored, worked_on)
+    rows = connection.execute(query.order_by(*default_order(selection)))
+    return [(pair.user_id, pair.course_id) for pair in rows]
