@@ -1,4 +1,4 @@
-"""A Truto of fixed answers, which notes what it was asked."""
+"""A Truto with fixed answers that records the requests."""
 
 import json
 
@@ -9,32 +9,44 @@ from tests.providers.scripted_portal import NOW, FakeTime
 TOKEN = "7d1f0b0e-token-of-the-tests"
 ACCOUNT = "acc-1"
 URL = "https://truto.example"
+WAIT_SECONDS = 60
+"""How long a test waits at most for tasks that end at once, however busy the machine is."""
 
-__all__ = ["ACCOUNT", "NOW", "TOKEN", "URL", "FakeTime", "ScriptedTruto", "envelope", "missing", "problem"]
+__all__ = [
+    "ACCOUNT",
+    "NOW",
+    "TOKEN",
+    "URL",
+    "FakeTime",
+    "ScriptedTruto",
+    "envelope",
+    "error_response",
+    "missing_parameters",
+]
 
 
 def envelope(*items, cursor=None, **more):
     return {"result": list(items), "next_cursor": cursor, "prev_cursor": None, "result_count": len(items), **more}
 
 
-def problem(status, message="", headers=None, **more):
+def error_response(status, message="", headers=None, **more):
     body = {"statusCode": status, "error": "Problem", "message": message, **more}
     return httpx.Response(status, json=body, headers=headers)
 
 
-def missing(*names):
-    """Refuse as Truto does where an account must be asked with these parameters."""
+def missing_parameters(*names):
+    """Return Truto's error for an account that requires these parameters."""
     insight = {
         "missing_required_query_parameters": {
             "description": "These query parameters are needed to list the course enrollments of a user",
             "value": [f"{name}[id]" for name in names],
         }
     }
-    return problem(400, "Bad Request", truto_error_insight=insight)
+    return error_response(400, "Bad Request", truto_error_insight=insight)
 
 
 class ScriptedTruto:
-    """Answers by path; a list of answers is used up from the front, its last one stays. A callable sees the request."""
+    """Answers by path. Of a list of answers, each is used once, and the last one stays. A callable gets the request."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -42,7 +54,7 @@ class ScriptedTruto:
 
     def __call__(self, request):
         self.requests.append(request)
-        answer = self.answers.get(request.url.path.removeprefix("/unified/lms"), problem(404, "Not found"))
+        answer = self.answers.get(request.url.path.removeprefix("/unified/lms"), error_response(404, "Not found"))
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if callable(answer):
@@ -55,14 +67,14 @@ class ScriptedTruto:
 
     @property
     def asked(self):
-        """The paths and parameters of every request, in order, without the account and the page size."""
-        return [_shown(request.url) for request in self.requests]
+        """The path and parameters of every request, in order, without the account and the page size."""
+        return [_path_and_parameters(request.url) for request in self.requests]
 
 
-def _shown(url):
-    pairs = [
+def _path_and_parameters(url):
+    shown_parameters = [
         f"{name}={value}"
         for name, value in url.params.multi_items()
         if name not in ("integrated_account_id", "limit", "truto_ignore_remote_data")
     ]
-    return url.path.removeprefix("/unified/lms") + ("?" + "&".join(pairs) if pairs else "")
+    return url.path.removeprefix("/unified/lms") + ("?" + "&".join(shown_parameters) if shown_parameters else "")

@@ -1,4 +1,4 @@
-"""The same questions over TalentLMS itself and over Truto, however little Truto allows: the same answers."""
+"""The same questions have the same answers over TalentLMS itself and over Truto, whatever Truto allows."""
 
 import logging
 import re
@@ -43,7 +43,7 @@ from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, no_sleep
-from tests.providers.truto.scripted_truto import FakeTime
+from tests.providers.truto.scripted_truto import WAIT_SECONDS, FakeTime
 from tests.truth import NOON
 
 pytestmark = pytest.mark.anyio
@@ -53,14 +53,14 @@ UNLIMITED = {"rate_limits": False}
 WITH_PAYLOADS = replace(STRICT, **UNLIMITED)
 BY_PROXY = replace(STRICT, remote_data=False, **UNLIMITED)
 PAIRS_ONLY = replace(STRICT, remote_data=False, proxy=False, **UNLIMITED)
-ANYTHING = replace(PERMISSIVE, **UNLIMITED)
+ALL_LISTS = replace(PERMISSIVE, **UNLIMITED)
 ACCOUNTS = {
     "with payloads": WITH_PAYLOADS,
     "by proxy": BY_PROXY,
     "pairs only": PAIRS_ONLY,
-    "anything": ANYTHING,
-    "ids only": replace(ANYTHING, names=False),
-    "small pages": replace(ANYTHING, max_page_size=5),
+    "anything": ALL_LISTS,
+    "ids only": replace(ALL_LISTS, names=False),
+    "small pages": replace(ALL_LISTS, max_page_size=5),
     "not enrolled is an error": replace(PAIRS_ONLY, not_enrolled="error"),
 }
 
@@ -73,31 +73,31 @@ class TrutoDesk:
     truto: TrutoSandbox
     source: TrutoSource
 
-    def asked(self):
-        """Count the calls of each kind since this was asked last; a list by what narrows it."""
-        kinds = Counter(
-            "+".join([one.endpoint, *(name for name in ("user", "course") if f"{name}[id]" in one.arguments)])
-            for one in self.truto.log
+    def calls_since_last_check(self):
+        """Count the calls of each kind since the last check; the kind of a list includes its filters."""
+        calls_by_kind = Counter(
+            "+".join([request.endpoint, *(name for name in ("user", "course") if f"{name}[id]" in request.arguments)])
+            for request in self.truto.log
         )
         self.truto.log.clear()
-        return dict(kinds)
+        return dict(calls_by_kind)
 
 
 @pytest.fixture(scope="session")
 def organisation():
-    """Give a small organisation in which nobody failed and nobody teaches: what no way tells differently."""
-    found = generate(learners=12, courses=4, today=TODAY)
-    told = [
-        replace(one, outcome=Outcome.INCOMPLETE) if one.outcome is Outcome.FAILED else one
-        for one in found.enrollments
-        if one.role is CourseRole.LEARNER
+    """A small organisation without failures and instructors, which every read method reports alike."""
+    generated = generate(learners=12, courses=4, today=TODAY)
+    enrollments = [
+        replace(enrollment, outcome=Outcome.INCOMPLETE) if enrollment.outcome is Outcome.FAILED else enrollment
+        for enrollment in generated.enrollments
+        if enrollment.role is CourseRole.LEARNER
     ]
-    return replace(found, enrollments=tuple(told))
+    return replace(generated, enrollments=tuple(enrollments))
 
 
 @pytest.fixture(scope="session")
 def school():
-    """Give a small organisation as it is: some failed, and instructors are in their courses."""
+    """A small organisation with failures, and with instructors in their courses."""
     return generate(learners=12, courses=4, today=TODAY)
 
 
@@ -107,7 +107,7 @@ def open_truto(organisation):
     async def opened(options, *, of=organisation, remote_data=False, faults=None, **settings):
         time = FakeTime()
         truto = truto_app(of, options=options, faults=faults, now=lambda: NOON, sleep=no_sleep)
-        chosen = Settings(**{"source": "talentlms", "today": TODAY, "zone": ATHENS, **settings})
+        account_settings = Settings(**{"source": "talentlms", "today": TODAY, "zone": ATHENS, **settings})
         source = TrutoSource.connect(
             SAMPLE_TRUTO_URL,
             SAMPLE_TRUTO_TOKEN,
@@ -119,16 +119,16 @@ def open_truto(organisation):
             zone=ATHENS,
             remote_data=remote_data,
         )
-        async with AppContext(chosen, source=lambda _: source) as connection:
-            server = create_server(connection)
+        async with AppContext(account_settings, source=lambda _: source) as context:
+            server = create_server(context)
             async with Client(server, raise_exceptions=True) as client:
-                yield TrutoDesk(Desk(client, await connection.account(), truto.portal), truto, source)
+                yield TrutoDesk(Desk(client, await context.account(), truto.portal), truto, source)
 
     return opened
 
 
 def comparable(text):
-    """Leave out what a way may say of itself: the age, and what it cannot tell."""
+    """Remove what depends on the read method: the age, and the notes on what it does not report."""
     text = re.sub(r"As of [^,]+, ", "", text)
     text = re.sub(r"Excluded: [^.]+\. ?", "", text)
     return re.sub(r"Failed unknown for [^.]+\. ?", "", text)
@@ -144,30 +144,30 @@ QUESTIONS = {
     "dates": (LIST, {"fields": ["user.name", "user.emails", "course.title", "enrolled_at", "completed_at", "due_at"]}),
 }
 PEOPLE, COURSES = 17, 4
-CATALOGUE = {"courses": 1, "users": 1}
-ROSTERS = {"courses/id": COURSES}
-NARROWED = "course-enrollments+"
-CALLS = {
+DIRECTORY_CALLS = {"courses": 1, "users": 1}
+ROSTER_CALLS = {"courses/id": COURSES}
+FILTERED_LIST = "course-enrollments+"
+FIRST_QUESTION_CALLS = {
     ("with payloads", "overview"): {"course-enrollments": 1, "courses/id": COURSES},
     ("with payloads", "a learner"): {"users/id": 1},
     ("with payloads", "a course"): {"courses/id": 1},
     ("with payloads", "both"): {"users/id": 1},
     ("by proxy", "overview"): {"course-enrollments": 1, "courses/id": 1, "proxy/courses/id": COURSES},
-    ("by proxy", "a learner"): {NARROWED + "user": 1, "users/id": 1, "proxy/users/id": 1},
-    ("by proxy", "a course"): {NARROWED + "course": 1, "courses/id": 1, "proxy/courses/id": 1},
+    ("by proxy", "a learner"): {FILTERED_LIST + "user": 1, "users/id": 1, "proxy/users/id": 1},
+    ("by proxy", "a course"): {FILTERED_LIST + "course": 1, "courses/id": 1, "proxy/courses/id": 1},
     ("pairs only", "overview"): {
         "course-enrollments": 1,
         "courses/id": 1,
         "proxy/courses/id": 1,
         "users/id": 1,
         "proxy/users/id": 1,
-        NARROWED + "user+course": PEOPLE * COURSES,
+        FILTERED_LIST + "user+course": PEOPLE * COURSES,
     },
     ("pairs only", "a course"): {
-        NARROWED + "course": 1,
+        FILTERED_LIST + "course": 1,
         "courses/id": 1,
         "proxy/courses/id": 1,
-        NARROWED + "user+course": PEOPLE,
+        FILTERED_LIST + "user+course": PEOPLE,
     },
     ("anything", "overview"): {"course-enrollments": 1},
     ("anything", "a course"): {"courses/id": 1},
@@ -175,60 +175,65 @@ CALLS = {
 }
 
 
-MAIN = ("with payloads", "by proxy", "pairs only", "anything")
-ASKED = [(account, one) for account in ACCOUNTS for one in QUESTIONS if account in MAIN or one in ("overdue", "both")]
+MAIN_ACCOUNTS = ("with payloads", "by proxy", "pairs only", "anything")
+ACCOUNT_QUESTIONS = [
+    (account, question)
+    for account in ACCOUNTS
+    for question in QUESTIONS
+    if account in MAIN_ACCOUNTS or question in ("overdue", "both")
+]
 
 
-@pytest.mark.parametrize(("account", "question"), ASKED)
-async def test_the_answer_is_that_of_talentlms_whatever_truto_allows(open_truto, open_desk, account, question):
+@pytest.mark.parametrize(("account", "question"), ACCOUNT_QUESTIONS)
+async def test_the_answer_equals_that_of_talentlms_whatever_truto_allows(open_truto, open_desk, account, question):
     tool, arguments = QUESTIONS[question]
-    async with open_desk(zone=ATHENS) as desk:
-        expected = await desk.ask(tool, **arguments)
-    async with open_truto(ACCOUNTS[account]) as over:
-        assert comparable(await over.client.ask(tool, **arguments)) == comparable(expected)
+    async with open_desk(zone=ATHENS) as talentlms_desk:
+        expected = await talentlms_desk.ask(tool, **arguments)
+    async with open_truto(ACCOUNTS[account]) as desk:
+        assert comparable(await desk.client.ask(tool, **arguments)) == comparable(expected)
 
 
-@pytest.mark.parametrize(("account", "question"), CALLS)
-async def test_a_first_question_takes_the_fewest_calls_that_find_out_and_read(open_truto, account, question):
+@pytest.mark.parametrize(("account", "question"), FIRST_QUESTION_CALLS)
+async def test_a_first_question_takes_the_fewest_calls(open_truto, account, question):
     tool, arguments = QUESTIONS[question]
-    async with open_truto(ACCOUNTS[account]) as over:
-        await over.client.ask(tool, **arguments)
-        assert over.asked() == CATALOGUE | CALLS[account, question]
+    async with open_truto(ACCOUNTS[account]) as desk:
+        await desk.client.ask(tool, **arguments)
+        assert desk.calls_since_last_check() == DIRECTORY_CALLS | FIRST_QUESTION_CALLS[account, question]
 
 
 @pytest.mark.parametrize(
     ("account", "calls"),
     [
-        ("with payloads", ROSTERS),
+        ("with payloads", ROSTER_CALLS),
         ("by proxy", {"proxy/courses/id": COURSES}),
-        ("pairs only", {NARROWED + "user+course": PEOPLE * COURSES}),
+        ("pairs only", {FILTERED_LIST + "user+course": PEOPLE * COURSES}),
         ("anything", {"course-enrollments": 1}),
     ],
 )
-async def test_once_an_account_is_known_nothing_is_found_out_again(open_truto, account, calls):
-    async with open_truto(ACCOUNTS[account]) as over:
-        await over.client.summarize()
-        over.asked()
-        await over.client.summarize(fresh=True)
-        assert over.asked() == CATALOGUE | calls
-        await over.client.summarize()
-        assert over.asked() == {}
+async def test_a_known_account_is_not_explored_again(open_truto, account, calls):
+    async with open_truto(ACCOUNTS[account]) as desk:
+        await desk.client.summarize()
+        desk.calls_since_last_check()
+        await desk.client.summarize(fresh=True)
+        assert desk.calls_since_last_check() == DIRECTORY_CALLS | calls
+        await desk.client.summarize()
+        assert desk.calls_since_last_check() == {}
 
 
 @pytest.mark.parametrize("account", ["with payloads", "by proxy", "anything", "pairs only"])
-async def test_failures_are_found_where_a_way_tells_them(open_truto, open_desk, school, account):
-    async with open_desk(of=school, zone=ATHENS) as desk:
-        expected = await desk.list(state="failed")
-    async with open_truto(ACCOUNTS[account], of=school) as over:
-        assert comparable(await over.client.list(state="failed")) == comparable(expected)
+async def test_failures_are_listed_if_a_read_method_reports_them(open_truto, open_desk, school, account):
+    async with open_desk(of=school, zone=ATHENS) as talentlms_desk:
+        expected = await talentlms_desk.list(state="failed")
+    async with open_truto(ACCOUNTS[account], of=school) as desk:
+        assert comparable(await desk.client.list(state="failed")) == comparable(expected)
 
 
 @pytest.mark.parametrize("account", ["with payloads", "anything", "pairs only"])
-async def test_somebody_named_by_id_is_found_whatever_truto_allows(open_truto, open_desk, account):
-    async with open_desk(zone=ATHENS) as desk:
-        expected = await desk.list(user="8", course="Code of Conduct")
-    async with open_truto(ACCOUNTS[account]) as over:
-        assert comparable(await over.client.list(user="8", course="Code of Conduct")) == comparable(expected)
+async def test_a_person_is_identified_by_id_whatever_truto_allows(open_truto, open_desk, account):
+    async with open_desk(zone=ATHENS) as talentlms_desk:
+        expected = await talentlms_desk.list(user="8", course="Code of Conduct")
+    async with open_truto(ACCOUNTS[account]) as desk:
+        assert comparable(await desk.client.list(user="8", course="Code of Conduct")) == comparable(expected)
 
 
 FAULTS = {
@@ -243,18 +248,18 @@ FAULTS = {
 
 @pytest.mark.parametrize("faults", FAULTS)
 @pytest.mark.parametrize("account", ["with payloads", "anything"])
-async def test_what_passes_or_bends_does_not_change_the_answer(open_truto, account, faults):
-    planned = Faults()
-    async with open_truto(ACCOUNTS[account]) as over:
-        expected = await over.client.summarize()
-    async with open_truto(ACCOUNTS[account], faults=planned) as over:
+async def test_a_temporary_failure_or_a_changed_form_does_not_change_the_answer(open_truto, account, faults):
+    planned_faults = Faults()
+    async with open_truto(ACCOUNTS[account]) as desk:
+        expected = await desk.client.summarize()
+    async with open_truto(ACCOUNTS[account], faults=planned_faults) as desk:
         for fault in FAULTS[faults]:
-            planned.add(fault)
-        assert await over.client.summarize() == expected
+            planned_faults.add(fault)
+        assert await desk.client.summarize() == expected
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "text"),
     [
         (REMOTE_UNAUTHORIZED, "reconnect the account"),
         (FORBIDDEN, "courses.read, users.read"),
@@ -262,83 +267,84 @@ async def test_what_passes_or_bends_does_not_change_the_answer(open_truto, accou
         (NOT_JSON, "TRUTO_BASE_URL"),
     ],
 )
-async def test_what_does_not_pass_is_asked_once_and_explained(open_truto, fault, says):
-    planned = Faults()
-    async with open_truto(WITH_PAYLOADS, faults=planned) as over:
-        planned.add(fault, times=None)
-        assert says in await over.client.refused(SUMMARIZE)
-        assert over.source.calls == 1
+async def test_a_lasting_failure_is_called_once_and_explained(open_truto, fault, text):
+    planned_faults = Faults()
+    async with open_truto(WITH_PAYLOADS, faults=planned_faults) as desk:
+        planned_faults.add(fault, times=None)
+        assert text in await desk.client.refused(SUMMARIZE)
+        assert desk.source.calls == 1
 
 
-async def test_a_part_is_not_told_as_the_whole(open_truto):
-    planned = Faults()
-    async with open_truto(ANYTHING, faults=planned) as over:
-        planned.add(TrutoFault(twists=frozenset({Twist.PARTIAL})), endpoint="course-enrollments")
-        assert "at least" in (await over.client.summarize()).splitlines()[0]
+async def test_a_partial_list_is_not_reported_as_complete(open_truto):
+    planned_faults = Faults()
+    async with open_truto(ALL_LISTS, faults=planned_faults) as desk:
+        planned_faults.add(TrutoFault(twists=frozenset({Twist.PARTIAL})), endpoint="course-enrollments")
+        assert "at least" in (await desk.client.summarize()).splitlines()[0]
 
 
 @pytest.mark.parametrize("endpoint", ["course-enrollments", "users", "courses"])
-async def test_a_list_that_breaks_off_at_a_repeated_cursor_is_not_told_as_the_whole(open_truto, endpoint):
-    planned = Faults()
-    small = replace(ANYTHING, max_page_size=5)
-    async with open_truto(small, faults=planned) as over:
-        planned.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint=endpoint)
-        assert "at least" in (await over.client.summarize()).splitlines()[0]
+async def test_a_list_that_ends_at_a_repeated_cursor_is_not_reported_as_complete(open_truto, endpoint):
+    planned_faults = Faults()
+    small_pages = replace(ALL_LISTS, max_page_size=5)
+    async with open_truto(small_pages, faults=planned_faults) as desk:
+        planned_faults.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint=endpoint)
+        assert "at least" in (await desk.client.summarize()).splitlines()[0]
 
 
-async def test_unknown_words_and_missing_fields_cost_no_record(open_truto):
-    planned = Faults()
-    async with open_truto(ANYTHING, faults=planned) as over:
+async def test_unknown_words_and_missing_fields_lose_no_record(open_truto):
+    planned_faults = Faults()
+    async with open_truto(ALL_LISTS, faults=planned_faults) as desk:
         twists = frozenset({Twist.UNKNOWN_VALUES, Twist.MISSING_FIELDS})
-        planned.add(TrutoFault(twists=twists), times=None, endpoint="course-enrollments")
-        assert re.search(r"By status: unknown \d+\.", await over.client.summarize())
+        planned_faults.add(TrutoFault(twists=twists), times=None, endpoint="course-enrollments")
+        assert re.search(r"By status: unknown \d+\.", await desk.client.summarize())
 
 
-async def test_pairs_tell_failures_without_asking_again(open_truto, school):
-    async with open_truto(PAIRS_ONLY, of=school) as over:
-        text = await over.client.summarize(group_by="status")
+async def test_pairs_report_failures_without_another_call(open_truto, school):
+    async with open_truto(PAIRS_ONLY, of=school) as desk:
+        text = await desk.client.summarize(group_by="status")
     assert "\nfailed,2," in text
     assert "Failed unknown" not in text
 
 
 async def test_no_secret_of_the_provider_reaches_a_record_a_log_line_or_an_answer(open_truto, school, caplog):
     caplog.set_level(logging.DEBUG)
-    said = []
-    async with open_truto(WITH_PAYLOADS, of=school, remote_data=True) as over:
+    texts = []
+    async with open_truto(WITH_PAYLOADS, of=school, remote_data=True) as desk:
         for tool, arguments in QUESTIONS.values():
-            said.append(await over.client.ask(tool, **{**arguments, "format": "json"} if tool == LIST else arguments))
-        source = over.source
-        courses = {one.id: one for one in await source.courses()}
-        learners = {one.id: one for one in await source.learners()}
-        said += [one.model_dump_json() for one in [*courses.values(), *learners.values()]]
+            texts.append(await desk.client.ask(tool, **{**arguments, "format": "json"} if tool == LIST else arguments))
+        source = desk.source
+        courses = {record.id: record for record in await source.courses()}
+        learners = {record.id: record for record in await source.learners()}
+        texts += [record.model_dump_json() for record in [*courses.values(), *learners.values()]]
         for scope in (Scope(user_id="8"), Scope(course_id="102"), Scope(user_id="8", course_id="102")):
             reading = await source.enrollments(scope, courses=courses, learners=learners)
             assert reading.records[0].enrollment.remote_data
-            said.append(repr(reading))
-        said += [repr(source), *caplog.messages]
-    for text in said:
+            texts.append(repr(reading))
+        texts += [repr(source), *caplog.messages]
+    for text in texts:
         assert not re.search(f"{LOGIN_KEY_MARK}|{SIGNATURE_MARK}|{SAMPLE_TRUTO_TOKEN}|login_key|autologin", text)
 
 
-async def test_others_have_their_turn_while_a_roster_is_mapped(open_truto, organisation, monkeypatch):
-    async def turns_meanwhile():
+async def test_other_tasks_run_while_a_roster_is_mapped(open_truto, organisation, monkeypatch):
+    async def turns_during_a_roster():
         turns = 0
 
-        async def others():
+        async def count_turns():
             nonlocal turns
             while True:
                 turns += 1
                 await anyio.lowlevel.checkpoint()
 
-        async with open_truto(WITH_PAYLOADS) as desk, anyio.create_task_group() as group:
-            await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
-            group.start_soon(others)
-            before = turns
-            reading = await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
-            group.cancel_scope.cancel()
-        return turns - before, len(reading.records)
+        with anyio.fail_after(WAIT_SECONDS):
+            async with open_truto(WITH_PAYLOADS) as desk, anyio.create_task_group() as group:
+                await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
+                group.start_soon(count_turns)
+                turns_before = turns
+                reading = await desk.source.enrollments(Scope(course_id="101"), courses={}, learners={})
+                group.cancel_scope.cancel()
+        return turns - turns_before, len(reading.records)
 
-    fewer, number = await turns_meanwhile()
+    turns_by_default, record_count = await turns_during_a_roster()
     monkeypatch.setattr("mcp_truto_lms.domain.source.PART_SIZE", 1)
-    more, _ = await turns_meanwhile()
-    assert more - fewer >= number - 1 >= 5
+    turns_with_small_parts, _ = await turns_during_a_roster()
+    assert turns_with_small_parts - turns_by_default >= record_count - 1 >= 5

@@ -9,80 +9,81 @@ from mcp_truto_lms.providers.http_client import HttpResponse
 from mcp_truto_lms.providers.rate_limiter import Pacer, Window
 from mcp_truto_lms.providers.truto.client import TRUTO
 from mcp_truto_lms.providers.truto.errors import TooManyRequests
-from tests.providers.truto.scripted_truto import ACCOUNT, NOW, envelope, problem
+from tests.providers.truto.scripted_truto import ACCOUNT, NOW, WAIT_SECONDS, envelope, error_response
 
 pytestmark = pytest.mark.anyio
 
 
-def limited(**headers):
-    return problem(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
+def rate_limited(**headers):
+    return error_response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @pytest.mark.parametrize(
-    ("response", "waited"),
+    ("response", "waited_seconds"),
     [
-        (limited(retry_after="7"), 7),
-        (limited(retry_after="3600"), 60),
-        (limited(retry_after=formatdate(NOW + 20, usegmt=True)), 20),
-        (limited(ratelimit_reset="9"), 9),
-        (limited(ratelimit_limit="110;w=10", ratelimit_remaining="0", ratelimit_reset="4"), 4),
-        (limited(), 10),
-        (problem(500), 0.5),
-        (problem(502), 0.5),
-        (problem(504), 0.5),
+        (rate_limited(retry_after="7"), 7),
+        (rate_limited(retry_after="3600"), 60),
+        (rate_limited(retry_after=formatdate(NOW + 20, usegmt=True)), 20),
+        (rate_limited(ratelimit_reset="9"), 9),
+        (rate_limited(ratelimit_limit="110;w=10", ratelimit_remaining="0", ratelimit_reset="4"), 4),
+        (rate_limited(), 10),
+        (error_response(500), 0.5),
+        (error_response(502), 0.5),
+        (error_response(504), 0.5),
         (httpx.ReadError("cut"), 0.5),
     ],
 )
-async def test_what_can_pass_is_waited_out_and_tried_again(client_over, fake_time, response, waited):
+async def test_a_temporary_failure_is_retried_after_a_wait(client_over, fake_time, response, waited_seconds):
     client, _ = client_over({"/users": [response, envelope()]})
     await client.list_users(ACCOUNT)
-    assert fake_time.slept == [waited]
+    assert fake_time.slept == [waited_seconds]
     assert client.calls == 2
 
 
-async def test_backoff_doubles_with_jitter(client_over, injected, fake_time):
+async def test_the_retry_delay_doubles_with_jitter(client_over, injected, fake_time):
     injected["random"] = iter([1.0, 0.0, 0.5]).__next__
-    client, _ = client_over({"/users": [problem(502), problem(502), problem(502), envelope()]})
+    client, _ = client_over({"/users": [error_response(502), error_response(502), error_response(502), envelope()]})
     await client.list_users(ACCOUNT)
     assert fake_time.slept == [0.5, 0.5, 1.5]
 
 
-async def test_a_limit_that_stays_says_when_to_ask_again(client_over):
-    client, _ = client_over({"/users": limited(retry_after="300")})
+async def test_a_lasting_rate_limit_reports_when_to_ask_again(client_over):
+    client, _ = client_over({"/users": rate_limited(retry_after="300")})
     with pytest.raises(TooManyRequests, match="in 300 s") as caught:
         await client.list_users(ACCOUNT)
     assert (caught.value.retry_after_seconds, client.calls) == (300, 4)
 
 
-async def started_at(fake_time, ask, accounts):
-    """Start a call for each account given, and tell when it got through."""
+async def start_times(fake_time, call, accounts):
+    """Start a call for each account; return the account and the start time of each."""
     moments = []
 
-    async def one(account):
-        await ask(account)
+    async def call_and_record(account):
+        await call(account)
         moments.append((account, fake_time.seconds))
 
-    async with anyio.create_task_group() as group:
-        for account in accounts:
-            group.start_soon(one, account)
+    with anyio.fail_after(WAIT_SECONDS):
+        async with anyio.create_task_group() as group:
+            for account in accounts:
+                group.start_soon(call_and_record, account)
     return moments
 
 
-async def test_an_account_gets_fifty_calls_in_ten_seconds_and_a_moment(client_over, fake_time):
+async def test_an_account_makes_fifty_calls_in_ten_seconds_and_a_margin(client_over, fake_time):
     client, _ = client_over({"/users": envelope()})
-    moments = [moment for _, moment in await started_at(fake_time, client.list_users, ["a"] * 120)]
-    assert [moments.count(at) for at in (0.0, 10.5, 21.0)] == [50, 50, 20]
+    moments = [moment for _, moment in await start_times(fake_time, client.list_users, ["a"] * 120)]
+    assert [moments.count(second) for second in (0.0, 10.5, 21.0)] == [50, 50, 20]
 
 
-async def test_the_token_gets_five_hundred_whatever_the_account(fake_time):
-    whole = Pacer(TRUTO.windows, clock=fake_time.clock, sleep=fake_time.sleep)
-    narrow = {name: whole.narrower(TRUTO.account_windows) for name in map(str, range(12))}
-    accounts = [name for name in narrow for _ in range(50)]
-    moments = await started_at(fake_time, lambda name: narrow[name].wait(), accounts)
+async def test_a_token_makes_five_hundred_calls_over_all_accounts(fake_time):
+    token_pacer = Pacer(TRUTO.windows, clock=fake_time.clock, sleep=fake_time.sleep)
+    account_pacers = {name: token_pacer.narrower(TRUTO.account_windows) for name in map(str, range(12))}
+    accounts = [name for name in account_pacers for _ in range(50)]
+    moments = await start_times(fake_time, lambda name: account_pacers[name].wait(), accounts)
     assert [[at for _, at in moments].count(second) for second in (0.0, 10.0)] == [500, 100]
 
 
-async def test_an_account_that_waits_does_not_hold_up_another(client_over, injected, fake_time):
+async def test_a_waiting_account_does_not_delay_another(client_over, injected, fake_time):
     waiting = anyio.Event()
 
     async def sleep(seconds):
@@ -91,27 +92,28 @@ async def test_an_account_that_waits_does_not_hold_up_another(client_over, injec
 
     injected["sleep"] = sleep
     client, _ = client_over({"/users": envelope()})
-    await started_at(fake_time, client.list_users, ["a"] * 50)
-    async with anyio.create_task_group() as group:
-        for _ in range(20):
-            group.start_soon(client.list_users, "a")
-        await waiting.wait()
-        await client.list_users("b")
-        assert client.calls == 51
-        group.cancel_scope.cancel()
+    await start_times(fake_time, client.list_users, ["a"] * 50)
+    with anyio.fail_after(WAIT_SECONDS):
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(client.list_users, "a")
+            await waiting.wait()
+            await client.list_users("b")
+            assert client.calls == 51
+            group.cancel_scope.cancel()
 
 
-async def test_a_refusal_holds_the_account_that_it_was_for(fake_time):
-    whole = Pacer((Window(100, 1),), clock=fake_time.clock, sleep=fake_time.sleep)
-    one, other = whole.narrower(()), whole.narrower(())
-    one.hold(7)
-    await other.wait()
+async def test_a_refusal_pauses_only_its_own_account(fake_time):
+    token_pacer = Pacer((Window(100, 1),), clock=fake_time.clock, sleep=fake_time.sleep)
+    first, second = token_pacer.narrower(()), token_pacer.narrower(())
+    first.hold(7)
+    await second.wait()
     assert fake_time.seconds == 0
-    await one.wait()
+    await first.wait()
     assert fake_time.seconds == 7
 
 
-async def test_a_stream_is_tried_again_until_it_begins_and_never_after(client_over):
+async def test_a_stream_is_retried_until_it_starts_and_never_after(client_over):
     async def cut():
         yield b'{"id":"1"}\n'
         raise httpx.ReadError("cut")
@@ -138,7 +140,7 @@ async def test_a_stream_that_stalls_is_an_error(client_over):
         await anext(client.stream_course_enrollments(ACCOUNT))
 
 
-async def test_a_stream_that_is_left_frees_its_place(client_over):
+async def test_a_closed_stream_frees_its_connection(client_over):
     client, _ = client_over(lambda request: httpx.Response(200, content=b'{"id":"1"}\n{"id":"2"}\n'))
     for _ in range(TRUTO.max_concurrency + 1):
         items = client.stream_course_enrollments(ACCOUNT)

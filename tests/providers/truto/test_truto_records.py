@@ -19,22 +19,27 @@ FULL = {
 }
 
 
-def read(**fields):
+def parse(**fields):
     return records.parse_enrollment({**FULL, **fields}, route=FetchRoute.LIST)
 
 
-def test_a_plain_record_comes_out_as_it_is():
-    one = read(due_at="2026-11-01T10:00:00Z", progress_percent=45, time_spent_seconds=60, is_mandatory=True)
-    found = one.enrollment
-    assert (found.id, found.user.id, found.user.name, found.course.title) == ("7_12", "7", "Jane Doe", "Law & Order")
-    assert found.status is EnrollmentStatus.IN_PROGRESS
-    assert found.due_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
-    assert (found.progress_percent, found.time_spent_seconds, found.is_mandatory) == (45, 60, True)
-    assert (one.route, one.is_learner, one.access_ends_at) == (FetchRoute.LIST, True, None)
+def test_a_plain_record_is_parsed_unchanged():
+    record = parse(due_at="2026-11-01T10:00:00Z", progress_percent=45, time_spent_seconds=60, is_mandatory=True)
+    enrollment = record.enrollment
+    assert (enrollment.id, enrollment.user.id, enrollment.user.name, enrollment.course.title) == (
+        "7_12",
+        "7",
+        "Jane Doe",
+        "Law & Order",
+    )
+    assert enrollment.status is EnrollmentStatus.IN_PROGRESS
+    assert enrollment.due_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
+    assert (enrollment.progress_percent, enrollment.time_spent_seconds, enrollment.is_mandatory) == (45, 60, True)
+    assert (record.route, record.is_learner, record.access_ends_at) == (FetchRoute.LIST, True, None)
 
 
 @pytest.mark.parametrize(
-    ("field", "raw", "value"),
+    ("field", "raw", "expected"),
     [
         ("progress_percent", "45", 45),
         ("progress_percent", "45 %", 45),
@@ -74,37 +79,37 @@ def test_a_plain_record_comes_out_as_it_is():
         ("assigned_by", "nobody", None),
     ],
 )
-def test_an_odd_field_is_read_or_null_and_the_record_stays(field, raw, value):
-    found = getattr(read(**{field: raw}).enrollment, field)
-    if field == "assigned_by" and found is not None:
-        found = found.name
-    if value == "https":
-        found, value = found[0].url, raw
-    assert found == value
+def test_an_odd_field_is_parsed_or_null_and_the_record_stays(field, raw, expected):
+    parsed = getattr(parse(**{field: raw}).enrollment, field)
+    if field == "assigned_by" and parsed is not None:
+        parsed = parsed.name
+    if expected == "https":
+        parsed, expected = parsed[0].url, raw
+    assert parsed == expected
 
 
-def test_a_due_day_ends_in_the_zone_of_the_reader():
-    one = records.parse_enrollment(
+def test_a_due_date_without_a_time_ends_in_the_given_zone():
+    record = records.parse_enrollment(
         {**FULL, "due_at": "2026-11-01"}, route=FetchRoute.PAIR, zone=ZoneInfo("Europe/Athens")
     )
-    assert one.enrollment.due_at == datetime(2026, 11, 1, 21, 59, 59, tzinfo=UTC)
+    assert record.enrollment.due_at == datetime(2026, 11, 1, 21, 59, 59, tzinfo=UTC)
 
 
-def test_an_unknown_status_stays_readable():
-    found = read(status="On Sabbatical").enrollment
-    assert (found.status, found.custom_fields) == (EnrollmentStatus.UNKNOWN, {"raw_status": "On Sabbatical"})
-    assert read(status="In Progress").enrollment.status is EnrollmentStatus.IN_PROGRESS
-    assert read(status=None).enrollment.status is None
-    assert read(status={"odd": 1}, custom_fields=[1]).enrollment.status is None
+def test_an_unknown_status_is_stored_as_raw_status():
+    enrollment = parse(status="On Sabbatical").enrollment
+    assert (enrollment.status, enrollment.custom_fields) == (EnrollmentStatus.UNKNOWN, {"raw_status": "On Sabbatical"})
+    assert parse(status="In Progress").enrollment.status is EnrollmentStatus.IN_PROGRESS
+    assert parse(status=None).enrollment.status is None
+    assert parse(status={"odd": 1}, custom_fields=[1]).enrollment.status is None
 
 
-def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
-    one = records.parse_enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=FetchRoute.LIST)
-    assert (one.enrollment.id, one.enrollment.user.id, one.enrollment.course.id) == ("5", "7", "12")
+def test_numbers_are_ids_and_a_plain_id_is_a_user():
+    record = records.parse_enrollment({"id": 5.0, "user": 7, "course": {"id": "12"}}, route=FetchRoute.LIST)
+    assert (record.enrollment.id, record.enrollment.user.id, record.enrollment.course.id) == ("5", "7", "12")
 
 
 @pytest.mark.parametrize(
-    "item",
+    "raw",
     [
         None,
         "x",
@@ -120,39 +125,39 @@ def test_numbers_serve_as_ids_and_a_bare_id_as_a_user():
         {**FULL, "course": {"id": {}}},
     ],
 )
-def test_an_item_without_an_id_a_user_or_a_course_is_none(item):
-    assert records.parse_enrollment(item, route=FetchRoute.LIST) is None
+def test_an_enrollment_without_an_id_a_user_or_a_course_is_none(raw):
+    assert records.parse_enrollment(raw, route=FetchRoute.LIST) is None
 
 
-def test_unknown_fields_are_kept_and_secrets_are_not():
-    item = {
+def test_unknown_fields_stay_and_secrets_are_removed():
+    raw = {
         **FULL,
         "region": {"name": "EU", "password": "x"},
         "login_key": LOGIN,
         "custom_fields": {"note": f"see {LOGIN}", "api_token": "abc", "site": "Oslo"},
         "remote_data": {"login_key": LOGIN, "role": "learner"},
     }
-    found = records.parse_enrollment(item, route=FetchRoute.LIST).enrollment
-    assert found.model_extra == {"region": {"name": "EU"}}
-    assert found.custom_fields == {"note": "see [removed]", "site": "Oslo"}
-    assert found.remote_data is None
-    kept = records.parse_enrollment(item, route=FetchRoute.LIST, remote_data=True).enrollment
-    assert kept.remote_data == {"role": "learner"}
+    enrollment = records.parse_enrollment(raw, route=FetchRoute.LIST).enrollment
+    assert enrollment.model_extra == {"region": {"name": "EU"}}
+    assert enrollment.custom_fields == {"note": "see [removed]", "site": "Oslo"}
+    assert enrollment.remote_data is None
+    with_remote_data = records.parse_enrollment(raw, route=FetchRoute.LIST, remote_data=True).enrollment
+    assert with_remote_data.remote_data == {"role": "learner"}
 
 
-def test_a_listed_status_that_came_from_a_roster_is_trusted_as_one():
-    assert read(custom_fields={"role": "learner"}).route is FetchRoute.COURSE
-    assert read(custom_fields={"role": "learner", "completion_status": "failed"}).route is FetchRoute.LIST
-    one = records.parse_enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=FetchRoute.PAIR)
-    assert one.route is FetchRoute.PAIR
+def test_a_listed_status_that_comes_from_a_roster_has_the_roster_route():
+    assert parse(custom_fields={"role": "learner"}).route is FetchRoute.COURSE
+    assert parse(custom_fields={"role": "learner", "completion_status": "failed"}).route is FetchRoute.LIST
+    record = records.parse_enrollment({**FULL, "custom_fields": {"role": "learner"}}, route=FetchRoute.PAIR)
+    assert record.route is FetchRoute.PAIR
 
 
-def test_an_instructor_is_told_from_a_learner():
-    assert not read(custom_fields={"role": "Instructor"}).is_learner
-    assert read(custom_fields={"role": 5}).is_learner
+def test_an_instructor_is_not_a_learner():
+    assert not parse(custom_fields={"role": "Instructor"}).is_learner
+    assert parse(custom_fields={"role": 5}).is_learner
 
 
-def test_people_are_named_by_what_there_is():
+def test_a_user_without_a_name_is_named_by_other_fields():
     assert records.parse_user({"id": 1, "first_name": "Jane", "last_name": "Doe"}).name == "Jane Doe"
     assert records.parse_user({"id": 1, "username": "jd"}).name == "jd"
     assert records.parse_user({"id": 1, "emails": "a@x.example"}).emails[0].email == "a@x.example"
@@ -171,11 +176,11 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("model", [CourseEnrollment, User, Course])
 @given(data=st.data())
-def test_whatever_a_field_holds_a_record_comes_out_that_json_and_utf_8_can_hold(model, data):
+def test_any_field_values_make_a_record_that_serializes_to_json_and_utf_8(model, data):
     names = st.sampled_from([*model.model_fields, "extra"])
-    item = data.draw(st.dictionaries(names, json_values)) | {"id": "1"}
-    found = records.parse_record(model, item, remote_data=True)
-    json.dumps(json.loads(found.model_dump_json()), allow_nan=False).encode()
+    raw = data.draw(st.dictionaries(names, json_values)) | {"id": "1"}
+    record = records.parse_record(model, raw, remote_data=True)
+    json.dumps(json.loads(record.model_dump_json()), allow_nan=False).encode()
 
 
 def payload(**fields):
@@ -189,7 +194,7 @@ def payload(**fields):
     }
 
 
-def test_a_payload_fills_in_where_the_mapping_is_silent():
+def test_a_payload_fills_the_fields_that_the_mapping_leaves_empty():
     raw = {
         "id": "7",
         "name": "J. Doe",
@@ -197,29 +202,29 @@ def test_a_payload_fills_in_where_the_mapping_is_silent():
         "custom_fields": {"Site": "Oslo"},
         "remote_data": payload(custom_field_1="Oslo", user_type="Learner-Type"),
     }
-    found = talentlms_payload.parse_user(raw)
-    assert (found.name, found.status, found.emails[0].email) == ("J. Doe", UserStatus.INACTIVE, "jane@x.example")
-    assert found.custom_fields == {"Site": "Oslo", "user_type": "Learner-Type"}
-    assert found.remote_data is None
+    user = talentlms_payload.parse_user(raw)
+    assert (user.name, user.status, user.emails[0].email) == ("J. Doe", UserStatus.INACTIVE, "jane@x.example")
+    assert user.custom_fields == {"Site": "Oslo", "user_type": "Learner-Type"}
+    assert user.remote_data is None
     assert talentlms_payload.parse_user({"id": "8", "remote_data": payload()}).emails is None
     assert talentlms_payload.parse_user({"id": "7"}).name is None
     assert talentlms_payload.parse_user({}) is None
 
 
-def test_a_courses_payload_tells_when_access_ends():
+def test_the_payload_of_a_course_adds_its_time_limit():
     raw = {
         "id": "12",
         "title": "Law",
         "status": "archived",
         "remote_data": {"id": "12", "time_limit": "30", "status": "active"},
     }
-    found = talentlms_payload.parse_course(raw)
-    assert (found.title, str(found.status), found.custom_fields) == ("Law", "archived", {"time_limit_days": 30})
+    course = talentlms_payload.parse_course(raw)
+    assert (course.title, str(course.status), course.custom_fields) == ("Law", "archived", {"time_limit_days": 30})
     assert talentlms_payload.parse_course({"title": "x"}) is None
 
 
-def test_a_pairs_payload_adds_its_score_and_when_access_ends():
-    sent = {
+def test_the_payload_of_a_pair_adds_its_score_and_the_end_of_access():
+    payload = {
         "role": "learner",
         "enrolled_on": "x",
         "enrolled_on_timestamp": "1413894089",
@@ -228,34 +233,36 @@ def test_a_pairs_payload_adds_its_score_and_when_access_ends():
         "total_time_seconds": 213,
         "units": [{"score": "80"}, {"score": "100"}],
     }
-    one = records.parse_enrollment({**FULL, "time_spent_seconds": 5}, route=FetchRoute.PAIR)
-    found = talentlms_payload.fill_pair(one, {"remote_data": sent}, courses={}, learners={})
-    assert (found.enrollment.score, found.enrollment.time_spent_seconds) == (90, 5)
-    assert found.enrollment.status is EnrollmentStatus.IN_PROGRESS
-    assert found.access_ends_at == datetime.fromtimestamp(1420000000, UTC)
-    assert talentlms_payload.fill_pair(one, {"remote_data": {"id": "x"}}, courses={}, learners={}) is one
+    record = records.parse_enrollment({**FULL, "time_spent_seconds": 5}, route=FetchRoute.PAIR)
+    filled = talentlms_payload.fill_pair(record, {"remote_data": payload}, courses={}, learners={})
+    assert (filled.enrollment.score, filled.enrollment.time_spent_seconds) == (90, 5)
+    assert filled.enrollment.status is EnrollmentStatus.IN_PROGRESS
+    assert filled.access_ends_at == datetime.fromtimestamp(1420000000, UTC)
+    assert talentlms_payload.fill_pair(record, {"remote_data": {"id": "x"}}, courses={}, learners={}) is record
 
 
-def test_no_roster_and_no_transcript_without_the_providers_lists():
-    for raw in (None, {}, {"id": "12", "users": "no", "courses": 5}):
-        assert not [*talentlms_payload.parse_roster_batches(raw, learners={})]
-        assert talentlms_payload.parse_transcript(raw, learner=None, courses={}) is None
+def test_a_payload_without_lists_has_no_roster_and_no_transcript():
+    for payload in (None, {}, {"id": "12", "users": "no", "courses": 5}):
+        assert not [*talentlms_payload.parse_roster_batches(payload, learners={})]
+        assert talentlms_payload.parse_transcript(payload, learner=None, courses={}) is None
 
 
-def test_a_transcript_names_custom_fields_as_truto_does():
-    sent = payload(custom_field_1="Oslo", courses=[{"id": "12", "name": "Law", "completion_status": "completed"}])
-    named = talentlms_payload.parse_user(
-        {"id": "7", "name": "Jane", "custom_fields": {"Site": "Oslo"}, "remote_data": sent}
+def test_a_transcript_labels_custom_fields_as_truto_does():
+    raw_payload = payload(
+        custom_field_1="Oslo", courses=[{"id": "12", "name": "Law", "completion_status": "completed"}]
     )
-    found = talentlms_payload.parse_transcript(sent, learner=named, courses={})
-    assert found.records[0].enrollment.custom_fields == {"Site": "Oslo", "completion_status": "completed"}
-    assert found.user is named
-    alone = talentlms_payload.parse_transcript(sent, learner=None, courses={})
-    assert alone.records[0].enrollment.custom_fields["custom_field_1"] == "Oslo"
+    learner = talentlms_payload.parse_user(
+        {"id": "7", "name": "Jane", "custom_fields": {"Site": "Oslo"}, "remote_data": raw_payload}
+    )
+    transcript = talentlms_payload.parse_transcript(raw_payload, learner=learner, courses={})
+    assert transcript.records[0].enrollment.custom_fields == {"Site": "Oslo", "completion_status": "completed"}
+    assert transcript.user is learner
+    unlabeled = talentlms_payload.parse_transcript(raw_payload, learner=None, courses={})
+    assert unlabeled.records[0].enrollment.custom_fields["custom_field_1"] == "Oslo"
 
 
 @pytest.mark.parametrize(
-    ("raw", "key", "name"),
+    ("raw", "manager_id", "name"),
     [
         ({"id": 3, "first_name": "Ann", "last_name": "Lee"}, "3", "Ann Lee"),
         ({"name": "Ann Lee"}, "Ann_Lee", "Ann Lee"),
@@ -265,11 +272,11 @@ def test_a_transcript_names_custom_fields_as_truto_does():
         (7, "7", None),
     ],
 )
-def test_a_manager_may_come_without_an_id_or_as_a_bare_name(raw: object, key: str, name: str | None):
+def test_a_manager_is_parsed_without_an_id_and_from_a_plain_name(raw: object, manager_id: str, name: str | None):
     manager = records.parse_user({"id": "1", "manager": raw}).manager
-    assert (manager.id, manager.name) == (key, name)
+    assert (manager.id, manager.name) == (manager_id, name)
 
 
 @pytest.mark.parametrize("raw", [None, "", {}, [], {"id": None}, {"emails": []}])
-def test_who_has_no_manager_has_none(raw: object):
+def test_a_user_without_a_manager_has_none(raw: object):
     assert records.parse_user({"id": "1", "manager": raw}).manager is None

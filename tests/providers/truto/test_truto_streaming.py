@@ -23,11 +23,11 @@ FRAMINGS = {
 }
 
 
-def read(body, size):
-    stream = ItemStreamParser()
-    found = [item for start in range(0, len(body), size) for item in stream.feed(body[start : start + size])]
-    stream.finish()
-    return found, stream.rest
+def parse_in_chunks(body, size):
+    parser = ItemStreamParser()
+    items = [item for start in range(0, len(body), size) for item in parser.feed(body[start : start + size])]
+    parser.finish()
+    return items, parser.rest
 
 
 records = st.fixed_dictionaries(
@@ -42,26 +42,26 @@ records = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @given(items=st.lists(records, max_size=5), size=st.integers(1, 50))
-def test_every_framing_gives_the_same_items_however_it_is_cut(framing, items, size):
-    found, _ = read(FRAMINGS[framing](items).encode(), size)
-    assert found == items
+def test_every_framing_yields_the_same_items_in_chunks_of_any_size(framing, items, size):
+    parsed, _ = parse_in_chunks(FRAMINGS[framing](items).encode(), size)
+    assert parsed == items
 
 
-def test_what_follows_the_items_is_kept():
+def test_the_other_members_of_the_envelope_are_stored():
     body = b'{"is_partial_response": true, "result": [{"id": "1"}], "next_cursor": "abc", "result_count": 1}'
     for size in (1, 7, 1000):
-        assert read(body, size) == (
+        assert parse_in_chunks(body, size) == (
             [{"id": "1"}],
             {"is_partial_response": True, "next_cursor": "abc", "result_count": 1},
         )
 
 
-def test_a_last_line_may_carry_the_cursor_alone():
-    assert read(b'{"id":"1"}\n{"next_cursor":"x"}\n', 3) == ([{"id": "1"}], {"next_cursor": "x"})
+def test_the_last_line_may_hold_the_cursor_alone():
+    assert parse_in_chunks(b'{"id":"1"}\n{"next_cursor":"x"}\n', 3) == ([{"id": "1"}], {"next_cursor": "x"})
 
 
-def test_a_first_object_without_an_id_and_without_a_result_is_an_item():
-    assert read(b'{"name":"a"}\n{}\n{"id":"2"}\n[]\nnull\n', 4)[0] == [{"name": "a"}, {}, {"id": "2"}]
+def test_an_object_without_id_and_result_is_an_item():
+    assert parse_in_chunks(b'{"name":"a"}\n{}\n{"id":"2"}\n[]\nnull\n', 4)[0] == [{"name": "a"}, {}, {"id": "2"}]
 
 
 @pytest.mark.parametrize(
@@ -76,29 +76,29 @@ def test_a_first_object_without_an_id_and_without_a_result_is_an_item():
         b'{"result"',
     ],
 )
-def test_a_stream_that_is_cut_off_is_an_error(body):
+def test_a_cut_off_stream_is_an_error(body):
     for size in (1, 1000):
         with pytest.raises(UnexpectedAnswer, match="ended in the middle"):
-            read(body, size)
+            parse_in_chunks(body, size)
 
 
 @pytest.mark.parametrize(
     "body",
     [b"<html><body>no</body></html>", b'{"id" "1", "more": 1}', b'{"result":[], "a" 5555555555555555}', b"[" * 99999],
 )
-def test_what_is_no_json_is_an_error(body):
+def test_a_body_that_is_not_json_is_an_error(body):
     with pytest.raises(UnexpectedAnswer):
-        read(body, 100_000)
+        parse_in_chunks(body, 100_000)
 
 
-def test_a_value_without_an_end_is_not_collected(monkeypatch):
+def test_a_value_over_the_size_limit_is_an_error(monkeypatch):
     monkeypatch.setattr(streaming, "MAX_BODY_BYTES", 100)
-    stream = ItemStreamParser()
-    assert list(stream.feed(b'{"id":"' + b"x" * 90)) == []
+    parser = ItemStreamParser()
+    assert list(parser.feed(b'{"id":"' + b"x" * 90)) == []
     with pytest.raises(UnexpectedAnswer, match="too large"):
-        list(stream.feed(b"x" * 50))
+        list(parser.feed(b"x" * 50))
 
 
-def test_odd_bytes_and_huge_numbers_do_no_harm():
-    found, _ = read(b'\xef\xbb\xbf{"id":"\xff","n":' + b"9" * 5000 + b"}\n", 100)
-    assert found == [{"id": "\ufffd", "n": float("inf")}]
+def test_invalid_bytes_and_huge_numbers_are_parsed():
+    items, _ = parse_in_chunks(b'\xef\xbb\xbf{"id":"\xff","n":' + b"9" * 5000 + b"}\n", 100)
+    assert items == [{"id": "\ufffd", "n": float("inf")}]

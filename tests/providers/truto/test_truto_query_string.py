@@ -37,41 +37,41 @@ def test_parameters_are_written_with_brackets(parameters, pairs):
 @pytest.mark.parametrize(
     "parameters", [{"a[b": 1}, {"a": {"b]": 1}}, {"": 1}, {"a": {1: 2}}, {"a": object()}, {"a": b"x"}]
 )
-def test_what_a_query_string_cannot_hold_is_refused(parameters):
+def test_values_that_a_query_string_cannot_hold_are_refused(parameters):
     with pytest.raises(ValueError, match="query string"):
         encode_parameters(parameters)
 
 
-def decoded(pairs):
-    """Read bracketed pairs back, as Rack and qs do: `[]` appends, a key that is there again begins a new item."""
-    found = {}
+def decode(pairs):
+    """Decode bracketed pairs as Rack and qs do: `[]` appends, and a repeated key starts a new item."""
+    parameters = {}
     for name, value in pairs:
-        first, _, rest = name.partition("[")
-        put(found, [first, *(part.rstrip("]") for part in rest.split("[") if rest)], value)
-    return found
+        base_name, _, rest = name.partition("[")
+        put_value(parameters, [base_name, *(part.rstrip("]") for part in rest.split("[") if rest)], value)
+    return parameters
 
 
-def put(place, path, value):
+def put_value(container, path, value):
     key, *rest = path
     if not rest:
-        place[key] = value
+        container[key] = value
     elif rest[0] != "":
-        put(place.setdefault(key, {}), rest, value)
+        put_value(container.setdefault(key, {}), rest, value)
     else:
-        items = place.setdefault(key, [])
+        items = container.setdefault(key, [])
         if len(rest) == 1:
             items.append(value)
             return
-        if not items or holds(items[-1], rest[1:]):
+        if not items or has_path(items[-1], rest[1:]):
             items.append({})
-        put(items[-1], rest[1:], value)
+        put_value(items[-1], rest[1:], value)
 
 
-def holds(place, path):
-    for part in path:
-        if not isinstance(place, dict) or part not in place:
+def has_path(container, path):
+    for key in path:
+        if not isinstance(container, dict) or key not in container:
             return False
-        place = place[part]
+        container = container[key]
     return True
 
 
@@ -82,14 +82,16 @@ values = st.recursive(
     lambda inner: st.one_of(
         st.lists(texts, min_size=1, max_size=3),
         st.dictionaries(names, inner, min_size=1, max_size=3),
-        st.tuples(names, st.lists(texts, min_size=1, max_size=3)).map(lambda one: [{one[0]: text} for text in one[1]]),
+        st.tuples(names, st.lists(texts, min_size=1, max_size=3)).map(
+            lambda entry: [{entry[0]: text} for text in entry[1]]
+        ),
     ),
     max_leaves=8,
 )
 
 
 @given(st.dictionaries(names, values, max_size=4))
-def test_what_is_written_can_be_read_back_from_the_address(parameters):
+def test_encoded_parameters_can_be_decoded_from_the_url(parameters):
     url = httpx.URL("https://truto.example/x", params=encode_parameters(parameters))
-    read = parse_qsl(url.query.decode(), keep_blank_values=True, strict_parsing=bool(parameters))
-    assert decoded(read) == parameters
+    pairs = parse_qsl(url.query.decode(), keep_blank_values=True, strict_parsing=bool(parameters))
+    assert decode(pairs) == parameters
