@@ -351,7 +351,7 @@ def _subset_questions(expected: ExpectedAnswers) -> list[Question]:
     )
     share = f"({100 * len(october) / len(open_in_october):.0f} %)"
     period_sentence = (
-        f"{len(open_in_october):,} were open or enrolled in that time, {len(october):,} finished in it {share}."
+        f"{len(open_in_october):,} were open or enrolled in that period, {len(october):,} finished in it {share}."
     )
     finished = {id(fact) for fact in october}
 

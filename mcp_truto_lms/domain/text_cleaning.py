@@ -1,7 +1,16 @@
-"""Text of an LMS made fit to show: visible characters on one line, clipped.
+"""Makes text of an LMS fit to show: visible characters on one line, clipped.
 
-The text of an LMS is written by its authors and learners, and is not trusted: control, format and invisible characters
-are removed, and white space is folded.
+The text of an LMS is written by its authors and learners, and is not trusted. Each kind of text is cleaned once:
+
+- Cells, and texts inside JSON records: when they are printed (`render/cells.py`, `render/list_json.py`, group keys in
+  `render/group_table.py`), because rows keep the exact text for sorting and for other formats.
+- Headers of custom fields: when the column is chosen (`reports/report.py`), because a header is compared with others.
+- Names, terms, failures and notes in a sentence: when the sentence is composed (`render/header_footer.py`), because
+  only there it is known where the foreign text ends.
+- Values of people that learners are filtered and grouped by: when they are parsed or stored (`people/people_file.py`,
+  `store/dimensions.py`), because two values that look the same are the same.
+- Error messages: when they are sent (`server/tools.py`, `server/mcp_server.py`), because a failure of the LMS can carry
+  any text. Names offered by completion: when they are listed (`reports/name_resolution.py`).
 """
 
 from __future__ import annotations
@@ -13,16 +22,21 @@ CELL_CHARACTERS = 80
 FILLERS = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-"""Letters and marks that show as nothing, and could carry what nobody sees; variation selectors among them."""
+"""Printable letters and marks without a visible shape, variation selectors among them; they can hide text."""
 
 
 def clean(text: str, limit: int = CELL_CHARACTERS) -> str:
-    """Make a text of the LMS fit for one cell: visible characters on one line, clipped."""
+    """Remove invisible characters, fold white space, and clip to `limit` characters."""
     text = text[: 20 * limit]
     if not text.isprintable():
-        text = "".join(_visible(one) for one in text)
-    text = unicodedata.normalize("NFC", FILLERS.sub("", text))  # last, for what is removed may have stood between
-    text = " ".join(text.split())
+        text = "".join(_visible(character) for character in text)
+    # composed after the removal, because a removed character may have separated a letter from its accent
+    text = unicodedata.normalize("NFC", FILLERS.sub("", text))
+    return clip(" ".join(text.split()), limit)
+
+
+def clip(text: str, limit: int = CELL_CHARACTERS) -> str:
+    """Shorten a text that is clean already to `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

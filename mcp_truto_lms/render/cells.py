@@ -1,8 +1,6 @@
-"""Rows to text: comma-separated cells, cleaned, within a budget of tokens.
+"""Values of a row as cells: a day, a number or a text, on one line.
 
-The text of an LMS is written by its authors and learners, and is not trusted: control, format and invisible characters
-are removed, white space is folded, cells are clipped. Tokens are estimated from characters on the safe side, so that no
-text, however written, costs more than its estimate.
+Text of the LMS is cleaned here, when its cell is printed, and nowhere before.
 """
 
 from __future__ import annotations
@@ -10,8 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, cast
@@ -20,37 +16,12 @@ from mcp_truto_lms.domain.model import CUSTOM_FIELDS, CellKind, EnrollmentColumn
 from mcp_truto_lms.domain.text_cleaning import CELL_CHARACTERS, clean
 from mcp_truto_lms.render.signal_text import signal_text
 
-_RUNS = re.compile(r"[0-9]+| ?[a-ilmnopr-wy]+")
-"""Digits, three of which are a token; and letters any two of which, and a space before one, are a token."""
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimate how many tokens a text costs, on the safe side.
-
-    A byte-level tokenizer needs at most one token a byte. Where any two neighbours would make a token, no two bytes in
-    a row stay alone, so that a run of n letters takes at most (2 n + 1) / 3.
-    """
-    bytes_alone = len(text.encode(errors="surrogatepass"))
-    tokens = 0
-    for run in _RUNS.findall(text):
-        bytes_alone -= len(run)
-        tokens += (len(run) + 2) // 3 if run[0].isdigit() else (2 * len(run) + 1) // 3
-    return tokens + bytes_alone
-
-
-def clip(text: str, tokens: int) -> str:
-    """Cut a text to a number of tokens, as estimated."""
-    if estimate_tokens(text) <= tokens:
-        return text
-    if tokens < estimate_tokens("…"):
-        return ""
-    room = tokens - estimate_tokens("…")
-    end = bisect_right(range(1, len(text)), room, key=lambda length: estimate_tokens(text[:length]))
-    return f"{text[:end].rstrip()}…"
+LINK_CHARACTERS = 200
+"""A shorter link would be of no use."""
 
 
 def cell(value: Any, kind: CellKind, zone: tzinfo, limit: int = CELL_CHARACTERS) -> str:
-    """Print one value: a day in the zone, a number as short as it is, an hour with one decimal."""
+    """Print one value: a day in the zone, a number without trailing zeros, hours with one decimal."""
     if value is None:
         return ""
     match kind:
@@ -64,22 +35,22 @@ def cell(value: Any, kind: CellKind, zone: tzinfo, limit: int = CELL_CHARACTERS)
             return "yes" if value else "no"
         case "email":
             addresses = cast("list[dict[str, Any]]", value)
-            first = next((one for one in addresses if one.get("is_primary")), addresses[0])
-            return clean(str(first.get("email", "")), limit)
+            address = next((address for address in addresses if address.get("is_primary")), addresses[0])
+            return clean(str(address.get("email", "")), limit)
         case "signals":
             return signal_text(value)
         case "link":
-            return clean(str(value[0].get("url", "")), max(limit, 200))
+            return clean(str(value[0].get("url", "")), max(limit, LINK_CHARACTERS))
         case _:
-            return clean(value if isinstance(value, str) else _compact(value), limit)
+            return clean(value if isinstance(value, str) else _compact_json(value), limit)
 
 
-def _compact(value: Any) -> str:
+def _compact_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def value_at(row: Mapping[str, Any], path: str) -> Any:
-    """Find a column's value in a row; a custom field inside its object, whatever the case of its name."""
+    """Return a column's value in a row; a custom field is matched by its name, whatever its case."""
     if path in row:
         return row[path]
     wanted = path.removeprefix(f"{CUSTOM_FIELDS}.")
@@ -93,23 +64,11 @@ def cells(
     row: Mapping[str, Any], columns: Iterable[EnrollmentColumn], zone: tzinfo, limit: int = CELL_CHARACTERS
 ) -> list[str]:
     """Print one row."""
-    return [cell(value_at(row, one.path), one.kind, zone, limit) for one in columns]
+    return [cell(value_at(row, column.path), column.kind, zone, limit) for column in columns]
 
 
-def line(parts: Sequence[str]) -> str:
-    """Join cells by commas, quoted where one holds a comma or a quote."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(parts)
-    return out.getvalue()
-
-
-def take_within_budget(lines: Iterable[str], budget: int) -> list[str]:
-    """Take whole lines as long as the budget lasts."""
-    taken: list[str] = []
-    spent = 0
-    for one in lines:
-        spent += estimate_tokens(one) + 1
-        if spent > budget:
-            break
-        taken.append(one)
-    return taken
+def csv_line(row: Sequence[str]) -> str:
+    """Join cells by commas; quote those with a comma or a quote."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(row)
+    return buffer.getvalue()

@@ -1,31 +1,30 @@
-"""A CSV export: what it holds and where it is; its rows are not told."""
+"""The answer to a CSV export: what the file holds and where it is; its rows are not printed."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mcp_truto_lms.domain import text_cleaning
-from mcp_truto_lms.render import cells
 from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, first_line, footer, legend, notes
-from mcp_truto_lms.render.list_text import counted_as
+from mcp_truto_lms.render.list_text import row_kind
+from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens
 from mcp_truto_lms.reports.results import Export
 
 
 def export_text(export: Export, *, budget: int) -> str:
     """Print where an export is, within a budget of tokens."""
     answer, stats = export.answer, export.answer.stats
-    title = first_line(stats, f"{{total}} {counted_as(stats)}", {}, budget)
-    where = f"CSV, a file for its owner alone: {export.place}"
+    title = first_line(stats, f"{{total}} {row_kind(stats)}", {}, budget)
+    place = f"CSV file, readable by its owner only: {export.place}"
     if export.expires_at is not None:
         until = f"{datetime.fromtimestamp(export.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
-        where = f"CSV, to be fetched with the same bearer token, if any, until {until}: {export.place}"
-    rows, columns = f"{export.rows:,} row", f"{len(answer.columns):,} column"
-    heads = ", ".join(text_cleaning.clean(one.header) for one in answer.columns)
-    held = f"{rows}{'s' * (export.rows != 1)}, {columns}{'s' * (len(answer.columns) != 1)}: {heads}."
-    left = budget - cells.estimate_tokens(f"{title}\n{where}") - CURSOR_TOKENS
-    parts = [title, where, cells.clip(held, min(budget // 4, left))]
-    told = notes(stats)
+        place = f"CSV, download with the same bearer token, if any, until {until}: {export.place}"
+    rows = f"{export.rows:,} row{'s' * (export.rows != 1)}"
+    columns = f"{len(answer.columns):,} column{'s' * (len(answer.columns) != 1)}"
+    content = f"{rows}, {columns}: {', '.join(column.header for column in answer.columns)}."
+    left = budget - estimate_tokens(f"{title}\n{place}") - CURSOR_TOKENS
+    lines = [title, place, clip_to_tokens(content, min(budget // 4, left))]
+    sentences = notes(stats)
     if answer.unreported:
-        told.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
-    parts.append(footer(stats, [*told, *legend(stats)], budget, "\n".join(parts)))
-    return "\n".join(one for one in parts if one)
+        sentences.append(f"Not reported by this LMS: {', '.join(answer.unreported)}.")
+    lines.append(footer(stats, [*sentences, *legend(stats)], budget, "\n".join(lines)))
+    return "\n".join(line for line in lines if line)

@@ -1,14 +1,12 @@
-"""A summary: totals, tables of groups, who is most at risk, and what the numbers mean."""
+"""A summary: totals, tables of groups, the learners most at risk, and the definitions of the numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from mcp_truto_lms.domain import text_cleaning
 from mcp_truto_lms.domain.definitions import DUE_SOON_DAYS
-from mcp_truto_lms.query.vocabulary import GroupBy, is_offered, is_usual_group
-from mcp_truto_lms.render import cells
+from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.query.vocabulary import GroupBy, is_offered
+from mcp_truto_lms.render.at_risk_text import at_risk_text
+from mcp_truto_lms.render.group_table import group_columns, group_plural, group_table_text
 from mcp_truto_lms.render.header_footer import (
     CURSOR_TOKENS,
     NOTICE,
@@ -17,252 +15,114 @@ from mcp_truto_lms.render.header_footer import (
     footer,
     legend,
     notes,
-    short_name,
 )
-from mcp_truto_lms.render.list_text import counted_as
-from mcp_truto_lms.render.row_text import CELL_LIMITS, disambiguate, header, lines, rows_within_budget, split
-from mcp_truto_lms.render.signal_text import signal_counts_text
-from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, SummaryAnswer
-from mcp_truto_lms.store.groups import TIME, Group
+from mcp_truto_lms.render.list_text import row_kind
+from mcp_truto_lms.render.row_text import CELL_LIMITS, header_line, row_lines, split_columns
+from mcp_truto_lms.render.token_budget import estimate_tokens, take_first_fitting
+from mcp_truto_lms.reports.results import ListAnswer, MatchStats, SummaryAnswer
 
-EMPTY_COURSES = 5
-"""So many courses without enrollments are named."""
-WHOLE_HOURS = 10
-"""From so many hours on, minutes say nothing."""
-_MANY = {GroupBy.STATUS: "statuses"}
-_HEADLINE = ("finished", "overdue", "due_soon", "not_started")
+LISTED_EMPTY_COURSES = 5
+"""The most courses without enrollments that are named."""
+_HEADLINE_TERMS = ("finished", "overdue", "due_soon", "not_started")
 
 
 def summary_text(answer: SummaryAnswer, *, budget: int) -> str:
     """Print a summary within a budget of tokens."""
     stats = answer.stats
-    rates = not stats.question.query.judges_outcome
+    with_rates = not stats.question.query.judges_outcome
     parts = [_title(answer, budget)]
-    shown: list[str] = []
+    terms: list[str] = []
     if stats.counts.enrollments and _has_headline(answer):
-        parts.append(_headline(answer, rates=rates))
-        shown += ["period"] if answer.period is not None else _HEADLINE
+        parts.append(_headline(answer, with_rates=with_rates))
+        terms += ["period"] if answer.period is not None else _HEADLINE_TERMS
     if stats.by_status and answer.period is None and (answer.details is not None or answer.at_risk is not None):
-        statuses = "By status: " + ", ".join(f"{name} {each:,}" for name, each in stats.by_status.items()) + "."
-        if cells.estimate_tokens("\n".join([*parts, statuses, NOTICE])) <= budget - CURSOR_TOKENS:
-            parts.append(statuses)
-    columns = [_columns(one, answer, rates=rates) for one in answer.tables]
-    shown += [one.means for each in columns for one in each]
-    if rates and shown:
-        shown.append("%")
+        statuses = ", ".join(f"{name} {number:,}" for name, number in stats.by_status.items())
+        line = f"By status: {statuses}."
+        if estimate_tokens("\n".join([*parts, line, NOTICE])) <= budget - CURSOR_TOKENS:
+            parts.append(line)
+    columns = [group_columns(table, answer, with_rates=with_rates) for table in answer.tables]
+    terms += [column.term for table_columns in columns for column in table_columns]
+    if with_rates and terms:
+        terms.append("%")
     if answer.at_risk is not None and answer.at_risk.number:
-        shown.append("at_risk")
-    below = footer(
-        stats, [*notes(stats), *legend(stats, shown), *_closing(answer, rates=rates)], budget, "\n".join(parts)
-    )
-    left = budget - cells.estimate_tokens("\n".join([*parts, below])) - CURSOR_TOKENS
-    each = left // max(1, len(answer.tables) + sum(one is not None for one in (answer.at_risk, answer.details)))
-    parts += [_group_table(one, its, budget=each) for one, its in zip(answer.tables, columns, strict=True)]
+        terms.append("at_risk")
+    sentences = [*notes(stats), *legend(stats, terms), *_closing_sentences(answer, with_rates=with_rates)]
+    below = footer(stats, sentences, budget, "\n".join(parts))
+    left = budget - estimate_tokens("\n".join([*parts, below])) - CURSOR_TOKENS
+    table_count = len(answer.tables) + (answer.at_risk is not None) + (answer.details is not None)
+    table_budget = left // max(1, table_count)
+    parts += [
+        group_table_text(table, table_columns, budget=table_budget)
+        for table, table_columns in zip(answer.tables, columns, strict=True)
+    ]
     if answer.at_risk is not None:
-        parts.append(_trouble_table(answer.at_risk, budget=each))
+        parts.append(at_risk_text(answer.at_risk, budget=table_budget))
     if answer.details is not None and answer.details.rows:
-        parts.append(_details(answer.details, stats, each))
+        parts.append(_details_text(answer.details, stats, table_budget))
     return "\n".join(part for part in [*parts, below] if part)
 
 
 def _title(answer: SummaryAnswer, budget: int) -> str:
-    stats = answer.stats
-    counted = "{total} enrollments, {learners} learners, {courses} courses"
-    if stats.question.query.asks_who_is_missing:
-        counted = f"{{total}} {counted_as(stats)}"
-    return first_line(stats, counted, {}, budget)
+    totals = "{total} enrollments, {learners} learners, {courses} courses"
+    if answer.stats.question.query.asks_who_is_missing:
+        totals = f"{{total}} {row_kind(answer.stats)}"
+    return first_line(answer.stats, totals, {}, budget)
 
 
 def _has_headline(answer: SummaryAnswer) -> bool:
-    overall = answer.details is not None or answer.at_risk is not None or answer.period is not None
-    return overall or any(GroupBy.STATUS in one.by for one in answer.tables)
+    is_overall = answer.details is not None or answer.at_risk is not None or answer.period is not None
+    return is_overall or any(GroupBy.STATUS in table.by for table in answer.tables)
 
 
-def _headline(answer: SummaryAnswer, *, rates: bool) -> str:
+def _headline(answer: SummaryAnswer, *, with_rates: bool) -> str:
+    """Print the numbers of the whole match, or of the period that is asked for."""
     counts = answer.stats.counts
     if (period := answer.period) is not None:
-        share = f" ({period.rate:.0f} %)" if period.rate is not None else ""
-        return f"{period.enrollments:,} were open or enrolled in that time, {period.finished:,} finished in it{share}."
-    rate = f" ({counts.rate:.0f} %)" if rates and counts.rate is not None else ""
-    risk = f", at risk {counts.at_risk:,}" if answer.at_risk is not None else ""
-    told = counts.hours is not None and is_offered("hours", answer.stats.question.columns)
-    hours = f", {counts.hours:,.1f} hours spent" if told else ""
+        rate = f" ({period.rate:.0f} %)" if period.rate is not None else ""
+        return f"{period.enrollments:,} were open or enrolled in that period, {period.finished:,} finished in it{rate}."
+    rate = f" ({counts.rate:.0f} %)" if with_rates and counts.rate is not None else ""
+    at_risk = f", at risk {counts.at_risk:,}" if answer.at_risk is not None else ""
+    has_hours = counts.hours is not None and is_offered("hours", answer.stats.question.columns)
+    hours = f", {counts.hours:,.1f} hours spent" if has_hours else ""
     return (
         f"finished {counts.finished:,}{rate}, overdue {counts.overdue:,}, "
-        f"due in {DUE_SOON_DAYS} days {counts.due_soon:,}, not started {counts.not_started:,}{risk}{hours}."
+        f"due in {DUE_SOON_DAYS} days {counts.due_soon:,}, not started {counts.not_started:,}{at_risk}{hours}."
     )
 
 
-def _closing(answer: SummaryAnswer, *, rates: bool) -> list[str]:
-    """Say what the tables leave unsaid."""
-    found: list[str] = []
-    query = answer.stats.question.query
-    if not rates and not query.asks_who_is_missing:
-        found.append("No completion rate: the filter is on the outcome.")
+def _closing_sentences(answer: SummaryAnswer, *, with_rates: bool) -> list[str]:
+    """List what the tables do not show."""
+    sentences: list[str] = []
+    if not with_rates and not answer.stats.question.query.asks_who_is_missing:
+        sentences.append("No completion rate: the filter is on the outcome.")
     if answer.not_enrolled:
-        found.append(f"{answer.not_enrolled:,} active people are not enrolled.")
+        sentences.append(f"{answer.not_enrolled:,} active people are not enrolled.")
     counts = answer.period or answer.stats.counts
     if counts.withdrawn:
-        found.append(f"{counts.withdrawn:,} withdrawn are in enrollments, in no rate.")
+        sentences.append(f"{counts.withdrawn:,} withdrawn: in enrollments, not in rates.")
     if titles := answer.empty_courses:
-        named = ", ".join(text_cleaning.clean(one) for one in titles[:EMPTY_COURSES])
-        rest = f" and {len(titles) - EMPTY_COURSES} more" if len(titles) > EMPTY_COURSES else ""
-        found.append(f"Nobody is enrolled in {named}{rest}.")
-    several = dict.fromkeys(name for each in answer.tables for name in each.in_several)
-    found += [f"Whoever has several {_many(one)} counts in each." for one in several]
-    return found
+        names = ", ".join(map(clean, titles[:LISTED_EMPTY_COURSES]))
+        rest = f" and {len(titles) - LISTED_EMPTY_COURSES} more" if len(titles) > LISTED_EMPTY_COURSES else ""
+        sentences.append(f"Nobody is enrolled in {names}{rest}.")
+    multiple = dict.fromkeys(name for table in answer.tables for name in table.in_several)
+    sentences += [f"People with several {group_plural(name)} count in each." for name in multiple]
+    return sentences
 
 
-def _details(details: ListAnswer, stats: MatchStats, budget: int) -> str:
-    """Print one learner's courses, or who is late in one course."""
-    columns = [one for one in split(details, 0)[0] if one.path not in constant_columns(stats)]
-    total = details.stats.counts.enrollments
-    late = details.stats.question.query.state != stats.question.query.state
+def _details_text(details: ListAnswer, stats: MatchStats, budget: int) -> str:
+    """Print the courses of one learner, or the overdue enrollments of one course."""
+    query, total = details.stats.question.query, details.stats.counts.enrollments
+    columns = [column for column in split_columns(details, 0).shown if column.path not in constant_columns(stats)]
+    is_overdue_list = query.state != stats.question.query.state
     longest = ", longest first" if "due_at" in stats.question.columns else ""
-    what = f"overdue{longest}" if late else "enrollments"
-    footer = "{shown} of " + f"{total:,} {what}; list_course_enrollments has all."
-    heads = header(columns)
-    left = budget - cells.estimate_tokens(f"{heads}\n{footer}\n")
-    shown = rows_within_budget((lines(details, columns, limit) for limit in CELL_LIMITS), left)
-    parts = [heads, *shown] if shown else []
-    if late or len(shown) < total:
-        parts.append(footer.replace("{shown}", f"{len(shown):,}"))
-    return "\n".join(parts) if left >= 0 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _SummaryColumn:
-    """A number of a group: its header, its cell, and the name of its definition."""
-
-    header: str
-    cell: Callable[[Group], str]
-    means: str = ""
-
-
-def _columns(groups: GroupTable, answer: SummaryAnswer, *, rates: bool) -> list[_SummaryColumn]:
-    """Choose what is told of each group."""
-    of_people = counts_people(groups)
-    enrollments = _SummaryColumn("enrollments", lambda one: str(one.counts.enrollments))
-    hours = _SummaryColumn(
-        "hours", lambda one: _rounded(one.counts.hours, digits=int((one.counts.hours or 0) < WHOLE_HOURS))
-    )
-    average = _SummaryColumn("avg %", lambda one: _rounded(one.counts.average))
-    offered = answer.stats.question.columns
-    known = any(one.counts.seconds_known for one in groups.groups) and is_offered("hours", offered)
-    last = [*([hours] if known else []), *([average] if is_offered("average", offered) else [])]
-    monthly = GroupBy.MONTH in groups.by and is_offered("finished_in_month", offered)
-    if answer.stats.question.query.asks_who_is_missing:
-        return [
-            _SummaryColumn("not enrolled", lambda one: str(one.counts.enrollments)),
-            _SummaryColumn("of", lambda one: str(one.possible)),
-        ]
-    if GroupBy.STATUS in groups.by:
-        return [enrollments, *last]
-    counts = answer.period or answer.stats.counts
-    chosen: list[tuple[bool, _SummaryColumn]] = [
-        (of_people, _SummaryColumn("learners", lambda one: str(one.learners))),
-        (True, enrollments),
-        (rates or counts.finished > 0, _SummaryColumn("finished", lambda one: str(one.counts.finished), "finished")),
-        (rates, _SummaryColumn("%", lambda one: _rounded(one.counts.rate), "%")),
-        (rates and of_people, _SummaryColumn("learners %", lambda one: _rounded(one.learner_rate), "learner_rate")),
-        (monthly, _SummaryColumn("finished in month", lambda one: str(one.finished_in_month), "month")),
-        (True, _SummaryColumn("overdue", lambda one: str(one.counts.overdue), "overdue")),
-        (True, _SummaryColumn(f"due {DUE_SOON_DAYS}d", lambda one: str(one.counts.due_soon), "due_soon")),
-        (True, _SummaryColumn("not started", lambda one: str(one.counts.not_started), "not_started")),
-        ("at_risk" in groups.sort, _SummaryColumn("at risk", lambda one: str(one.counts.at_risk), "at_risk")),
-        (counts.withdrawn > 0, _SummaryColumn("withdrawn", lambda one: str(one.counts.withdrawn))),
-    ]
-    return [*(one for wanted, one in chosen if wanted), *last]
-
-
-def counts_people(groups: GroupTable) -> bool:
-    """Tell whether learners are counted besides: not where a line is of one, or of one course, unless it is asked."""
-    finer = {GroupBy.COURSE, GroupBy.LEARNER} & {*groups.by} and "learner" not in groups.sort
-    return not (finer or all(map(is_usual_group, groups.by)))
-
-
-def _rounded(value: float | None, digits: int = 0) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _group_table(groups: GroupTable, columns: list[_SummaryColumn], *, budget: int) -> str:
-    heads = cells.line([*map(short_name, groups.by), *(one.header for one in columns)])
-    many = _many(groups.by[0]) if len(groups.by) == 1 else "lines"
-    order = _order_words(groups, columns)
-    footer = f"{{shown}} of {groups.number:,} {many}, {order}; and {{rest}} more."
-    left = budget - cells.estimate_tokens(f"{heads}\n{footer}\n")
-    latest = -1 if groups.sort == TIME else 1
-    printed = (_group_lines(groups, columns, limit)[::latest] for limit in CELL_LIMITS)
-    shown = rows_within_budget(printed, left)[::latest]
+    kind = f"overdue{longest}" if is_overdue_list else "enrollments"
+    summary = f"{{shown}} of {total:,} {kind}; list_course_enrollments has all."
+    header = header_line(columns)
+    left = budget - estimate_tokens(f"{header}\n{summary}\n")
     if left < 0:
         return ""
-    parts = [heads, *shown] if shown else []
-    if len(shown) < groups.number:
-        parts.append(footer.replace("{shown}", f"{len(shown):,}").replace("{rest}", f"{groups.number - len(shown):,}"))
-    elif len(shown) > 1:
-        parts.append(f"All {groups.number:,} {many}, {order}.")
+    lines = take_first_fitting((row_lines(details, columns, limit) for limit in CELL_LIMITS), left)
+    parts = [header, *lines] if lines else []
+    if is_overdue_list or len(lines) < total:
+        parts.append(summary.replace("{shown}", f"{len(lines):,}"))
     return "\n".join(parts)
-
-
-def _group_lines(groups: GroupTable, columns: list[_SummaryColumn], limit: int) -> list[str]:
-    return [
-        cells.line([*keys, *(each.cell(one) for each in columns)])
-        for one, keys in zip(groups.groups, group_names(groups, limit), strict=True)
-    ]
-
-
-def group_names(groups: GroupTable, limit: int = text_cleaning.CELL_CHARACTERS) -> list[tuple[str, ...]]:
-    """Print what the groups are of; who or what bears the name of another one is told apart by the id."""
-    names: list[list[str]] = []
-    for index, by in enumerate(groups.by):
-        printed = [text_cleaning.clean(one.keys[index].name, limit) for one in groups.groups]
-        if by in (GroupBy.COURSE, GroupBy.LEARNER):
-            others = groups.duplicate_names[index] if groups.duplicate_names else frozenset[str]()
-            printed = disambiguate(printed, [one.keys[index].id for one in groups.groups], others)
-        names.append(printed)
-    return list(zip(*names, strict=True))
-
-
-def _order_words(groups: GroupTable, columns: list[_SummaryColumn]) -> str:
-    word, down = groups.sort.lstrip("-"), groups.sort.startswith("-")
-    if word == TIME:
-        return "in order of time" if len(groups.groups) == groups.number else "the latest in order of time"
-    if word == "name":
-        return f"by name{', descending' if down else ''}"
-    known = {"rate": "%", "average": "avg %", "learner_rate": "learners %"}
-    shown = known.get(word, word.replace("_", " "))
-    if word == "enrollments":
-        shown = next(one.header for one in columns if one.header in ("enrollments", "not enrolled"))
-    degree = ("highest" if down else "lowest") if "%" in shown else ("most" if down else "fewest")
-    return f"{degree} {shown} first"
-
-
-def _many(by: str) -> str:
-    return _MANY.get(GroupBy(by), f"{by}s") if by in [*GroupBy] else f"values of {short_name(by)}"
-
-
-def _trouble_table(trouble: AtRiskTable, *, budget: int) -> str:
-    """Print the learners most at risk, with the signs that each shows."""
-    heads = "learner,at risk,signals"
-    many = "learner" if trouble.number == 1 else "learners"
-    footer = f"{{shown}} of {trouble.number:,} {many} at risk, most signals first"
-    left = budget - cells.estimate_tokens(f"{heads}\n{footer}; and {trouble.number:,} more.\n")
-    shown = rows_within_budget((_trouble_lines(trouble, limit) for limit in CELL_LIMITS), left)
-    if not shown or left < 0:
-        return ""
-    rest = trouble.number - len(shown)
-    footer = footer.replace("{shown}", f"{len(shown):,}") + (f"; and {rest:,} more." if rest else ".")
-    return "\n".join([heads, *shown, footer])
-
-
-def _trouble_lines(trouble: AtRiskTable, limit: int) -> list[str]:
-    return [
-        cells.line([name, str(one.enrollments), signal_counts_text(one)])
-        for name, one in zip(trouble_names(trouble, limit), trouble.lines, strict=True)
-    ]
-
-
-def trouble_names(trouble: AtRiskTable, limit: int = text_cleaning.CELL_CHARACTERS) -> list[str]:
-    """Print who is at risk, told apart by the id as in any table."""
-    names = [text_cleaning.clean(one.name, limit) for one in trouble.lines]
-    return disambiguate(names, [one.id for one in trouble.lines], trouble.duplicate_names)

@@ -36,7 +36,7 @@ from mcp_truto_lms.ingest.question_budget import Progress
 from mcp_truto_lms.operating_system import is_own, make_owner_only_folder, open_owner_only
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render import cells
-from mcp_truto_lms.render.row_text import KEYS, disambiguate
+from mcp_truto_lms.render.row_text import ID_COLUMNS, disambiguate
 from mcp_truto_lms.reports.results import Export, ListAnswer, MatchStats
 from mcp_truto_lms.server.account import Account
 from mcp_truto_lms.server.export_download import PATH
@@ -213,7 +213,7 @@ def _cells(page: ListAnswer) -> list[tuple[str, ...]]:
     for column in page.columns:
         values = [cells.value_at(row, column.path) for row in page.rows]
         printed = _printed(values, column, page.stats.question.zone)
-        if (key := KEYS.get(column.path)) is not None:
+        if (key := ID_COLUMNS.get(column.path)) is not None:
             ids = [str(row[key] or "") for row in page.rows]
             printed = disambiguate(printed, ids, page.duplicate_names.get(column.path, frozenset()))
         if column.kind in _TEXTUAL:

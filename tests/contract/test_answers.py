@@ -231,7 +231,7 @@ async def test_what_could_not_be_read_makes_an_answer_incomplete(open_desk: Open
         text = await desk.summarize(group_by="status")
     assert text.startswith("at least ")
     assert re.search(r", \d+ of 16 courses read, ask again to go on\.", text.splitlines()[0])
-    assert "Not all is new: TalentLMS failed on its side (HTTP 500)." in text
+    assert "Not fully refreshed: TalentLMS failed on its side (HTTP 500)." in text
 
 
 async def test_half_of_the_data_reads_as_reviewed():

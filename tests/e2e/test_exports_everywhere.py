@@ -36,7 +36,7 @@ def test_over_stdio_the_answer_names_a_file_of_its_owner_alone(tmp_path):
     assert not is_error
     assert f"{TOTAL} rows, 5 columns: " in text
     (file,) = folder.iterdir()
-    assert f"\nCSV, a file for its owner alone: {file}\n" in text
+    assert f"\nCSV file, readable by its owner only: {file}\n" in text
     checked(file.read_bytes())
     if sys.platform != "win32":
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -46,7 +46,7 @@ def test_in_a_terminal_the_usual_folder_is_in_the_temporary_directory(tmp_path):
     env = sample(TMPDIR=str(tmp_path), TEMP=str(tmp_path), TMP=str(tmp_path))
     done = in_terminal("list", "--course", "Forklift Safety", "--format", "csv", env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    path = Path(re.search(r"alone: (.+)$", done.stdout, re.MULTILINE)[1])
+    path = Path(re.search(r"owner only: (.+)$", done.stdout, re.MULTILINE)[1])
     assert path.parent == tmp_path / "mcp-truto-lms"
     checked(path.read_bytes())
 

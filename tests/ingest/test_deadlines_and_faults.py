@@ -142,7 +142,7 @@ async def test_what_is_old_is_told_after_a_moment_and_read_again_meanwhile(
         desk.portal.faults.add(Fault(delay_seconds=0.3), times=None, endpoint="courses/id")
         text = await desk.summarize()
         assert "As of 2026-11-23 14:00" in text
-        assert re.search(r"Not all is new: the LMS is being read again; ask again in \d+ s\.", text)
+        assert re.search(r"Not fully refreshed: the LMS is being read again; ask again in \d+ s\.", text)
         with anyio.fail_after(30):
             while "As of 2026-11-23 15:00" not in await desk.summarize():
                 pass  # each waits for its patience
@@ -207,7 +207,7 @@ async def test_what_is_in_the_store_is_answered_though_the_time_is_over(open_des
             text = await desk.summarize()
     assert re.match(r"[\d,]+ enrollments, ", text)
     assert "As of 2026-11-23 14:00" in text
-    assert re.search(r"Not all is new: the LMS is being read again; ask again in \d+ s\.", text)
+    assert re.search(r"Not fully refreshed: the LMS is being read again; ask again in \d+ s\.", text)
 
 
 def failures() -> int:
@@ -259,7 +259,7 @@ async def test_where_refining_fails_the_answer_says_so(open_desk: OpenDesk):
         desk.portal.faults.add(DOWN, times=None, endpoint="users/id")
         text = await desk.summarize(state="failed")
         assert text.startswith("at least 0 enrollments")
-        assert "Not all is new: TalentLMS failed on its side" in text
+        assert "Not fully refreshed: TalentLMS failed on its side" in text
         desk.portal.faults.clear()
         desk.portal.faults.add(WRONG_KEY, times=None, endpoint="users/id")
         assert "refused the API key" in await desk.refused(LIST, state="failed")
@@ -290,7 +290,7 @@ async def test_scores_that_cannot_be_read_are_said_to_be_missing_and_why(open_de
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(MALFORMED_BODY, endpoint="getuserstatusincourse")
         text = await desk.list(course="101", fields="score")
-    assert re.search(r"Not all is new: TalentLMS .*\. Scores not read yet: 1; ask again to go on", text)
+    assert re.search(r"Not fully refreshed: TalentLMS .*\. Scores not read yet: 1; ask again to go on", text)
     assert ", complete." in first_line(text)
 
 
@@ -319,7 +319,7 @@ async def test_a_portal_that_goes_down_later_is_answered_for_from_what_was_read_
         for fresh in (False, True):
             text = await desk.summarize(fresh=fresh)
             assert "As of 2026-11-23 14:00" in first_line(text)
-            assert "Not all is new: TalentLMS failed on its side (HTTP 503)" in text
+            assert "Not fully refreshed: TalentLMS failed on its side (HTTP 503)" in text
             assert first_line(text).split(". ")[0] == first_line(before).split(". ")[0]
         assert await desk.refused(LIST, user="someone.new@northgate.example")
 
@@ -329,7 +329,7 @@ async def test_a_portal_that_goes_down_in_the_middle_leaves_what_was_read(open_d
         desk.portal.faults.add(DOWN, times=None, after=4, endpoint="courses/id")
         text = await desk.summarize()
         assert told(text) == (4, 16, "courses")
-        assert "Not all is new: TalentLMS failed on its side" in text
+        assert "Not fully refreshed: TalentLMS failed on its side" in text
         desk.portal.faults.clear()
         desk.portal.log.clear()
         assert ", complete." in await desk.summarize()
@@ -424,7 +424,7 @@ async def test_who_is_not_enrolled_in_what_was_not_read_is_said_to_be_unknown(op
             text = await ask(state="not_enrolled", course=["101", "103"])
             assert told(text) == (1, 2, "courses")
             assert re.match(r"(\d+ of )?at most \d+ missing enrollments", text)
-            assert "Whoever is enrolled in what was not read is among them." in text
+            assert "Includes people whose enrollments are not read yet." in text
 
 
 async def test_a_listed_course_that_the_lms_does_not_show_is_missing_and_not_empty(open_desk: OpenDesk):
@@ -486,7 +486,7 @@ async def test_what_passes_by_itself_is_not_noticed(open_desk: OpenDesk, fault: 
         text = await desk.summarize()
     assert text.startswith(f"{len(facts(SMALL)):,} enrollments, ")
     assert ", complete." in first_line(text)
-    assert "Not all is new" not in text
+    assert "Not fully refreshed" not in text
 
 
 async def test_a_portal_that_says_nothing_of_itself_is_answered_in_utc(open_desk: OpenDesk):

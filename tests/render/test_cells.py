@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bench.tokens import count
 from mcp_truto_lms.domain.model import CellKind, EnrollmentColumn, enrollment_columns
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.render.cells import cell, cells, clip, estimate_tokens, line, take_within_budget, value_at
+from mcp_truto_lms.render.cells import cell, cells, csv_line, value_at
+from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens, take_within_budget
 from tests.truth import NOON
 
 ATHENS = ZoneInfo("Europe/Athens")
@@ -108,7 +109,7 @@ def test_cells_come_in_the_order_of_the_columns():
 @given(st.lists(HOSTILE, min_size=1, max_size=6))
 def test_a_line_reads_back_as_the_cells_it_was_made_of(parts: list[str]):
     cleaned = [clean(one) for one in parts]
-    text = line(cleaned)
+    text = csv_line(cleaned)
     assert "\n" not in text
     assert next(csv.reader([text])) == cleaned
 
@@ -125,14 +126,14 @@ def test_an_estimate_grows_with_the_text(first: str, second: str):
 
 @given(HOSTILE, st.integers(3, 60))
 def test_a_clipped_text_costs_no_more_than_it_may(text: str, tokens: int):
-    clipped = clip(text, tokens)
+    clipped = clip_to_tokens(text, tokens)
     assert estimate_tokens(clipped) <= tokens
     assert clipped == text or (clipped.endswith("…") and text.startswith(clipped[:-1]))
 
 
 def test_where_not_even_the_mark_fits_nothing_is_left():
-    assert clip("Jane Doe", 2) == ""
-    assert clip("Jane Doe", -5) == ""
+    assert clip_to_tokens("Jane Doe", 2) == ""
+    assert clip_to_tokens("Jane Doe", -5) == ""
 
 
 @given(st.lists(HOSTILE, max_size=20), st.integers(0, 200))

@@ -102,7 +102,7 @@ async def test_nor_does_a_failure_of_the_lms():
 
     async with open_shelf(Failing(PEOPLE, TITLES)) as desk:
         _, text = await said(desk, SUMMARIZE, {})
-        assert "Not all is new: " in text
+        assert "Not fully refreshed: " in text
         assert hidden_in(text) == ""
     async with open_shelf(Failing()) as desk:
         failed, text = await said(desk, SUMMARIZE, {})

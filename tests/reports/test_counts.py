@@ -302,7 +302,7 @@ async def test_a_rate_of_a_time_is_of_what_was_open_or_enrolled_in_it(open_desk:
     ]
     async with open_desk() as desk:
         text = await desk.summarize(completed_from="last month", completed_to="last month", group_by="course")
-    assert numbers(text, r"([\d,]+) were open or enrolled in that time, ([\d,]+) finished in it") == [
+    assert numbers(text, r"([\d,]+) were open or enrolled in that period, ([\d,]+) finished in it") == [
         len(base),
         len(match),
     ]

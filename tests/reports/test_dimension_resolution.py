@@ -124,7 +124,7 @@ async def test_a_summary_by_team_says_that_some_count_in_several(desk: Desk):
         "R & D,1,3,0,0,0,3,0,3,",
         "(none),1,3,0,0,0,3,0,3,",
     ]
-    assert "Whoever has several teams counts in each." in text
+    assert "People with several teams count in each." in text
     assert "learners % = learners who finished all of theirs" in text
     assert text.startswith("9 enrollments, 3 learners, 3 courses.")
 
@@ -162,7 +162,7 @@ async def test_a_course_of_the_setting_that_is_not_there_is_noted():
     async with open_shelf(SHELF, mandatory_courses=("FA-1", "Gone")) as desk:
         text = await desk.list(is_mandatory=True)
     assert text.startswith("3 of 3 enrollments: mandatory, ")
-    assert "MCP_TRUTO_LMS_MANDATORY_COURSES names no course with: Gone." in text
+    assert "MCP_TRUTO_LMS_MANDATORY_COURSES: no course matches Gone." in text
 
 
 @pytest.mark.parametrize(

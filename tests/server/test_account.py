@@ -115,7 +115,7 @@ async def test_a_failure_is_told_by_transcripts_and_no_later_roster_undoes_it(
     wanted = variations(language=language, failed_sets_completed_on=failed_sets_completed_on)
     truth = {f"{one.user_id}_{one.course_id}" for one in facts(FAILING, failed_shown=True) if one.status == "failed"}
     async with open_desk(of=FAILING, variations=wanted) as desk:
-        assert "Failed unknown for" in await desk.summarize()
+        assert "Failures unknown for" in await desk.summarize()
         assert {*await statuses(desk, state="failed")} == truth
         assert "Failed unknown" not in await desk.list(state="failed")
         everything = await statuses(desk, fresh=True)

@@ -39,7 +39,7 @@ POSIX = sys.platform != "win32"
 
 
 def path_in(text: str) -> Path:
-    found = re.search(r"^CSV, a file for its owner alone: (.+)$", text, re.MULTILINE)
+    found = re.search(r"^CSV file, readable by its owner only: (.+)$", text, re.MULTILINE)
     assert found, text
     return Path(found[1])
 

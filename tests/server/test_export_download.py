@@ -71,7 +71,7 @@ async def export(address: str, caller: str, **arguments: Any) -> str:
     assert not result.is_error, text
     assert "Person" not in text
     found = re.search(
-        r"^CSV, to be fetched with the same bearer token, if any, until [\d: -]+ UTC: (.+)$", text, re.MULTILINE
+        r"^CSV, download with the same bearer token, if any, until [\d: -]+ UTC: (.+)$", text, re.MULTILINE
     )
     assert found, text
     return found[1]
@@ -162,4 +162,4 @@ async def test_a_store_that_cannot_be_used_is_told_as_such(tmp_path: Path):
 async def test_where_files_are_shared_there_is_a_file(tmp_path: Path):
     async with open_shelf(SHELF, export_dir=str(tmp_path)) as desk:
         text = await desk.list(format="csv")
-    assert f"\nCSV, a file for its owner alone: {tmp_path}" in text
+    assert f"\nCSV file, readable by its owner only: {tmp_path}" in text
