@@ -25,7 +25,7 @@ from mcp_truto_lms.sandbox.talentlms import TalentLmsSandbox
 from mcp_truto_lms.sandbox.variations import Variations
 from tests.conftest import TODAY
 from tests.e2e.processes import ROOT, SUMMARIZE, by_stdio, environment, in_terminal, running
-from tests.unified_api.unified_endpoint import on_a_port
+from tests.unified_api.unified_endpoint import serve_on_a_port
 
 SMALL = generate(today=TODAY, learners=60, courses=12)
 READ_ONCE = {"courses": 1, "users": 2, "courses/id": sum(one.status != "archived" for one in SMALL.courses)}
@@ -54,7 +54,7 @@ def hosted(*, delay_seconds: float = 0.0, variations: Variations | None = None) 
     portal = sample_app(SMALL, variations=variations or Variations(burst_limit=10**6, hourly_limit=10**6))
     if delay_seconds:
         portal.faults.add(Fault(delay_seconds=delay_seconds), times=None, endpoint="courses/id")
-    with on_a_port(portal) as address:
+    with serve_on_a_port(portal) as address:
         env = environment(
             TALENTLMS_BASE_URL=f"{address}/api/v1",
             TALENTLMS_API_KEY=SAMPLE_API_KEY,

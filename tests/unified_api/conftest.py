@@ -1,4 +1,4 @@
-"""The endpoint over the sample portal: on a real port, and in process where the clock or the provider is played."""
+"""The endpoint over the sample portal: on a port, and in process for an injected clock or a scripted provider."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from unified_endpoint import ACCOUNT_ID, NOW, TOKEN, Caller, on_a_port, portal_of, source_over
+from unified_endpoint import ACCOUNT_ID, NOW, TOKEN, EndpointClient, portal_of, serve_on_a_port, source_over
 
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
@@ -22,16 +22,16 @@ def small() -> Organisation:
 
 @pytest.fixture(scope="session")
 def address(small: Organisation) -> Iterator[str]:
-    """Where the endpoint over the small organisation listens; it asks for the token."""
+    """The address of the endpoint over the small organisation; it requires the token."""
     app = unified_app({ACCOUNT_ID: source_over(portal_of(small))}, token=TOKEN, now=lambda: NOW)
-    with on_a_port(app) as address:
+    with serve_on_a_port(app) as address:
         yield address
 
 
 @pytest.fixture
-def caller(address: str) -> Iterator[Caller]:
+def endpoint(address: str) -> Iterator[EndpointClient]:
     with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
-        yield Caller(client)
+        yield EndpointClient(client)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from played_source import PlayedSource, enrolled
+from scripted_source import ScriptedSource, enrolled
+from unified_endpoint import WAIT_SECONDS
 
 from mcp_truto_lms.http_serving import serve
 from mcp_truto_lms.server.app_context import AppContext
@@ -23,16 +24,16 @@ TOKEN = "t0ken"
 
 @pytest.fixture
 def serving():
-    """Serve for as long as a block lasts; a client of the address."""
+    """Serve for the duration of a block; yield a client of the address."""
 
     @asynccontextmanager
     async def opened(**options):
         settings = Settings(source="sample")
-        accounts = {"acme": PlayedSource({"1": [enrolled("1", "1")]})}
+        accounts = {"acme": ScriptedSource({"1": [enrolled("1", "1")]})}
         ended = anyio.Event()
-        async with AppContext(settings) as connection:
-            app = make_app(create_server(connection), accounts, host="127.0.0.1", **options)
-            with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with AppContext(settings) as context:
+            app = make_app(create_server(context), accounts, host="127.0.0.1", **options)
+            with anyio.fail_after(WAIT_SECONDS), socket.create_server(("127.0.0.1", 0)) as listener:
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 async with anyio.create_task_group() as group, httpx.AsyncClient(base_url=address) as client:
                     group.start_soon(serve, app, listener, ended)
@@ -42,7 +43,7 @@ def serving():
     return opened
 
 
-async def test_one_port_serves_all_three(serving):
+async def test_a_port_serves_the_endpoint_mcp_and_the_health_check(serving):
     async with serving() as client:
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get(ENROLLMENTS)).json()["result_count"] == 1
@@ -52,7 +53,7 @@ async def test_one_port_serves_all_three(serving):
             assert len((await mcp.list_tools()).tools) == 2
 
 
-async def test_the_token_guards_everything_but_the_health_check(serving):
+async def test_every_path_except_the_health_check_requires_the_token(serving):
     async with serving(token=TOKEN) as client:
         assert (await client.get("/healthz")).status_code == 200
         for path in (ENROLLMENTS, "/mcp", "/nothing", "/healthz/"):
@@ -65,15 +66,15 @@ async def test_the_token_guards_everything_but_the_health_check(serving):
                 assert len((await mcp.list_tools()).tools) == 2
 
 
-async def test_a_page_of_another_name_is_refused_everywhere_but_at_the_health_check(serving):
-    evil = [{"Host": "evil.example"}, {"Origin": "http://evil.example"}]
+async def test_a_foreign_host_or_origin_is_refused_except_at_the_health_check(serving):
+    foreign_headers = [{"Host": "evil.example"}, {"Origin": "http://evil.example"}]
     async with serving() as client:
         for path in (ENROLLMENTS, "/mcp"):
-            assert [(await client.get(path, headers=one)).status_code for one in evil] == [421, 403]
+            assert [(await client.get(path, headers=headers)).status_code for headers in foreign_headers] == [421, 403]
         assert (await client.get("/healthz", headers={"Host": "10.0.0.7"})).status_code == 200
 
 
-async def test_names_can_be_allowed_with_and_without_a_port(serving):
+async def test_allowed_hosts_are_accepted_with_and_without_a_port(serving):
     async with serving(allowed_hosts=["learning.acme.example"]) as client:
         for host in ("learning.acme.example", "learning.acme.example:8443", "localhost:1"):
             headers = {"Host": host, "Origin": f"https://{host}"}

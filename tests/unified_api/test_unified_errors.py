@@ -1,12 +1,12 @@
-"""What goes wrong, in the shape in which Truto says it."""
+"""Errors in Truto's form."""
 
 import json
 
 import anyio
 import httpx
 import pytest
-from played_source import PlayedSource, enrolled
-from unified_endpoint import ACCOUNT_ID, on_a_port
+from scripted_source import ScriptedSource, enrolled
+from unified_endpoint import ACCOUNT_ID, serve_on_a_port
 
 from mcp_truto_lms.domain.errors import (
     AccessDenied,
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.anyio
 ENROLLMENTS = "/unified/lms/course-enrollments"
 
 
-def failing(error, at="course:1"):
-    def fail(what):
-        if what == at:
+def failing_source(error, failing_call="course:1"):
+    def fail(call):
+        if call == failing_call:
             raise error
 
-    rosters = {course: [enrolled(str(n), course) for n in range(600)] for course in ("0", "1")}
-    return PlayedSource(rosters, fail=fail)
+    rosters = {course_id: [enrolled(str(user_id), course_id) for user_id in range(600)] for course_id in ("0", "1")}
+    return ScriptedSource(rosters, fail=fail)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def failing(error, at="course:1"):
     ],
 )
 async def test_an_error_of_the_provider_is_marked_as_remote(in_process, error, status, phrase):
-    async with in_process(failing(error)) as client:
+    async with in_process(failing_source(error)) as client:
         response = await client.get(ENROLLMENTS, params={"course[id]": "1"})
     assert response.status_code == status
     body = response.json()
@@ -55,28 +55,28 @@ async def test_an_error_of_the_provider_is_marked_as_remote(in_process, error, s
     assert set(entry) == {"description", "value"}
 
 
-@pytest.mark.parametrize(("told", "header"), [(None, "10"), (0.2, "1"), (17.5, "18")])
-async def test_a_rate_limit_says_when_to_come_back(in_process, told, header):
-    async with in_process(failing(RateLimited("too many", retry_after_seconds=told))) as client:
+@pytest.mark.parametrize(("retry_after_seconds", "header"), [(None, "10"), (0.2, "1"), (17.5, "18")])
+async def test_a_rate_limit_reports_when_to_retry(in_process, retry_after_seconds, header):
+    async with in_process(failing_source(RateLimited("too many", retry_after_seconds=retry_after_seconds))) as client:
         response = await client.get(ENROLLMENTS, params={"course[id]": "1"})
     assert response.headers["retry-after"] == header
     assert response.json()["truto_error_insight"]["rate_limit_error"]["value"] == {"retry_after": int(header)}
 
 
 async def test_a_page_that_takes_too_long_is_a_gateway_timeout(in_process):
-    class Slow(PlayedSource):
+    class SlowSource(ScriptedSource):
         async def courses(self):
             await anyio.sleep_forever()
 
-    async with in_process(Slow({}), deadline_seconds=0.01) as client:
+    async with in_process(SlowSource({}), deadline_seconds=0.01) as client:
         for path in (ENROLLMENTS, "/unified/lms/courses/1"):
             response = await client.get(path)
             assert response.status_code == 504
             assert response.json()["truto_is_remote_error"] is True
 
 
-async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(in_process):
-    async with in_process(failing(ZeroDivisionError("secret"))) as client:
+async def test_an_unexpected_error_is_a_500_without_details(in_process):
+    async with in_process(failing_source(ZeroDivisionError("secret"))) as client:
         response = await client.get(ENROLLMENTS, params={"course[id]": "1"})
     assert response.status_code == 500
     assert response.json() == {
@@ -86,16 +86,16 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(in_process):
     }
 
 
-async def test_a_stream_that_fails_before_its_first_record_is_a_refusal(in_process):
-    async with in_process(failing(AccessDenied("no"), at="courses")) as client:
+async def test_a_stream_that_fails_before_its_first_record_is_an_ordinary_error(in_process):
+    async with in_process(failing_source(AccessDenied("no"), failing_call="courses")) as client:
         response = await client.get(ENROLLMENTS, params={"truto_response_format": "stream"})
     assert response.status_code == 401
 
 
-def streamed(source):
-    """Read a stream over a port; its lines, and whether it ended properly."""
+def read_stream(source):
+    """Read a stream over a port; return its lines, and whether it has a proper end."""
     received = b""
-    with on_a_port(unified_app({ACCOUNT_ID: source})) as address:
+    with serve_on_a_port(unified_app({ACCOUNT_ID: source})) as address:
         params = {"integrated_account_id": ACCOUNT_ID, "truto_response_format": "stream"}
         try:
             with httpx.stream("GET", address + ENROLLMENTS, params=params) as response:
@@ -106,30 +106,32 @@ def streamed(source):
     return received.splitlines(), True
 
 
-def test_a_stream_that_fails_on_the_way_says_why_and_is_broken_off():
-    lines, ended = streamed(failing(Unavailable("gone")))
-    assert not ended
+def test_a_stream_that_fails_later_ends_with_the_error_and_is_cut_off():
+    lines, is_whole = read_stream(failing_source(Unavailable("gone")))
+    assert not is_whole
     assert len(lines) == 601
     assert json.loads(lines[-1])["message"] == "gone"
     assert json.loads(lines[-1])["statusCode"] == 502
 
 
-def test_a_stream_whose_records_stop_having_raw_data_is_broken_off():
+def test_raw_records_without_raw_data_are_refused():
     rosters = {"1": [enrolled("1", "1", remote_data={"n": 1}), enrolled("2", "1")]}
-    with on_a_port(unified_app({ACCOUNT_ID: PlayedSource(rosters)})) as address:
+    with serve_on_a_port(unified_app({ACCOUNT_ID: ScriptedSource(rosters)})) as address:
         params = {"integrated_account_id": ACCOUNT_ID, "truto_response_format": "raw"}
         assert httpx.get(address + ENROLLMENTS, params=params).status_code == 400
 
 
-def test_a_stream_of_a_partial_reading_gives_what_there_is_and_is_broken_off():
-    source = PlayedSource({"1": [enrolled("1", "1"), enrolled("2", "1")]}, complete=False)
-    lines, ended = streamed(source)
+def test_a_stream_of_a_partial_reading_sends_its_records_and_is_cut_off():
+    source = ScriptedSource({"1": [enrolled("1", "1"), enrolled("2", "1")]}, complete=False)
+    lines, is_whole = read_stream(source)
     assert len(lines) == 2
-    assert not ended
+    assert not is_whole
 
 
-def test_a_stream_that_ends_properly_is_whole():
-    lines, ended = streamed(PlayedSource({"1": [enrolled(str(n), "1") for n in range(600)], "2": []}))
-    assert ended
+def test_a_stream_with_a_proper_end_is_whole():
+    lines, is_whole = read_stream(
+        ScriptedSource({"1": [enrolled(str(user_id), "1") for user_id in range(600)], "2": []})
+    )
+    assert is_whole
     assert len({json.loads(line)["id"] for line in lines}) == 600
-    assert streamed(PlayedSource({})) == ([], True)
+    assert read_stream(ScriptedSource({})) == ([], True)

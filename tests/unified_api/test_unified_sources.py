@@ -1,4 +1,4 @@
-"""What the endpoint asks of a source beyond the protocol, and the status that both of its readers derive."""
+"""The optional parts of a source that the endpoint uses, the cached names, and the status of a record."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,25 +25,27 @@ moments = st.none() | st.integers(-3, 3).map(lambda seconds: NOW + timedelta(sec
 
 
 @given(st.lists(st.tuples(st.sampled_from(EnrollmentStatus), moments), min_size=1, max_size=30))
-def test_a_record_and_a_row_get_the_same_status(found):
+def test_a_record_and_a_row_get_the_same_status(statuses):
     rows = [
-        {"id": n, "status": status, "access_ends_at": None if ends is None else int(ends.timestamp())}
-        for n, (status, ends) in enumerate(found)
+        {"id": row_id, "status": status, "access_ends_at": None if ends is None else int(ends.timestamp())}
+        for row_id, (status, ends) in enumerate(statuses)
     ]
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         table.metadata.create_all(connection)
         connection.execute(insert(table), rows)
-        by_row = connection.execute(select(status_at(table, int(NOW.timestamp()))).order_by(table.c.id)).scalars().all()
+        statuses_of_rows = (
+            connection.execute(select(status_at(table, int(NOW.timestamp()))).order_by(table.c.id)).scalars().all()
+        )
     engine.dispose()
-    assert by_row == [status_of(status, ends, NOW) for status, ends in found]
+    assert statuses_of_rows == [status_of(status, ends, NOW) for status, ends in statuses]
 
 
 def test_a_record_without_a_status_has_none():
     assert status_of(None, datetime(2020, 1, 1, tzinfo=UTC), NOW) is None
 
 
-def test_packed_people_come_back_as_they_were_as_far_as_enrollments_show_them():
+def test_cached_people_have_the_fields_that_enrollments_show():
     jane = User.model_validate(
         {
             "id": "7",
@@ -70,24 +72,28 @@ async def test_talentlms_reads_one_course_people_in_pages_and_a_roster_in_parts(
     assert course.remote_data["users"]
     assert await source.find_course("999999") is None
     pages = [page async for page in source.learner_pages()]
-    assert tuple(one for page in pages for one in page) == await source.learners()
+    assert tuple(person for page in pages for person in page) == await source.learners()
     await source.aclose()
 
 
-async def test_the_parts_of_a_roster_are_its_people_once_each(small, monkeypatch):
+async def test_the_parts_of_a_roster_hold_each_person_once(small, monkeypatch):
     monkeypatch.setattr("mcp_truto_lms.domain.source.PART_SIZE", 2)
     source = source_over(portal_of(small))
     for course in small.courses:
         parts = [part async for part in source.roster_parts(course.id, courses={}, learners={})]
-        found = [(one.enrollment.user.id, one.is_learner) for part in parts for one in part.records]
-        people = [
-            (one.user_id, one.role is CourseRole.LEARNER) for one in small.enrollments if one.course_id == course.id
+        user_ids_and_roles = [
+            (record.enrollment.user.id, record.is_learner) for part in parts for record in part.records
         ]
-        assert sorted(found) == sorted(people)
+        expected = [
+            (record.user_id, record.role is CourseRole.LEARNER)
+            for record in small.enrollments
+            if record.course_id == course.id
+        ]
+        assert sorted(user_ids_and_roles) == sorted(expected)
         assert all(len(part.records) <= 2 for part in parts)
 
 
-async def test_a_source_with_remote_data_shares_the_calls_of_the_one_without(small):
+async def test_a_source_with_remote_data_shares_the_calls_of_the_original(small):
     plain = source_over(sample_app(small, variations=Variations()), remote_data=False)
     full = plain.with_remote_data()
     assert (await plain.courses())[0].remote_data is None

@@ -1,4 +1,4 @@
-"""How the tests reach an endpoint over the sample portal."""
+"""An endpoint over the sample portal, and a client of it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from mcp_truto_lms.sandbox.variations import Variations
 ACCOUNT_ID, TOKEN = "acme", "a-token-of-ours"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ENROLLMENTS = "/unified/lms/course-enrollments"
+WAIT_SECONDS = 60
+"""How long a test waits at most for a client or a server, however busy the machine is."""
 
 
 async def no_sleep(seconds: float) -> None:
-    """Wait for nothing."""
+    """Return at once."""
 
 
 def portal_of(organisation: Organisation) -> TalentLmsSandbox:
@@ -38,8 +40,8 @@ def source_over(portal: TalentLmsSandbox, *, remote_data: bool = True) -> Talent
 
 
 @contextmanager
-def on_a_port(app: Any) -> Iterator[str]:
-    """Serve an application on a free loopback port; give its address."""
+def serve_on_a_port(app: Any) -> Iterator[str]:
+    """Serve an application on a free loopback port; yield its address."""
     with start_blocking_portal() as thread:
         future, port = thread.start_task(serve, app, "127.0.0.1", 0)
         try:
@@ -49,17 +51,17 @@ def on_a_port(app: Any) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Asks an endpoint on a port."""
+class EndpointClient:
+    """Sends requests to an endpoint on a port."""
 
     client: httpx.Client
 
     def send(self, path: str, query: str = "") -> httpx.Response:
-        """Send a query string as it stands."""
+        """Send a query string unchanged."""
         return self.client.get(f"{path}?integrated_account_id={ACCOUNT_ID}&{query}")
 
     def ask(self, path: str = ENROLLMENTS, query: str = "") -> Any:
-        """Send a query string; the JSON of its answer, which must be no error."""
+        """Send a query string and return the JSON of the response, which must not be an error."""
         response = self.send(path, query)
         assert response.status_code == 200, response.text
         return response.json()

@@ -1,7 +1,7 @@
-"""Who may come in."""
+"""Bearer token authentication of the endpoint."""
 
 import pytest
-from played_source import PlayedSource
+from scripted_source import ScriptedSource
 
 pytestmark = pytest.mark.anyio
 ENROLLMENTS = "/unified/lms/course-enrollments"
@@ -12,8 +12,8 @@ ENROLLMENTS = "/unified/lms/course-enrollments"
     "authorization",
     [None, "", "Bearer", "Bearer ", "Bearer t0ke", "Bearer t0ken5", "Basic t0ken", "t0ken", "Bearer \xff"],
 )
-async def test_without_the_token_nothing_is_told(in_process, path, authorization):
-    source = PlayedSource({})
+async def test_a_request_without_the_token_is_refused_and_reads_nothing(in_process, path, authorization):
+    source = ScriptedSource({})
     async with in_process(source, token="t0ken") as client:
         headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
         response = await client.get(path, headers=headers)
@@ -21,11 +21,11 @@ async def test_without_the_token_nothing_is_told(in_process, path, authorization
     assert response.headers["www-authenticate"] == "Bearer"
     assert set(response.json()) == {"statusCode", "error", "message"}
     assert "t0ken" not in response.text
-    assert source.read == []
+    assert source.calls_made == []
 
 
-async def test_the_token_opens_and_its_scheme_is_written_as_one_likes(in_process):
-    async with in_process(PlayedSource({}), token="t0ken") as client:
+async def test_the_token_is_accepted_with_any_spelling_of_its_scheme(in_process):
+    async with in_process(ScriptedSource({}), token="t0ken") as client:
         for authorization in ("Bearer t0ken", "bearer t0ken", "Bearer  t0ken "):
             response = await client.get(ENROLLMENTS, headers={"Authorization": authorization})
             assert response.status_code == 200
@@ -33,6 +33,6 @@ async def test_the_token_opens_and_its_scheme_is_written_as_one_likes(in_process
         assert (await client.get(ENROLLMENTS, headers=twice)).status_code == 401
 
 
-async def test_without_a_configured_token_none_is_asked_for(in_process):
-    async with in_process(PlayedSource({})) as client:
+async def test_without_a_configured_token_every_request_is_accepted(in_process):
+    async with in_process(ScriptedSource({})) as client:
         assert (await client.get(ENROLLMENTS)).status_code == 200

@@ -1,4 +1,4 @@
-"""A provider that is played: a few enrollments, and whatever a test wants to happen."""
+"""A source with a few enrollments that records its calls and fails on demand."""
 
 from __future__ import annotations
 
@@ -26,72 +26,73 @@ def enrolled(user_id: str, course_id: str, **fields: Any) -> EnrollmentRecord:
     return EnrollmentRecord(enrollment, FetchRoute.COURSE, access_ends_at=ends, is_learner=is_learner)
 
 
-class PlayedSource:
-    """Has rosters by course; `fail` is asked before every reading, `closed` names the ways that are not open."""
+class ScriptedSource:
+    """Reads rosters by course. `fail` is called before every reading and may raise."""
 
     def __init__(
         self,
         rosters: Mapping[str, list[EnrollmentRecord]],
         *,
-        closed: frozenset[FetchRoute] = frozenset({FetchRoute.LIST}),
+        unavailable_routes: frozenset[FetchRoute] = frozenset({FetchRoute.LIST}),
         costs: Mapping[FetchRoute, int | None] | None = None,
         complete: bool = True,
-        fail: Callable[[str], None] = lambda what: None,
+        fail: Callable[[str], None] = lambda call: None,
     ) -> None:
         self.rosters = dict(rosters)
-        self.closed = closed
+        self.unavailable_routes = unavailable_routes
         self.costs = costs
         self.complete = complete
         self.fail = fail
-        self.read: list[str] = []
+        self.calls_made: list[str] = []
 
     @property
     def calls(self) -> int:
-        return len(self.read)
+        return len(self.calls_made)
 
-    def note(self, what: str) -> None:
-        self.read.append(what)
-        self.fail(what)
+    def record_call(self, call: str) -> None:
+        self.calls_made.append(call)
+        self.fail(call)
 
     async def portal(self) -> Portal:
         return Portal()
 
     async def courses(self) -> tuple[Course, ...]:
-        self.note("courses")
-        return tuple(Course(id=one, title=f"Course {one}") for one in self.rosters)
+        self.record_call("courses")
+        return tuple(Course(id=course_id, title=f"Course {course_id}") for course_id in self.rosters)
 
     async def learners(self) -> tuple[User, ...]:
-        self.note("learners")
-        found = {one.enrollment.user.id for roster in self.rosters.values() for one in roster}
-        return tuple(User(id=one, name=f"Learner {one}") for one in sorted(found))
+        self.record_call("learners")
+        user_ids = {record.enrollment.user.id for roster in self.rosters.values() for record in roster}
+        return tuple(User(id=user_id, name=f"Learner {user_id}") for user_id in sorted(user_ids))
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
-        self.note(f"learner:{user_id}")
-        return next((one for one in await self.learners() if one.id == user_id), None)
+        self.record_call(f"learner:{user_id}")
+        return next((user for user in await self.learners() if user.id == user_id), None)
 
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
-        self.note(scope.key)
-        if scope.route in self.closed:
-            raise RouteClosed("not this way")
+        self.record_call(scope.key)
+        if scope.route in self.unavailable_routes:
+            raise RouteClosed("this route is unavailable")
         if scope.course_id is not None and scope.course_id not in self.rosters:
             raise NotFound("no such course")
-        every = [one for roster in self.rosters.values() for one in roster]
-        found = [
-            one
-            for one in every
-            if scope.user_id in (None, one.enrollment.user.id) and scope.course_id in (None, one.enrollment.course.id)
+        records = [record for roster in self.rosters.values() for record in roster]
+        matches = [
+            record
+            for record in records
+            if scope.user_id in (None, record.enrollment.user.id)
+            and scope.course_id in (None, record.enrollment.course.id)
         ]
-        return Reading(tuple(found), complete=self.complete)
+        return Reading(tuple(matches), complete=self.complete)
 
     def cost(self, route: FetchRoute) -> int | None:
         if self.costs is not None:
             return self.costs.get(route)
-        return None if route in self.closed else 1
+        return None if route in self.unavailable_routes else 1
 
     async def aclose(self) -> None:
-        """Has nothing to close."""
+        """There is nothing to close."""
 
 
 ENDS = datetime(2026, 11, 20, tzinfo=UTC)
