@@ -1,13 +1,13 @@
-"""The people file: HR's own dimensions of people, as a CSV that is read again whenever it changes.
+"""The people file: HR's own dimensions of people, as a CSV file that is loaded again whenever it changes.
 
-Its first line names the columns: `email` or `user_id`, and any others, such as `team`, `manager` or `location`. A row
-stands for the person with its user id, else with its e-mail address; beside an e-mail address, `id` is a column like
-any other, for HR's own numbers are not the LMS's. Commas, semicolons and tabs are told apart, and so are UTF-8, UTF-16
-and Windows-1252, as spreadsheets write them.
+The first line names the columns: `email` or `user_id`, and any others, such as `team`, `manager` or `location`. A row
+describes the person with its user id, else the one with its e-mail address. Beside an e-mail address, `id` is an
+ordinary column, because HR's numbers are not the ids of the LMS. Delimiters are commas, semicolons and tabs; encodings
+are UTF-8, UTF-16 and Windows-1252, as spreadsheets write them.
 
-A file is taken whole or not at all. One that cannot be taken is an error where there was none before; where there was,
-that one stays, for a file may be looked at while it is being written, and `note` says why. What is wrong is told by
-line and column number, never by what stands there: that is about people.
+A file is accepted whole or not at all. An invalid file is an error if no valid one was loaded before; otherwise the
+last valid one stays in use, because a file may be read while it is being written, and `note` says why. Messages name
+lines and columns by number and never quote cells, which describe people.
 """
 
 from __future__ import annotations
@@ -28,18 +28,26 @@ from mcp_truto_lms.domain.text_cleaning import clean
 SETTING = "MCP_TRUTO_LMS_PEOPLE_FILE"
 MAX_BYTES = 50_000_000
 MAX_PROBLEMS = 5
+"""How many problems one message lists."""
 VALUE_CHARACTERS = 200
 
 _DELIMITERS = ",;\t"
 _HEADER_CHARACTERS = 100_000
+"""The text in which the header is searched."""
 _USER_ID = frozenset({"user id", "userid", "learner id"})
 _EMAIL = frozenset({"email", "e mail", "mail", "email address", "e mail address"})
 _Signature = tuple[int, int, int]
+"""Modification time, size and inode of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One row: whom it is about, and their values in the order of the columns; an empty one is no value."""
+    """One row of the file.
+
+    Args:
+        user_id, email: whom it describes; empty if the row does not say
+        values: in the order of the columns; an empty text is no value
+    """
 
     user_id: str
     email: str
@@ -48,12 +56,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What the file says.
+    """The content of the file.
 
     Args:
-        columns: folded names, without those that say who it is
-        rows: each person once; whoever has neither id nor address is there all the same, to be counted
-        digest: the same for the same content
+        columns: normalized names, without those that identify the person
+        rows: each person once, and every row without an id and an address
+        digest: equal for equal content
     """
 
     columns: tuple[str, ...]
@@ -67,7 +75,7 @@ class PeopleFile:
         file = PeopleFile("~/people.csv")
         people = file.load_if_changed()
 
-    Reading takes most of a second for 100,000 people: call it in a worker thread. Threads take turns.
+    Loading 100,000 people takes most of a second: call it in a worker thread. It is safe to call from several threads.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -78,36 +86,36 @@ class PeopleFile:
         self.note: str | None = None
 
     def load_if_changed(self) -> People:
-        """Give what the file says, read again if it is not the file that was read last.
+        """Return the content of the file, loaded again if the file has changed.
 
         Raises:
-            ConfigurationError: it cannot be read, or something in it is wrong, and it was never right before.
+            ConfigurationError: the file cannot be read or is invalid, and no valid one was loaded before.
         """
         with self._lock:
-            tried: _Signature | None = None
+            loaded: _Signature | None = None
             try:
-                found = self._sign()
-                if self._people is None or found != self._signature:
-                    content = self._read(found)
-                    if self._sign() != found:
+                signature = self._read_signature()
+                if self._people is None or signature != self._signature:
+                    content = self._read(signature)
+                    if self._read_signature() != signature:
                         raise ConfigurationError(f"{SETTING}: the file changed while it was read; ask again.")
-                    tried = found
+                    loaded = signature
                     self._people, self.note = parse(content), None
-                tried = found
+                loaded = signature
             except ConfigurationError as error:
                 if self._people is None:
                     raise
-                self.note = f"The people file as it was before is used: {error}"
+                self.note = f"The last valid people file is used: {error}"
             finally:
-                self._signature = tried
+                self._signature = loaded
             return self._people
 
-    def _sign(self) -> _Signature:
+    def _read_signature(self) -> _Signature:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except (OSError, ValueError) as error:
             raise _unreadable(error) from None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self, signature: _Signature) -> bytes:
         if self._path.is_dir():
@@ -123,18 +131,18 @@ class PeopleFile:
 
 
 def parse(content: bytes) -> People:
-    """Read the content of a people file.
+    """Parse the content of a people file.
 
     Raises:
-        ConfigurationError: something in it is wrong; the message names the first lines and what to change.
+        ConfigurationError: it is invalid; the message names the first problems and what to change.
     """
-    records = _records(_decoded(content))
-    first, header = next(records, (1, list[str]()))
+    records = _records(_decode(content))
+    header_line, header = next(records, (1, list[str]()))
     if not header:
         raise ConfigurationError(f"{SETTING}: the file is empty: its first line names the columns.")
-    header = [normalize(clean(one, VALUE_CHARACTERS)) for one in _without_empty_end(header)]
-    id_at, email_at = _keys(header, first)
-    others = [place for place in range(len(header)) if place not in (id_at, email_at)]
+    header = [normalize(clean(name, VALUE_CHARACTERS)) for name in _without_empty_end(header)]
+    id_index, email_index = _key_columns(header, header_line)
+    value_indexes = [index for index in range(len(header)) if index not in (id_index, email_index)]
     problems: list[str] = []
     rows: dict[str | int, tuple[int, Person]] = {}
     for line, cells in records:
@@ -144,47 +152,52 @@ def parse(content: bytes) -> People:
             )
             continue
         cells += [""] * (len(header) - len(cells))
-        user_id = "" if id_at is None else clean(cells[id_at], VALUE_CHARACTERS)
-        email = "" if email_at is None else clean(cells[email_at], VALUE_CHARACTERS).lower()
-        one = Person(user_id, email, tuple(clean(cells[place], VALUE_CHARACTERS) for place in others))
-        before, other = rows.setdefault(key(one) or line, (line, one))
-        if other.values != one.values:
-            problems.append(f"line {line} is the person of line {before} with other values: keep one of them")
+        user_id = "" if id_index is None else clean(cells[id_index], VALUE_CHARACTERS)
+        email = "" if email_index is None else clean(cells[email_index], VALUE_CHARACTERS).lower()
+        person = Person(user_id, email, tuple(clean(cells[index], VALUE_CHARACTERS) for index in value_indexes))
+        earlier_line, earlier = rows.setdefault(person_key(person) or line, (line, person))
+        if earlier.values != person.values:
+            problems.append(f"line {line} is the person of line {earlier_line} with other values: keep one of them")
     if problems:
-        raise _wrong(problems)
-    people = tuple(one for _, one in rows.values())
-    columns = tuple(header[place] for place in others)
+        raise _invalid(problems)
+    people = tuple(person for _, person in rows.values())
+    columns = tuple(header[index] for index in value_indexes)
     return People(columns, people, hashlib.sha256(repr((columns, people)).encode(errors="replace")).hexdigest())
 
 
-def key(person: Person) -> str | None:
-    """Name whom a row is about: `id:7`, else `email:jane@acme.example`; None where it does not say."""
+def person_key(person: Person) -> str | None:
+    """Return whom a row describes: `id:7`, else `email:jane@acme.example`; None if it does not say."""
     if person.user_id:
         return f"id:{person.user_id}"
     return f"email:{person.email}" if person.email else None
 
 
-def _keys(header: Sequence[str], line: int) -> tuple[int | None, int | None]:
-    """Find the columns that say who it is: user id, e-mail."""
-    words = [one.replace("_", " ") for one in header]
-    problems = [f"line {line}, column {place}, has no name" for place, word in enumerate(words, 1) if not word]
-    seen: dict[str, int] = {}
-    for place, word in enumerate(words, 1):
-        kind = "user id" if word in _USER_ID else "email" if word in _EMAIL else word
-        if word and seen.setdefault(kind, place) != place:
-            problems.append(f"line {line}: columns {seen[kind]} and {place} have the same name: rename or remove one")
-    id_at, email_at = seen.get("user id"), seen.get("email")
-    if id_at is None and email_at is None:
-        id_at = seen.get("id")
-    if id_at is None and email_at is None:
+def _key_columns(header: Sequence[str], line: int) -> tuple[int | None, int | None]:
+    """Find the indexes of the user id and the e-mail address."""
+    names = [name.replace("_", " ") for name in header]
+    problems = [f"line {line}, column {position}, has no name" for position, name in enumerate(names, 1) if not name]
+    positions: dict[str, int] = {}
+    for position, name in enumerate(names, 1):
+        kind = "user id" if name in _USER_ID else "email" if name in _EMAIL else name
+        if name and positions.setdefault(kind, position) != position:
+            problems.append(
+                f"line {line}: columns {positions[kind]} and {position} have the same name: rename or remove one"
+            )
+    id_position, email_position = positions.get("user id"), positions.get("email")
+    if id_position is None and email_position is None:
+        id_position = positions.get("id")
+    if id_position is None and email_position is None:
         problems.append(f"line {line} names the columns, and none is email or user_id: name one so")
     if problems:
-        raise _wrong(problems)
-    return None if id_at is None else id_at - 1, None if email_at is None else email_at - 1
+        raise _invalid(problems)
+    return (
+        None if id_position is None else id_position - 1,
+        None if email_position is None else email_position - 1,
+    )
 
 
-def _decoded(content: bytes) -> str:
-    """Read bytes as spreadsheets write them."""
+def _decode(content: bytes) -> str:
+    """Decode bytes as spreadsheets write them."""
     encodings = ("utf-8-sig", "cp1252")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ("utf-16",)
@@ -195,44 +208,47 @@ def _decoded(content: bytes) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise ConfigurationError(f"{SETTING}: the file is no text: save it as CSV UTF-8.")
+    raise ConfigurationError(f"{SETTING}: the file is not text: save it as CSV UTF-8.")
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Read the records of a CSV that hold anything, each with the line that it begins on."""
-    skipped = 0
+    """Yield the records that are not blank, each with the number of its first line."""
+    skipped_lines = 0
     delimiter = None
-    if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n"):  # how spreadsheets name their delimiter
-        delimiter, skipped = text[4], 1
+    if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n"):  # spreadsheets name their delimiter so
+        delimiter, skipped_lines = text[4], 1
         text = text[7:] if text[5:7] == "\r\n" else text[6:]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _delimiter(text), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _detect_delimiter(text), strict=True)
     line = 1
     try:
         for cells in reader:
-            if _holds_anything(cells):
-                yield line + skipped, cells
+            if not _is_blank(cells):
+                yield line + skipped_lines, cells
             line = reader.line_num + 1
     except csv.Error:
-        raise _wrong(
-            [f"line {line + skipped} cannot be read: a quote opens and does not close, or a cell is too long"]
+        raise _invalid(
+            [f"line {line + skipped_lines} cannot be read: a quote opens and does not close, or a cell is too long"]
         ) from None
 
 
-def _delimiter(text: str) -> str:
-    """Tell the delimiter by the first line that holds anything: the one that finds who it is, else the commonest."""
+def _detect_delimiter(text: str) -> str:
+    """Choose the delimiter by the header: one that reveals a key column, else the one that makes most columns."""
 
     def header(delimiter: str) -> list[str]:
         lines = csv.reader(io.StringIO(text[:_HEADER_CHARACTERS], newline=""), delimiter=delimiter)
-        found = next((cells for cells in lines if _holds_anything(cells)), list[str]())
-        return [normalize(one).replace("_", " ") for one in found]
+        cells = next((cells for cells in lines if not _is_blank(cells)), list[str]())
+        return [normalize(name).replace("_", " ") for name in cells]
 
-    headers = {one: header(one) for one in _DELIMITERS}
-    known = _USER_ID | _EMAIL | {"id"}
-    return max(_DELIMITERS, key=lambda one: (not known.isdisjoint(headers[one]), len(headers[one])))
+    headers = {delimiter: header(delimiter) for delimiter in _DELIMITERS}
+    key_names = _USER_ID | _EMAIL | {"id"}
+    return max(
+        _DELIMITERS,
+        key=lambda delimiter: (not key_names.isdisjoint(headers[delimiter]), len(headers[delimiter])),
+    )
 
 
-def _holds_anything(cells: Sequence[str]) -> bool:
-    return any(one.strip(f" {_DELIMITERS}") for one in cells)
+def _is_blank(cells: Sequence[str]) -> bool:
+    return not any(cell.strip(f" {_DELIMITERS}") for cell in cells)
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
@@ -242,7 +258,7 @@ def _without_empty_end(cells: list[str]) -> list[str]:
     return cells[:end]
 
 
-def _wrong(problems: Sequence[str]) -> ConfigurationError:
+def _invalid(problems: Sequence[str]) -> ConfigurationError:
     rest = f"; and {len(problems) - MAX_PROBLEMS:,} more" if len(problems) > MAX_PROBLEMS else ""
     return ConfigurationError(f"{SETTING}: {'; '.join(problems[:MAX_PROBLEMS])}{rest}.")
 

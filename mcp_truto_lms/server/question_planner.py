@@ -19,7 +19,7 @@ from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner, StoreUpd
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.people.people_file import People
-from mcp_truto_lms.people.redacted_people_file import sealed_keys, without_names
+from mcp_truto_lms.people.redacted_people_file import redact_people, seal_emails
 from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import name_resolution
@@ -182,9 +182,9 @@ class QuestionPlanner:
         pseudonymizer = self._pseudonymizer
         if people is not None and pseudonymizer is not None and self._columns.aliases:
             learners = dimensions.known_people(connection, self._account)
-            people = without_names(people, pseudonymizer, learners)
+            people = redact_people(people, pseudonymizer, learners)
         elif people is not None and pseudonymizer is not None and "user.emails" not in self._columns:
-            people = sealed_keys(people, pseudonymizer)
+            people = seal_emails(people, pseudonymizer)
         dimensions.replace_people_file(connection, self._account, people)
 
     def _transcripts(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:

@@ -25,8 +25,8 @@ from mcp_truto_lms.domain.model import CUSTOM_FIELDS, User
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.people.people_file import People, key
-from mcp_truto_lms.people.redacted_people_file import Known
+from mcp_truto_lms.people.people_file import People, person_key
+from mcp_truto_lms.people.redacted_people_file import SealedLearner
 from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.advisory_locks import lock_account
@@ -134,12 +134,13 @@ def count_unmatched(connection: Connection, account: str) -> int:
     return connection.execute(query).scalar_one()
 
 
-def known_people(connection: Connection, account: str) -> list[Known]:
+def known_people(connection: Connection, account: str) -> list[SealedLearner]:
     """List everybody under their alias, with the seals of what they are called and reached by."""
     row = learners.c
     found = connection.execute(select(row.id, row.name, row.emails).where(row.account == account))
     return [
-        Known(key, name, frozenset(one["email"] for one in json.loads(seals or "[]"))) for key, name, seals in found
+        SealedLearner(learner_id, name, frozenset(email["email"] for email in json.loads(emails or "[]")))
+        for learner_id, name, emails in found
     ]
 
 
@@ -250,7 +251,7 @@ def _join(connection: Connection, account: str, people: People, columns: frozens
     records: _Records = {}
     for place, one in enumerate(people.rows):
         said = {name: value for name, value in zip(people.columns, one.values, strict=True) if value}
-        records[key(one) or f"row:{place}"] = said
+        records[person_key(one) or f"row:{place}"] = said
     query = select(learners.c.id, learners.c.emails).where(learners.c.account == account).order_by(learners.c.id)
     known, moved = set[str](), False
     for chunk in _chunks(connection.execute(query).all()):

@@ -1,4 +1,4 @@
-"""The people file as spreadsheets, exports and people with editors leave it behind."""
+"""The people file, as spreadsheets, exports and text editors write it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.people import people_file
-from mcp_truto_lms.people.people_file import PeopleFile, Person, parse
+from mcp_truto_lms.people.people_file import PeopleFile, Person, parse, person_key
 
 SETTING = "MCP_TRUTO_LMS_PEOPLE_FILE"
 SIMPLE = "email,team,manager\njane@acme.example,Sales,Ann Lee\nomar@acme.example,Support,\n"
 
 
-def refused(text: str | bytes) -> str:
+def error_of(text: str | bytes) -> str:
+    """Return the message that refuses a file, without the setting's name."""
     with pytest.raises(ConfigurationError) as caught:
         parse(text.encode() if isinstance(text, str) else text)
-    said = str(caught.value)
-    assert said.startswith(SETTING)
-    assert "\n" not in said
-    return said.removeprefix(f"{SETTING}: ")
+    message = str(caught.value)
+    assert message.startswith(SETTING)
+    assert "\n" not in message
+    return message.removeprefix(f"{SETTING}: ")
 
 
 def test_a_file_has_columns_and_people():
@@ -42,38 +44,37 @@ def test_a_file_has_columns_and_people():
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_what_spreadsheets_write_is_read_whatever_its_delimiter_encoding_and_line_end(
-    delimiter: str, encoding: str, line_end: str
-):
+def test_every_delimiter_encoding_and_line_end_of_spreadsheets_is_parsed(delimiter: str, encoding: str, line_end: str):
     lines = ["E-Mail;Team;Cost, total;Übung", "zoë@acme.example;Ærø;1,5;ja"]
-    people = parse(line_end.join(one.replace(";", delimiter) for one in quoted(lines, delimiter)).encode(encoding))
+    people = parse(line_end.join(line.replace(";", delimiter) for line in quoted(lines)).encode(encoding))
     assert people.columns == ("team", "cost, total", "ubung")
     assert people.rows == (Person("", "zoë@acme.example", ("Ærø", "1,5", "ja")),)
 
 
-def quoted(lines: list[str], delimiter: str) -> list[str]:
-    return [one.replace("Cost, total", '"Cost, total"').replace("1,5", '"1,5"') for one in lines]
+def quoted(lines: list[str]) -> list[str]:
+    """Quote the cells that contain a comma."""
+    return [line.replace("Cost, total", '"Cost, total"').replace("1,5", '"1,5"') for line in lines]
 
 
-def test_a_line_that_names_the_delimiter_is_obeyed_and_counted():
+def test_a_first_line_may_name_the_delimiter_and_counts_as_a_line():
     assert parse(b"sep=;\r\nemail;team, unit\r\na@x.example;North\r\n").columns == ("team, unit",)
-    assert "line 4 is the person of line 3" in refused("sep=;\nemail;team\na@x.example;North\na@x.example;South\n")
+    assert "line 4 is the person of line 3" in error_of("sep=;\nemail;team\na@x.example;North\na@x.example;South\n")
 
 
-def test_cells_hold_line_ends_and_quotes_and_come_out_on_one_line():
+def test_line_ends_and_quotes_inside_cells_are_parsed_onto_one_line():
     people = parse(b'email,note\na@x.example,"two\nlines, ""quoted"""\n\nb@x.example,\x07beep\n')
-    assert [one.values for one in people.rows] == [('two lines, "quoted"',), ("beep",)]
+    assert [person.values for person in people.rows] == [('two lines, "quoted"',), ("beep",)]
 
 
 def test_long_values_are_clipped():
-    (one,) = parse(f"email,team\na@x.example,{'x' * 5000}\n".encode()).rows
-    assert len(one.values[0]) == 200
+    (person,) = parse(f"email,team\na@x.example,{'x' * 5000}\n".encode()).rows
+    assert len(person.values[0]) == 200
 
 
-def test_blank_lines_empty_ends_and_short_rows_are_no_mistakes():
+def test_blank_lines_empty_trailing_cells_and_short_rows_are_accepted():
     people = parse(b"\n;;\nemail;team;site;;\n\na@x.example;North\n;;;;\nb@x.example;South;Oslo;;;;\n")
     assert people.columns == ("team", "site")
-    assert [one.values for one in people.rows] == [("North", ""), ("South", "Oslo")]
+    assert [person.values for person in people.rows] == [("North", ""), ("South", "Oslo")]
 
 
 @pytest.mark.parametrize(
@@ -86,28 +87,28 @@ def test_blank_lines_empty_ends_and_short_rows_are_no_mistakes():
         ("E-mail address,team", Person("", "7", ("North",)), ("team",)),
     ],
 )
-def test_who_it_is_may_be_named_in_several_ways(header: str, person: Person, columns: tuple[str, ...]):
+def test_the_key_columns_have_several_accepted_names(header: str, person: Person, columns: tuple[str, ...]):
     people = parse(f"{header}\n7,North\n".encode())
     assert (people.rows, people.columns) == ((person,), columns)
 
 
-def test_the_user_id_comes_before_the_address_and_an_id_beside_either_is_a_column_of_its_own():
+def test_the_user_id_comes_before_the_address_and_an_extra_id_is_an_ordinary_column():
     people = parse(b"id,email,user_id,team\nHR-9,A@x.example,7,North\nHR-8,B@X.example,,South\n")
     assert people.columns == ("id", "team")
-    assert [people_file.key(one) for one in people.rows] == ["id:7", "email:b@x.example"]
+    assert [person_key(person) for person in people.rows] == ["id:7", "email:b@x.example"]
 
 
-def test_whoever_is_not_named_stays_to_be_counted():
+def test_rows_without_a_key_are_preserved_so_that_they_can_be_counted():
     people = parse(b"email,team\n,North\n,South\n")
-    assert [people_file.key(one) for one in people.rows] == [None, None]
+    assert [person_key(person) for person in people.rows] == [None, None]
 
 
-def test_the_same_person_twice_with_the_same_values_is_one():
+def test_a_repeated_row_is_one_person():
     assert len(parse(b"email,team\na@x.example,North\nA@X.example,North\n").rows) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "the file is empty: its first line names the columns."),
         ("\n \n,,\n", "the file is empty: its first line names the columns."),
@@ -133,89 +134,89 @@ def test_the_same_person_twice_with_the_same_values_is_one():
         ),
     ],
 )
-def test_a_mistake_is_told_by_its_line_and_never_by_what_stands_there(text: str, said: str):
-    assert refused(text) == said
+def test_an_error_names_the_line_and_never_quotes_a_cell(text: str, message: str):
+    assert error_of(text) == message
 
 
-def test_at_most_five_mistakes_are_told():
-    said = refused("email,team\n" + "a@x.example,North,Secret\n" * 1_007)
-    assert said.count("more cells") == 5
-    assert said.endswith("; and 1,002 more.")
+def test_an_error_lists_at_most_five_problems():
+    message = error_of("email,team\n" + "a@x.example,North,Secret\n" * 1_007)
+    assert message.count("more cells") == 5
+    assert message.endswith("; and 1,002 more.")
 
 
-def test_bytes_that_are_no_text_are_refused():
-    assert refused(b"email,team\n\x81\x8d\x8f,\n") == "the file is no text: save it as CSV UTF-8."
-    assert refused(b"\xff\xfee") == "the file is no text: save it as CSV UTF-8."
+def test_bytes_that_are_not_text_are_refused():
+    assert error_of(b"email,team\n\x81\x8d\x8f,\n") == "the file is not text: save it as CSV UTF-8."
+    assert error_of(b"\xff\xfee") == "the file is not text: save it as CSV UTF-8."
 
 
 PLAIN = st.text(st.characters(codec="cp1252", exclude_categories=["Cc", "Cf", "Zs"]), min_size=1, max_size=12).filter(
-    lambda one: people_file.clean(one) == one
+    lambda text: clean(text) == text
 )
 ROWS = st.lists(st.tuples(PLAIN, PLAIN), max_size=6, unique_by=lambda row: row[0].lower())
 
 
 @given(rows=ROWS, delimiter=st.sampled_from(",;\t"), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
-def test_whatever_a_csv_writer_writes_is_read_back(rows: list[tuple[str, str]], delimiter: str, encoding: str):
+def test_what_a_csv_writer_writes_is_parsed_unchanged(rows: list[tuple[str, str]], delimiter: str, encoding: str):
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter).writerows([("user_id", "team"), *rows])
-    found = parse(out.getvalue().encode(encoding))
-    assert [(one.user_id, *one.values) for one in found.rows] == rows
+    people = parse(out.getvalue().encode(encoding))
+    assert [(person.user_id, *person.values) for person in people.rows] == rows
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(content: bytes):
-    for one in (b"email,team\n" + content, content):
+def test_any_bytes_are_parsed_or_refused(content: bytes):
+    for file_content in (b"email,team\n" + content, content):
         with suppress(ConfigurationError):
-            parse(one)
+            parse(file_content)
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Callable[..., Path]:
-    """Write the file, each time with another modification time."""
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes the file with a new modification time."""
     path, times = tmp_path / "people.csv", iter(range(1_000_000_000, 2_000_000_000))
 
-    def write(text: str) -> Path:
+    def write_text(text: str) -> Path:
         path.write_text(text, encoding="utf-8")
         os.utime(path, (next(times),) * 2)
         return path
 
-    return write
+    return write_text
 
 
-def test_a_file_is_read_again_only_when_it_changed(written: Callable[..., Path]):
-    file = PeopleFile(written(SIMPLE))
+def test_a_file_is_loaded_again_only_if_it_changed(write: Callable[..., Path]):
+    file = PeopleFile(write(SIMPLE))
     first = file.load_if_changed()
     assert file.load_if_changed() is first
-    written(SIMPLE.replace("Sales", "Legal"))
+    write(SIMPLE.replace("Sales", "Legal"))
     second = file.load_if_changed()
     assert second.rows[0].values[0] == "Legal"
     assert second.digest != first.digest
-    written(SIMPLE)
+    write(SIMPLE)
     assert file.load_if_changed() == first
     assert file.note is None
 
 
-def test_a_file_that_turns_bad_or_goes_leaves_the_last_good_one_and_a_note(written: Callable[..., Path]):
-    path = written(SIMPLE)
+def test_if_a_file_becomes_invalid_or_disappears_the_last_valid_one_stays_with_a_note(write: Callable[..., Path]):
+    path = write(SIMPLE)
     file = PeopleFile(path)
-    good = file.load_if_changed()
-    written(SIMPLE + 'new@acme.example,"Sup')
-    assert file.load_if_changed() is good
+    valid = file.load_if_changed()
+    write(SIMPLE + 'new@acme.example,"Sup')
+    assert file.load_if_changed() is valid
     assert file.note == (
-        f"The people file as it was before is used: {SETTING}: line 4 cannot be read: "
+        f"The last valid people file is used: {SETTING}: line 4 cannot be read: "
         "a quote opens and does not close, or a cell is too long."
     )
-    kept = path.read_bytes()
+    content = path.read_bytes()
     path.unlink()
-    assert file.load_if_changed() is good
+    assert file.load_if_changed() is valid
     assert "there is no such file" in (file.note or "")
-    path.write_bytes(kept.replace(b'"Sup', b"Support"))
+    path.write_bytes(content.replace(b'"Sup', b"Support"))
     assert len(file.load_if_changed().rows) == 3
     assert file.note is None
 
 
-def test_a_file_that_went_and_came_back_unchanged_is_no_longer_noted(written: Callable[..., Path]):
-    path = written(SIMPLE)
+def test_the_note_disappears_when_an_unchanged_file_comes_back(write: Callable[..., Path]):
+    path = write(SIMPLE)
     file = PeopleFile(path)
     file.load_if_changed()
     path.rename(path.with_suffix(".old"))
@@ -226,13 +227,13 @@ def test_a_file_that_went_and_came_back_unchanged_is_no_longer_noted(written: Ca
     assert file.note is None
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_taken(written: Callable[..., Path], monkeypatch):
-    path = written(SIMPLE)
+def test_a_file_that_changes_while_it_is_read_is_not_accepted(write: Callable[..., Path], monkeypatch):
+    path = write(SIMPLE)
     file = PeopleFile(path)
 
     def read_and_change(self: Path) -> bytes:
         monkeypatch.undo()
-        written(SIMPLE + "new@acme.example,Legal,\n")
+        write(SIMPLE + "new@acme.example,Legal,\n")
         return SIMPLE.encode()
 
     monkeypatch.setattr(Path, "read_bytes", read_and_change)
@@ -241,13 +242,13 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(written: Callable[...
     assert len(file.load_if_changed().rows) == 3
 
 
-def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path, monkeypatch):
-    for path, said in [
+def test_an_unreadable_file_is_named_by_its_setting_and_not_by_its_path(tmp_path: Path, monkeypatch):
+    for path, message in [
         (tmp_path / "none.csv", "there is no such file: set it to the whole path of a CSV file"),
         (tmp_path / "no\0ne.csv", "there is no such file"),
         (tmp_path, "is a directory: set it to the path of a CSV file in it"),
     ]:
-        with pytest.raises(ConfigurationError, match=said) as caught:
+        with pytest.raises(ConfigurationError, match=message) as caught:
             PeopleFile(path).load_if_changed()
         assert str(caught.value).startswith(SETTING)
         assert str(tmp_path) not in str(caught.value)
@@ -261,7 +262,7 @@ def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path, monk
         PeopleFile(tmp_path / "people.csv").load_if_changed()
 
 
-def test_a_file_of_more_than_fifty_megabytes_is_refused_unread(tmp_path: Path):
+def test_a_file_of_more_than_fifty_megabytes_is_refused_without_reading_it(tmp_path: Path):
     path = tmp_path / "people.csv"
     with path.open("wb") as file:
         file.truncate(people_file.MAX_BYTES + 1)
@@ -269,7 +270,7 @@ def test_a_file_of_more_than_fifty_megabytes_is_refused_unread(tmp_path: Path):
         PeopleFile(path).load_if_changed()
 
 
-def test_a_home_directory_may_be_meant(tmp_path: Path, monkeypatch):
+def test_a_path_may_begin_with_the_home_directory(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     (tmp_path / "people.csv").write_text(SIMPLE, encoding="utf-8")
