@@ -175,8 +175,8 @@ def scope_rows(account: str, *readings: Reading, known: Collection[str] = ()) ->
 class Opened(Database):
     """A store that writes for whoever asks it directly, so that tests need not say so."""
 
-    def _transact(self, work: Any, *, write: bool = True, apart: bool = False) -> Any:
-        return super()._transact(work, write=write, apart=apart)
+    def _transact(self, work: Any, *, write: bool = True) -> Any:
+        return super()._transact(work, write=write)
 
 
 class Where:

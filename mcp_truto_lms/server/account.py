@@ -201,7 +201,7 @@ class Account:
                 cursors.drop_expired(connection, now)
             cursors.save(connection, self.key, token, principal=principal, question=text, version=version, now=now)
 
-        await self._database.run(save, write=True, apart=True)
+        await self._database.run(save, write=True)
 
     async def _answer(
         self,

@@ -80,7 +80,7 @@ class AppContext:
 
         database = await anyio.to_thread.run_sync(Database, self.settings.store)
         self._database = database
-        open_one = self._source or sources(self.settings, database.admit if database.shared else None)
+        open_one = self._source or sources(self.settings, database.acquire if database.shared else None)
         return {
             one.name: Account(
                 self._veiled(open_one(one), one),

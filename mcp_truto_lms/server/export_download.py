@@ -59,7 +59,7 @@ async def _body(database: Database, token: str, parts: int) -> AsyncGenerator[by
     from mcp_truto_lms.store import exports
 
     for number in range(parts):
-        packed = await database.run(lambda c, n=number: exports.part(c, token, n))
+        packed = await database.run(lambda c, n=number: exports.compressed_part(c, token, n))
         if packed is None:
             return  # shorter than it was announced, which clients take for the error that it is
         yield zlib.decompress(packed)

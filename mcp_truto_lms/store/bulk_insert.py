@@ -1,4 +1,4 @@
-"""Rows in bulk, by the fastest way that the driver has: `executemany`, or COPY into PostgreSQL."""
+"""Rows in bulk, by the driver's fastest means: `executemany`, or COPY into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp_truto_lms.store.selection import in_list
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Add rows that are not there yet, each in the order of the table's columns."""
+    """Insert rows that the table does not have yet, each in the order of its columns."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
@@ -22,13 +22,13 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
 
 
 def upsert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Add rows of one account in place of those with the same id."""
+    """Insert rows of one account; they replace those with the same id."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        account, key = (column_index(table)[one] for one in ("account", "id"))
-        ids = [row[key] for row in rows]
-        connection.execute(delete(table).where(table.c.account == rows[0][account], in_list(table.c.id, ids)))
+        index = column_index(table)
+        account, ids = rows[0][index["account"]], [row[index["id"]] for row in rows]
+        connection.execute(delete(table).where(table.c.account == account, in_list(table.c.id, ids)))
         _copy(connection, table, rows)
     else:
         _execute_many(connection, insert(table).prefix_with("OR REPLACE"), rows)
@@ -43,7 +43,7 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), names)
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+    driver_connection: Any = connection.connection.driver_connection
+    with driver_connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)

@@ -1,7 +1,7 @@
-"""Rows and people that are held in memory for as long as something is read, in little room.
+"""Rows and people that stay in memory while a list or a scope is fetched, in little room.
 
-A directory may have a hundred thousand people. It comes page by page and is written whole, at the end; and while
-rosters are read, everybody is looked up, but only what an enrollment carries of a person.
+A directory may have a hundred thousand people: it comes page by page and is written whole at the end. Rosters look
+everybody up, but need only the fields of a person that an enrollment has.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.store.rows import Row
 from mcp_truto_lms.store.schema import learners
 
-_CARRIED = ("id", "name", "custom_fields")
-_READY = 2_000
-"""How many people are kept as they were made."""
-_AT_ONCE = 1_000
+_ENROLLMENT_FIELDS = ("id", "name", "custom_fields")
+_PARSED_PEOPLE = 2_000
+"""How many people stay parsed."""
+_FETCH_SIZE = 1_000
 
 
 class CompressedRows:
-    """Rows that wait to be written, compressed; to be gone through as often as is needed."""
+    """Rows that wait to be written, compressed; they can be iterated several times."""
 
     def __init__(self) -> None:
         self._pages: list[bytes] = []
@@ -39,34 +39,34 @@ class CompressedRows:
 
 
 class CompressedPeople(Mapping[str, User]):
-    """An account's people by id, made as they are asked for.
+    """An account's people by id, parsed when they are looked up.
 
     Args:
-        connection: where they are kept
-        account: whose they are
-        whole: whether they have more than enrollments carry of them
+        connection: of the store
+        account: the account of the people
+        whole: whether they have all their fields, or only those that an enrollment has
     """
 
     def __init__(self, connection: Connection, account: str, *, whole: bool) -> None:
         query = select(learners.c.id, learners.c.record).where(learners.c.account == account)
-        found = connection.execute(query.execution_options(yield_per=_AT_ONCE))
-        pack = str.encode if whole else _carried
-        self._packed = {key: pack(record) for key, record in found}
-        self._made = lru_cache(_READY)(self._make)
+        records = connection.execute(query.execution_options(yield_per=_FETCH_SIZE))
+        encode = str.encode if whole else _enrollment_fields
+        self._records = {user_id: encode(record) for user_id, record in records}
+        self._parse = lru_cache(_PARSED_PEOPLE)(self._parse_record)
 
-    def __getitem__(self, key: str) -> User:
-        return self._made(key)
+    def __getitem__(self, user_id: str) -> User:
+        return self._parse(user_id)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return iter(self._records)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._records)
 
-    def _make(self, key: str) -> User:
-        return User.model_validate_json(self._packed[key])
+    def _parse_record(self, user_id: str) -> User:
+        return User.model_validate_json(self._records[user_id])
 
 
-def _carried(record: str) -> bytes:
-    whole = from_json(record)
-    return to_json({name: whole[name] for name in _CARRIED if name in whole})
+def _enrollment_fields(record: str) -> bytes:
+    fields = from_json(record)
+    return to_json({name: fields[name] for name in _ENROLLMENT_FIELDS if name in fields})

@@ -1,7 +1,7 @@
-"""Cursors: where a list goes on, under a short token. A page continues the same answer or none at all.
+"""Cursors: where a list continues, under a short token. A page continues the same answer or none at all.
 
-A token goes on for the account and the caller that it was made for, and in any process of the store. The rows of a
-page and the state of the data are read in one transaction: what moved in between ends the cursor.
+A token works for the account and the caller that it was made for, in any process of the store. A page's rows and data
+version are read in one transaction: a change between two pages ends the cursor.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mcp_truto_lms.store.schema import cursors
 
 MAX_AGE_SECONDS = 3600
 _INSERT = insert(cursors)
-_MINE = select(cursors.c.question, cursors.c.data_version, cursors.c.expires_at).where(
+_SELECT = select(cursors.c.question, cursors.c.data_version, cursors.c.expires_at).where(
     *(cursors.c[name] == bindparam(name) for name in ("token", "account", "principal"))
 )
 
@@ -28,38 +28,38 @@ def new_token() -> str:
 def save(
     connection: Connection, account: str, token: str, *, principal: str, question: str, version: int, now: int
 ) -> None:
-    """Keep where a list goes on, for an hour, for the state of the data that its last page was read from.
+    """Store where a list continues, for an hour, for the state of the data that its last page was read from.
 
     Args:
         connection: of a writing transaction
-        account: whose rows they are
+        account: the account of the rows
         token: a new one
-        principal: who may go on; empty where there is one caller alone
-        question: what it goes on with
+        principal: who may continue; empty if there is only one caller
+        question: what `load` returns
         version: the data version that the page was read at
         now: epoch seconds
     """
-    kept = {"token": token, "account": account, "principal": principal, "question": question}
-    connection.execute(_INSERT, kept | {"data_version": version, "expires_at": now + MAX_AGE_SECONDS})
+    owner = {"token": token, "account": account, "principal": principal}
+    state = {"question": question, "data_version": version, "expires_at": now + MAX_AGE_SECONDS}
+    connection.execute(_INSERT, owner | state)
 
 
 def drop_expired(connection: Connection, now: int) -> None:
-    """Throw away what nobody can go on with, of all accounts."""
-    expired = select(cursors.c.token).where(cursors.c.expires_at < now)
-    # what another writer is deleting just now is left to it
-    connection.execute(delete(cursors).where(cursors.c.token.in_(expired.with_for_update(skip_locked=True))))
+    """Delete the expired cursors of all accounts, except those that another writer is deleting."""
+    expired = select(cursors.c.token).where(cursors.c.expires_at < now).with_for_update(skip_locked=True)
+    connection.execute(delete(cursors).where(cursors.c.token.in_(expired)))
 
 
 def load(connection: Connection, account: str, token: str, *, principal: str, version: int, now: int) -> str:
-    """Find where a list goes on, for the data version that the page is read at, in the same transaction.
+    """Look up where a list continues, in the transaction that reads the page.
 
     Raises:
-        UnknownCursor: the token is not of this account and this caller, or too old.
-        QueryError: the data changed since.
+        UnknownCursor: the token is not of this account and this caller, or has expired.
+        QueryError: the data changed since the page before.
     """
-    found = connection.execute(_MINE, {"token": token, "account": account, "principal": principal}).first()
-    if found is None or found.expires_at < now:
+    cursor = connection.execute(_SELECT, {"token": token, "account": account, "principal": principal}).first()
+    if cursor is None or cursor.expires_at < now:
         raise UnknownCursor("This cursor is unknown or has expired: ask the question again without it.")
-    if found.data_version != version:
+    if cursor.data_version != version:
         raise QueryError("The data changed since that page: ask the question again without the cursor.")
-    return found.question
+    return cursor.question

@@ -1,8 +1,10 @@
-"""Locks across processes: one byte of one file each, given back by the system when a process dies.
+"""Locks across processes: each is one byte of one file, and the system releases it when its process dies.
 
-On POSIX such locks belong to the process: it could take the same byte twice, and closing any descriptor of the file
-gives all of them back. So a process has one descriptor per file, shared by all that name the same file, and remembers
-what it holds itself.
+A store holds one lock for each scope. The library `filelock` locks whole files, so it would need a file for each scope.
+
+POSIX locks belong to the process: it could lock the same byte twice, and closing any descriptor of the file releases
+all of them. So a process has one descriptor for each file, shared by all stores of the same path, and remembers what it
+holds.
 """
 
 from __future__ import annotations
@@ -19,15 +21,17 @@ from typing import ClassVar
 from mcp_truto_lms.domain.errors import StoreError
 from mcp_truto_lms.operating_system import lock_byte, open_owner_only, try_lock_byte, unlock_byte
 
-_OPENING = 0
-"""The byte that is held while the store is built; keys take the bytes after it."""
+_REBUILD_OFFSET = 0
+"""The byte that is locked while the store is rebuilt; keys use the bytes after it."""
+_MAX_OFFSET = 2**31 - 2
+"""What Windows can lock."""
 
 
 class LockFile:
-    """The locks of one file in this process."""
+    """The locks that this process holds on one file."""
 
-    _known: ClassVar[weakref.WeakValueDictionary[str, LockFile]] = weakref.WeakValueDictionary()
-    _finding = threading.Lock()
+    _by_path: ClassVar[weakref.WeakValueDictionary[str, LockFile]] = weakref.WeakValueDictionary()
+    _by_path_lock = threading.Lock()
 
     def __init__(self, path: str) -> None:
         try:
@@ -36,46 +40,46 @@ class LockFile:
             raise StoreError(f"{path} cannot be opened. Give this user the right to read and write it.") from None
         weakref.finalize(self, os.close, self._descriptor)
         self._held: set[int] = set()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @classmethod
     def of(cls, path: str) -> LockFile:
-        """Give the one lock file of a path."""
-        key = str(Path(path).resolve())
-        with cls._finding:
-            found = cls._known.get(key) or cls(path)
-            cls._known[key] = found
-            return found
+        """Return the lock file of a path: the same one for all stores of this process."""
+        resolved_path = str(Path(path).resolve())
+        with cls._by_path_lock:
+            lock_file = cls._by_path.get(resolved_path) or cls(path)
+            cls._by_path[resolved_path] = lock_file
+            return lock_file
 
     def try_lock(self, key: str) -> bool:
-        """Take the lock of a key, or answer False where anybody holds it."""
+        """Take the lock of a key, or return False if this process or another one holds it."""
         offset = _offset(key)
-        with self._turn:
+        with self._lock:
             if offset in self._held or not try_lock_byte(self._descriptor, offset):
                 return False
             self._held.add(offset)
             return True
 
     def unlock(self, key: str) -> None:
-        """Give the lock of a key back."""
+        """Release the lock of a key."""
         offset = _offset(key)
-        with self._turn:
+        with self._lock:
             if offset in self._held:
                 self._held.remove(offset)
                 unlock_byte(self._descriptor, offset)
 
     @contextmanager
-    def opening(self) -> Generator[None]:
-        """Be the only process that builds the store; wait for the one that does."""
-        with self._turn:
-            lock_byte(self._descriptor, _OPENING)
+    def rebuilding(self) -> Generator[None]:
+        """Hold the lock of the process that rebuilds the store; wait while another process holds it."""
+        with self._lock:
+            lock_byte(self._descriptor, _REBUILD_OFFSET)
             try:
                 yield
             finally:
-                unlock_byte(self._descriptor, _OPENING)
+                unlock_byte(self._descriptor, _REBUILD_OFFSET)
 
 
 def _offset(key: str) -> int:
-    """Find the byte of a key, within what Windows can lock."""
+    """Return the byte of a key."""
     digest = blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
-    return 1 + int.from_bytes(digest) % (2**31 - 2)
+    return 1 + int.from_bytes(digest) % _MAX_OFFSET

@@ -1,12 +1,12 @@
-"""The tables. Every row is keyed by account; the enrollment's columns are derived from the unified model.
+"""The tables: every row is keyed by account, and the columns of an enrollment are derived from the unified model.
 
-Instants are whole seconds since the epoch, UTC, so that both comparison and order are the same on every engine. What
-filters, groups and sorts (who is left out, folded names, and what `progress.judge` knows for good) stands on the
-enrollment's row when it is written.
+Instants are whole seconds since the epoch, in UTC, so that every engine compares and sorts them alike. An enrollment's
+row holds everything that filters, groups and sorts it: why it is excluded, the normalized names of its learner and
+course, and its `Classification`.
 
-The indices of enrollments hold all that is counted: a course's, a learner's or everybody's numbers need no look at the
-table, and come grouped. Two more give lists their usual order, of everybody and of one course. `bench/asking.py`
-prints the plans.
+The indexes of enrollments cover every counted column: the numbers of a course, of a learner or of everybody are read
+from an index alone, already grouped. Two more give lists their usual order, for everybody and for one course.
+`python -m bench.asking` prints the plans.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from mcp_truto_lms.domain.model import CellKind, enrollment_columns
 from mcp_truto_lms.domain.redaction import storable
 
-SCHEMA_VERSION = 6
-"""Raised with every change of the tables: a store of an older version is built anew."""
+CONTENT_VERSION = 1
+"""Raise it if a stored value gets another meaning. A change of the tables needs nothing: their DDL is digested."""
 
 metadata = MetaData()
 
 
 class StorableText(TypeDecorator[str]):
-    """Text that compares and sorts by code points, and never holds what a database cannot."""
+    """Text that is compared and sorted by code points, without characters that a database cannot store."""
 
     impl = PlainText
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Say so to PostgreSQL, which has other orders; SQLite has no other."""
+        """Ask PostgreSQL for the order of code points; SQLite always uses it."""
         return PlainText(collation="C") if dialect.name == "postgresql" else PlainText()
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Take out NUL and halves of characters, of what is kept and of what is looked for."""
+        """Remove NUL and surrogates from stored values and from search terms."""
         return None if value is None else storable(value)
 
 
@@ -66,11 +66,11 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
 INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
 """The values of `excluded_reason`: why an enrollment is not in the population. An empty text means that it is."""
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
-"""Columns of the model that stand on the learner's and the course's row."""
+"""Columns of the model that are stored in the row of the learner or of the course."""
 
 
 def column_name(path: str) -> str:
-    """Name the table's column for a path of the model: `user.id` is `user_id`."""
+    """Return the column for a path of the model: `user_id` for `user.id`."""
     return path.replace(".", "_")
 
 
@@ -139,7 +139,7 @@ _COUNTED = (
 
 
 def _index(name: str, *columns: str) -> None:
-    Index(name, *(enrollments.c[one] for one in ("account", "excluded_reason", *columns)))
+    Index(name, *(enrollments.c[column] for column in ("account", "excluded_reason", *columns)))
 
 
 _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
@@ -167,9 +167,9 @@ dimensions = Table(
     Column("value", StorableText, nullable=False),
     sqlite_with_rowid=False,
 )
-"""What people are grouped by besides courses: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
+"""What people are filtered and grouped by: `team`, `manager`, `custom_fields.<label>`; a person may have several."""
 overridden_dimensions = dimensions.to_metadata(metadata, name="overridden_dimensions")
-"""What the LMS says under a name that is a column of the people file: it counts again when the file lets go of it."""
+"""The LMS's values of a name that is a column of the people file. They apply again once the file has no such column."""
 Index("dimensions_by_value", dimensions.c.account, dimensions.c.name, dimensions.c.normalized_value)
 
 people_files = Table(
@@ -188,7 +188,7 @@ people_file_rows = Table(
     Column("record", StorableText, nullable=False),
     Column("matched", Boolean, nullable=False),
 )
-"""What the people file says of whom, by `id:<user id>` or `email:<address>`, and whether the LMS knows them."""
+"""Rows of the people file, by `id:<user id>` or `email:<address>`, and whether the LMS has that person."""
 
 accounts = Table(
     "accounts",
@@ -220,11 +220,11 @@ exports = Table(
     Column("principal", StorableText, nullable=False),
     Column("name", StorableText, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("packed_size", BigInteger, nullable=False),
-    Column("packed", LargeBinary, nullable=False),
+    Column("compressed_size", BigInteger, nullable=False),
+    Column("compressed", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
-"""CSV files to be fetched over HTTP, in parts; `size` is that of a part unpacked, in bytes."""
+"""CSV files to download, in parts; `size` is that of the uncompressed part. Sizes are in bytes."""
 
 calls = Table(
     "calls",
@@ -232,5 +232,5 @@ calls = Table(
     Column("key", StorableText, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
-"""When calls were made, in milliseconds, by whose limits they count against."""
+"""When upstream calls were made, in epoch milliseconds; `key` names the limits that they count against."""
 Index("calls_by_key", calls.c.key, calls.c.at)

@@ -1,7 +1,7 @@
-"""Limits that all processes of a store share: sliding windows over the calls that any of them made.
+"""Rate limits that all processes of a store share: sliding windows over the calls that any of them made.
 
-On PostgreSQL the server's clock counts, and whoever asks for the same key waits its turn; in a file, the one clock of
-the machine, and the file's only writer.
+On PostgreSQL the clock is the server's, and callers of the same key wait for each other. In a file the clock is the
+machine's, and the file has one writer.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ from mcp_truto_lms.store.advisory_locks import lock_name
 from mcp_truto_lms.store.schema import calls
 
 
-def acquire(connection: Connection, key: str, windows: Sequence[Window], *, now: int | None = None) -> float:
-    """Count a call where every window has room for it.
+def acquire(
+    connection: Connection, key: str, windows: Sequence[Window], *, now_milliseconds: int | None = None
+) -> float:
+    """Count a call if every window has room for it.
 
     Args:
         connection: of a writing transaction
-        key: whose limits they are
+        key: names whose limits they are
         windows: the limits
-        now: in milliseconds since the epoch; None asks the clock
+        now_milliseconds: since the epoch; None reads the clock
 
     Returns:
-        0.0 where the call may go, else the seconds until it may be tried again.
+        0.0 if the call may go, else the seconds to wait before the next attempt.
     """
     lock_name(connection, f"calls:{key}")
-    now = _now(connection) if now is None else now
-    longest = _milliseconds(max((one.seconds for one in windows), default=0.0))
-    # a clock that was set back leaves calls in the future: they hold nobody up for long
+    now = _now(connection) if now_milliseconds is None else now_milliseconds
+    longest = max((_milliseconds(window.seconds) for window in windows), default=0)
+    # if the clock was set back, calls lie in the future: they must not block for long
     outdated = ~calls.c.at.between(now - longest, now + longest)
     connection.execute(delete(calls).where(calls.c.key == key, outdated))
-    wait = max((_wait(connection, key, one, now) for one in windows), default=0)
+    wait = max((_wait(connection, key, window, now) for window in windows), default=0)
     if wait > 0:
         return wait / 1000
     connection.execute(insert(calls).values(key=key, at=now))
@@ -42,10 +44,10 @@ def acquire(connection: Connection, key: str, windows: Sequence[Window], *, now:
 
 
 def _wait(connection: Connection, key: str, window: Window, now: int) -> int:
-    """Tell how long a window is full, in milliseconds: until as many calls ago as it takes is out of it."""
+    """Return for how many milliseconds a window stays full: until its oldest counted call leaves it."""
     latest = select(calls.c.at).where(calls.c.key == key).order_by(calls.c.at.desc())
-    passed = connection.execute(latest.offset(window.calls - 1).limit(1)).scalar()
-    return 0 if passed is None else passed + _milliseconds(window.seconds) - now
+    oldest = connection.execute(latest.offset(window.calls - 1).limit(1)).scalar()
+    return 0 if oldest is None else oldest + _milliseconds(window.seconds) - now
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,16 +1,18 @@
 """SQLite: in memory, or in a file that several processes share.
 
-In memory there is one connection behind one lock. A pool of one connection per thread would be several empty
-databases, and one connection shared without a lock would roll back its neighbour's work.
+In memory there is one connection behind one lock. A pool with a connection for each thread would be several empty
+databases, and one connection without a lock would roll back another thread's work.
 
-A file has a connection per reading thread and one writer at a time: a lock in the process, `BEGIN IMMEDIATE` across
-processes, so that what reads and then writes never finds that somebody was faster. The write-ahead log lets readers
-go on meanwhile. The file is its owner's alone, as are those that SQLite puts beside it, and so is the lock file.
+A file has a connection for each reading thread and one writer at a time: a lock in the process, and `BEGIN IMMEDIATE`
+across processes, so that a transaction that reads and then writes never fails because another process wrote first. The
+write-ahead log lets readers work meanwhile. The file, its lock file and the files that SQLite puts beside it belong to
+their owner alone.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -18,14 +20,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
 from mcp_truto_lms.operating_system import open_owner_only
+from mcp_truto_lms.store.engine_errors import OTHER_TABLES, unexpected_error
 from mcp_truto_lms.store.lock_file import LockFile
-from mcp_truto_lms.store.schema import SCHEMA_VERSION
-from mcp_truto_lms.store.schema_rebuild import SETTING, build, create, needs_building
+from mcp_truto_lms.store.schema_rebuild import (
+    SETTING,
+    UNVERSIONED,
+    create_tables,
+    needs_rebuild,
+    read_version,
+    rebuild,
+)
 
 _Result = TypeVar("_Result")
 
@@ -35,72 +44,56 @@ BUSY_SECONDS = 60.0
 _FIRST_BYTES = b"SQLite format 3\0"
 _WRITER_PRAGMAS = ("synchronous = NORMAL", "cache_size = -65536", "journal_size_limit = 67108864")
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -16384")
-_TROUBLE: Mapping[int, str] = {
-    5: "{path} was locked by another process for too long. Ask again; if it stays so, end that process.",
-    8: "{path} cannot be written. Give this user the right to write the file and its folder.",
-    10: "{path} cannot be read or written: its disk failed. See to the disk.",
-    11: "{path} is damaged. End all processes that use it and delete it: everything is read again.",
-    13: "{path} cannot grow: its disk is full. Make room on it.",
-    14: "{path} cannot be opened. Give this user the right to read and write the file and its folder.",
-    26: "{path} is not an SQLite database. Choose another place.",
+_IN_MEMORY = "The store in memory"
+_NOT_A_DATABASE, _CANNOT_OPEN = 26, 14
+_MESSAGES: Mapping[int, str] = {
+    1: OTHER_TABLES,
+    5: "{place} was locked by another process for too long. Ask again; if it stays so, end that process.",
+    8: "{place} cannot be written. Give this user the right to write the file and its folder.",
+    10: "{place} cannot be read or written: its disk failed. Check the disk.",
+    11: "{place} is damaged. End all processes that use it and delete it: everything is fetched again.",
+    13: "{place} cannot grow: its disk is full. Make room on it.",
+    _CANNOT_OPEN: "{place} cannot be opened. Give this user the right to read and write the file and its folder.",
+    _NOT_A_DATABASE: "{place} is not an SQLite database. Choose another place.",
 }
-"""What SQLite's result codes mean to whoever set the store."""
-_ROWS_PER_KEY: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "enrollments": {
-        "sqlite_autoindex_enrollments_1": (1_000_000, 1_000_000, 1),
-        "enrollments_by_course": (1_000_000, 1_000_000, 900_000, 5_000, 1_000, 50),
-        "enrollments_by_user": (1_000_000, 1_000_000, 900_000, 10, 5, 2),
-        "enrollments_by_due": (1_000_000, 1_000_000, 900_000, 2_500, 500, 50),
-        "enrollments_of_course": (1_000_000, 1_000_000, 900_000, 5_000, 500, 2),
-    },
-    "learners": {
-        "sqlite_autoindex_learners_1": (100_000, 100_000, 1),
-        "learners_by_name": (100_000, 100_000, 1),
-        "learners_by_email": (100_000, 100_000, 1),
-    },
-    "courses": {"sqlite_autoindex_courses_1": (200, 200, 1), "courses_by_name": (200, 200, 1)},
-    "dimensions": {
-        "dimensions": (400_000, 400_000, 4, 1, 1),
-        "dimensions_by_value": (400_000, 400_000, 100_000, 5_000),
-    },
-}
-"""How many rows a whole index, its first column, its first two columns … find: what the planner chooses by.
-
-They are those of a large portal, and written once. Measured ones would change plans with whoever measured last, and a
-good plan for many rows is a good one for few.
-"""
+"""What SQLite's primary result codes mean to the person who set the store."""
 
 
 class Memory:
-    """The tables in memory; gone with the process."""
+    """The tables in memory; they are lost with the process."""
 
     shared = False
 
     def __init__(self) -> None:
         self.engine = _engine("sqlite://", "BEGIN", poolclass=StaticPool)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._is_closed = False
         with self.engine.begin() as connection:
-            create(connection)
-            _tell_planner(connection)
+            create_tables(connection)
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:  # noqa: ARG002  all the same here
-        """Do work in one transaction, after all others."""
-        with self._turn, self.engine.begin() as connection:
-            return work(connection)
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:  # noqa: ARG002  both are the same here
+        """Do work in one transaction, after all earlier ones."""
+        with self._lock, _database_errors(StoreError, _IN_MEMORY):
+            if self._is_closed:  # its connection is gone; a new one would be an empty database
+                raise StoreError("The store in memory is closed: this process is ending.")
+            with self.engine.begin() as connection:
+                return work(connection)
 
     def try_lock(self, key: str) -> bool:  # noqa: ARG002
-        """Answer True: nobody else is there."""
+        """Return True: no other process shares this store."""
         return True
 
     def unlock(self, key: str) -> None:
-        """Do nothing: nobody waits."""
+        """Do nothing: `try_lock` took nothing."""
 
     def tidy(self) -> None:
-        """Do nothing: how to read was said at the beginning."""
+        """Measure the indexes for the query planner."""
+        self.transact(_analyze, write=True)
 
     def close(self) -> None:
-        """Drop the data."""
-        with self._turn:
+        """Drop the data; refuse what comes later."""
+        with self._lock:
+            self._is_closed = True
             self.engine.dispose()
 
 
@@ -108,7 +101,7 @@ class File:
     """The tables in a file.
 
     Args:
-        address: the file's path; it is created where it is missing, its folder is not
+        address: the file's path; it is created if it is missing, its folder is not
         busy_seconds: how long to wait for the writer of another process
 
     Raises:
@@ -125,92 +118,96 @@ class File:
         self.writer = _engine(
             url, "BEGIN IMMEDIATE", *_WRITER_PRAGMAS, busy_seconds=busy_seconds, pool_size=1, max_overflow=0
         )
-        self._turn = threading.Lock()
-        self._locks: LockFile | None = None
+        self._writer_lock = threading.Lock()
+        self._lock_file: LockFile | None = None
         self._held: set[str] = set()
         try:
-            with self._explained(ConfigurationError, f"{SETTING}: "):
+            with _database_errors(ConfigurationError, str(self._path), prefix=f"{SETTING}: "):
                 self._prepare()
         except BaseException:
             self.close()
             raise
 
-    def transact(self, work: Callable[[Connection], _Result], *, write: bool, apart: bool = False) -> _Result:  # noqa: ARG002  there are no trips
+    def transact(self, work: Callable[[Connection], _Result], *, write: bool) -> _Result:
         """Do work in one transaction: on one state of the data, or as the file's only writer."""
-        with self._explained(StoreError):
+        with _database_errors(StoreError, str(self._path)):
             if not write:
                 with self.engine.begin() as connection:
                     return work(connection)
-            with self._turn, self.writer.begin() as connection:
+            with self._writer_lock, self.writer.begin() as connection:
                 return work(connection)
 
     def try_lock(self, key: str) -> bool:
-        """Take a byte of the lock file; the system gives it back when the process dies."""
-        taken = self._lock_file().try_lock(key)
-        if taken:
+        """Lock a byte of the lock file; the system releases it if the process dies."""
+        is_locked = self._open_lock_file().try_lock(key)
+        if is_locked:
             self._held.add(key)
-        return taken
+        return is_locked
 
     def unlock(self, key: str) -> None:
-        """Give a byte of the lock file back."""
+        """Release a byte of the lock file."""
         if key in self._held:
             self._held.remove(key)
-            self._lock_file().unlock(key)
+            self._open_lock_file().unlock(key)
 
     def tidy(self) -> None:
-        """Do nothing: how to read was said at the beginning."""
+        """Measure the indexes for the query planner of every process."""
+        self.transact(_analyze, write=True)
 
     def close(self) -> None:
-        """Give up all locks and connections."""
+        """Release all locks and connections."""
         for key in tuple(self._held):
             self.unlock(key)
-        self._locks = None
+        self._lock_file = None
         self.engine.dispose()
         self.writer.dispose()
 
     def _prepare(self) -> None:
-        """Build the tables where they are missing or old, one process at a time."""
+        """Build the tables if they are missing or of another version, one process at a time."""
         with self.engine.begin() as connection:
-            if not self._needs_building(connection):
+            if not self._needs_rebuild(connection):
                 return
-        with self._lock_file().opening():
+        with self._open_lock_file().rebuilding():
             with self.writer.connect() as connection:
-                raw: Any = connection.connection
-                mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                raw_connection: Any = connection.connection
+                mode = raw_connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             if mode != "wal":
                 raise ConfigurationError(f"{SETTING}: the disk of {self._path} cannot be shared by processes.")
             with self.writer.begin() as connection:
-                if self._needs_building(connection):
-                    build(connection)
-                    _tell_planner(connection)
+                if self._needs_rebuild(connection):
+                    rebuild(connection)
                     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _needs_building(self, connection: Connection) -> bool:
-        mark = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-        ours = mark == APPLICATION_ID
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one() if ours else None
-        empty = not mark and not inspect(connection).get_table_names()
-        return needs_building(version, empty=empty, where=str(self._path))
+    def _needs_rebuild(self, connection: Connection) -> bool:
+        application_id = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        table_names = inspect(connection).get_table_names()
+        version = None
+        if application_id == APPLICATION_ID:
+            version = read_version(connection, table_names) or UNVERSIONED
+        is_empty = not application_id and not table_names
+        return needs_rebuild(connection, version, is_empty=is_empty, place=str(self._path))
 
-    def _lock_file(self) -> LockFile:
-        if self._locks is None:
-            self._locks = LockFile.of(f"{self._path}-locks")
-        return self._locks
+    def _open_lock_file(self) -> LockFile:
+        if self._lock_file is None:
+            self._lock_file = LockFile.of(f"{self._path}-locks")
+        return self._lock_file
 
-    @contextmanager
-    def _explained(self, kind: type[ConfigurationError | StoreError], prefix: str = "") -> Generator[None]:
-        try:
-            yield
-        except DatabaseError as error:
-            trouble = _TROUBLE.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
-            if trouble is None:
-                raise
-            raise kind(prefix + trouble.format(path=self._path)) from None
+
+@contextmanager
+def _database_errors(kind: type[ConfigurationError | StoreError], place: str, *, prefix: str = "") -> Generator[None]:
+    """Raise what SQLite reports as an error of ours, without SQL or values."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        message = _MESSAGES.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        if message is None:
+            raise kind(prefix + unexpected_error(place, error, getattr(cause, "sqlite_errorname", None))) from None
+        raise kind(prefix + message.format(place=place)) from None
 
 
 def _create(path: Path) -> None:
-    """Create a file that is its owner's alone before SQLite does; leave one that is there.
+    """Create a file that belongs to its owner alone before SQLite does; leave an existing one unchanged.
 
     SQLite takes the first bytes of anything shorter than its own header for an empty file.
     """
@@ -223,22 +220,22 @@ def _create(path: Path) -> None:
     except (IsADirectoryError, NotADirectoryError):
         raise ConfigurationError(f"{SETTING}: {path} is a folder, or lies in a file. Name a file.") from None
     except OSError:
-        raise ConfigurationError(f"{SETTING}: {_TROUBLE[14].format(path=path)}") from None
+        raise ConfigurationError(f"{SETTING}: {_MESSAGES[_CANNOT_OPEN].format(place=path)}") from None
     if first not in (b"", _FIRST_BYTES):
-        raise ConfigurationError(f"{SETTING}: {_TROUBLE[26].format(path=path)}")
+        raise ConfigurationError(f"{SETTING}: {_MESSAGES[_NOT_A_DATABASE].format(place=path)}")
 
 
-def _tell_planner(connection: Connection) -> None:
-    """Write down how selective the indices are."""
-    connection.exec_driver_sql("ANALYZE")  # makes the table for it
-    connection.exec_driver_sql("DELETE FROM sqlite_stat1")
-    rows = [
-        (table, index, " ".join(map(str, numbers)))
-        for table, indices in _ROWS_PER_KEY.items()
-        for index, numbers in indices.items()
-    ]
-    connection.exec_driver_sql("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", rows)
-    connection.exec_driver_sql("ANALYZE sqlite_master")  # reads them
+def _analyze(connection: Connection) -> None:
+    """Measure how selective the indexes are, for the connections of every process.
+
+    Connections read the statistics again because a new table of them changes the schema. `sz`, the size of an index's
+    rows, is the same for all indexes of enrollments: a narrow one would seem to be cheaper, and then a row is looked up
+    for each entry, which made a list of those at risk take 72 ms instead of 39. `python -m bench.asking` prints both.
+    """
+    connection.exec_driver_sql("DROP TABLE IF EXISTS sqlite_stat1")
+    connection.exec_driver_sql("ANALYZE")
+    connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = stat || ' sz=100' WHERE tbl = 'enrollments'")
+    connection.exec_driver_sql("ANALYZE sqlite_master")  # reads what was updated
 
 
 def _engine(
@@ -249,13 +246,13 @@ def _engine(
     poolclass: type[Any] = QueuePool,
     **pool: Any,
 ) -> Engine:
-    """Make an engine whose transactions begin when they are said to, not when pysqlite thinks that they should."""
+    """Make an engine whose transactions begin by this statement, not when pysqlite decides."""
     arguments = {"check_same_thread": False, "isolation_level": None, "timeout": busy_seconds}
     engine = create_engine(url, connect_args=arguments, poolclass=poolclass, hide_parameters=True, **pool)
 
     def configure(connection: Any, _: object) -> None:
-        for one in pragmas:
-            connection.execute(f"PRAGMA {one}")
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
 
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)

@@ -178,14 +178,14 @@ async def test_a_portal_without_courses_is_an_answer_of_nothing():
 class Full(Database):
     """A store that has no room for enrollments."""
 
-    async def run(self, work: Any, *, write: bool = False, apart: bool = False) -> Any:
+    async def run(self, work: Any, *, write: bool = False) -> Any:
         def checked(connection: Any) -> Any:
             found = work(connection)
             if write and connection.execute(select(func.count()).select_from(enrollments)).scalar():
                 raise StoreError("The disk is full.")
             return found
 
-        return await super().run(checked, write=write, apart=apart)
+        return await super().run(checked, write=write)
 
 
 async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_is_wrong():

@@ -74,7 +74,7 @@ def page_of(values: list[object]) -> ListAnswer:
 
 def printed(values: list[object]) -> list[list[str]]:
     packed = csv_export._to_parts([page_of(values)])
-    return read(b"".join(zlib.decompress(one.packed) for one in packed.parts))[1:]
+    return read(b"".join(zlib.decompress(one.compressed) for one in packed.parts))[1:]
 
 
 BEGINNINGS = [
@@ -128,7 +128,7 @@ def test_a_header_is_no_formula_either():
     page = page_of(["x"])
     columns = tuple(choose_columns(query))
     packed = csv_export._to_parts([ListAnswer(page.stats, columns, (), 0, {})])
-    assert read(zlib.decompress(packed.parts[0].packed)) == [["'=1+1"]]
+    assert read(zlib.decompress(packed.parts[0].compressed)) == [["'=1+1"]]
 
 
 async def test_a_file_has_the_whole_match_in_order_whatever_the_limit(open_desk: OpenDesk, tmp_path: Path):

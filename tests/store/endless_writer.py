@@ -1,8 +1,8 @@
-"""A process that replaces three scopes of a store over and over, each a little different, until it is killed.
+"""A process that replaces three scopes of a store over and over, each time with other rows, until it is killed.
 
-    python -m tests.store.endless_writer ADDRESS FIRST_TURN
+    python -m tests.store.endless_writer ADDRESS FIRST_ROUND
 
-The rows of a scope tell its turn, and so does its stamp: what is found afterwards can be checked against itself.
+The rows of a scope name their round, and so does its fetch time: a test can check the stored rows against each other.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from tests.stored import ACCOUNT, record, scope_rows
 COURSES = ("c", "d", "e")
 
 
-def size(turn: int) -> int:
-    return 100 + 37 * turn % 90
+def size(round_number: int) -> int:
+    return 100 + 37 * round_number % 90
 
 
-def main(address: str, first: int) -> None:
+def main(address: str, first_round: int) -> None:
     database = Database(address)
-    for turn in count(first):
-        for key in COURSES:
-            records = tuple(record(str(n), key, "in_progress", score=float(turn)) for n in range(size(turn)))
-            stamp, scope = FetchInfo(turn, 0.0), Scope(course_id=key)
+    for round_number in count(first_round):
+        for course_id in COURSES:
+            user_ids = map(str, range(size(round_number)))
+            records = tuple(record(key, course_id, "in_progress", score=float(round_number)) for key in user_ids)
+            fetch_info, scope = FetchInfo(round_number, 0.0), Scope(course_id=course_id)
+            rows = scope_rows(ACCOUNT, Reading(records))
             database._transact(
-                lambda c, s=scope, r=records, t=stamp: scope_writer.replace_scope(
-                    c, ACCOUNT, s, scope_rows(ACCOUNT, Reading(r)), t
+                lambda c, scope=scope, rows=rows, info=fetch_info: scope_writer.replace_scope(
+                    c, ACCOUNT, scope, rows, info
                 ),
                 write=True,
             )
-            sys.stdout.write(f"{turn}\n")
+            sys.stdout.write(f"{round_number}\n")
             sys.stdout.flush()
 
 

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from sqlalchemy import Connection, event, select
 
+from mcp_truto_lms.domain.errors import StoreError
 from mcp_truto_lms.domain.model import Email, EnrolledUser
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
@@ -530,11 +531,13 @@ async def test_a_call_that_is_cancelled_while_it_writes_leaves_the_store_usable(
 
 
 @pytest.mark.engines("memory")
-def test_a_closed_store_in_memory_is_empty(store: Store):
+def test_a_closed_store_in_memory_refuses_work(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.database.close()
-    with pytest.raises(Exception, match="no such table"):
+    with pytest.raises(StoreError, match="is closed"):
         store.rows()
+    with pytest.raises(StoreError, match="is closed"):
+        store.do(lambda _: None)
 
 
 def test_the_route_of_a_row_is_the_way_it_came(store: Store):

@@ -1,4 +1,4 @@
-"""Exports that wait in the store to be fetched."""
+"""CSV exports that wait in the store to be downloaded."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ PARTS = [Part(b"\x00one\xff", 10), Part(b"two", 20)]
 
 
 def save(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> int:
-    kept = {"principal": principal, "name": "a.csv", "parts": PARTS, "now": now}
-    return database._transact(lambda c: exports.save(c, ACCOUNT, token, **kept))
+    options = {"principal": principal, "name": "a.csv", "parts": PARTS, "now": now}
+    return database._transact(lambda c: exports.save(c, ACCOUNT, token, **options))
 
 
 def find(database: Database, token: str = "tkn", *, principal: str = "ann", now: int = NOON) -> StoredExport | None:
     return database._transact(lambda c: exports.find(c, token, principal=principal, now=now))
 
 
-def rows(connection: Connection) -> int:
+def count_parts(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(exports.exports)).scalar_one()
 
 
-def test_a_file_is_kept_for_an_hour_and_comes_back_in_its_parts():
+def test_a_file_can_be_downloaded_for_an_hour_in_its_parts():
     database = new_store()
     assert save(database) == NOON + MAX_AGE_SECONDS
     assert find(database, now=NOON + MAX_AGE_SECONDS) == StoredExport("a.csv", 30, 2)
-    assert [database._transact(lambda c, n=n: exports.part(c, "tkn", n)) for n in range(3)] == [
-        PARTS[0].packed,
-        PARTS[1].packed,
+    assert [database._transact(lambda c, n=n: exports.compressed_part(c, "tkn", n)) for n in range(3)] == [
+        PARTS[0].compressed,
+        PARTS[1].compressed,
         None,
     ]
     assert find(database, now=NOON + MAX_AGE_SECONDS + 1) is None
 
 
 @pytest.mark.parametrize(("token", "principal"), [("other", "ann"), ("tkn", "bob"), ("tkn", ""), ("", "ann")])
-def test_nobody_else_finds_it(token: str, principal: str):
+def test_other_callers_and_other_tokens_find_nothing(token: str, principal: str):
     database = new_store()
     save(database)
     assert find(database, token, principal=principal) is None
 
 
-def test_what_has_expired_is_deleted_once_nobody_can_be_fetching_it():
+def test_an_expired_file_is_deleted_once_no_download_can_be_under_way():
     database = new_store()
     save(database)
     later = NOON + MAX_AGE_SECONDS + GRACE_SECONDS
     find(database, "none", now=later)
-    assert database._transact(rows) == 2
+    assert database._transact(count_parts) == 2
     find(database, "none", now=later + 1)
-    assert database._transact(rows) == 0
+    assert database._transact(count_parts) == 0
     save(database)
     save(database, "next", now=later + 1)
     assert find(database, now=NOON) is None
 
 
-def test_what_is_kept_at_once_has_a_bound_and_whoever_comes_too_late_is_told_when(monkeypatch: pytest.MonkeyPatch):
+def test_all_files_together_have_a_limit_and_the_error_says_when_there_is_room(monkeypatch: pytest.MonkeyPatch):
     database = new_store()
     monkeypatch.setattr(exports, "MAX_BYTES", 20)
     save(database)
