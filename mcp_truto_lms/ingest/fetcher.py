@@ -43,6 +43,7 @@ from mcp_truto_lms.ingest.fetch_planner import (
 )
 from mcp_truto_lms.ingest.freshness import READERS, covering_scopes
 from mcp_truto_lms.ingest.ingester import Ingester
+from mcp_truto_lms.ingest.joined_records import StoredRecords
 from mcp_truto_lms.ingest.question_budget import FetchProgress, QuestionBudget, StillBeingRead
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.settings import Settings
@@ -142,7 +143,7 @@ class Fetcher:
         Raises:
             StillBeingRead: the fetch takes longer than the question may wait, and there is no older list.
         """
-        fetch = self._list_fetches()[plan.key]
+        fetch = self._list_fetches(budget)[plan.key]
         is_done = await self._run(
             budget,
             lambda _: self._ensure(budget, plan.key, plan.max_age_seconds, fetch),
@@ -154,9 +155,13 @@ class Fetcher:
                 again = f"Ask again in {budget.seconds_left} s."
                 raise StillBeingRead(f"The list of {plan.key} is still being read. {again}")
 
-    def _list_fetches(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    def _list_fetches(self, budget: QuestionBudget) -> Mapping[str, Callable[[], Awaitable[None]]]:
         source, ingester = self._source, self.ingester
-        fetches: dict[str, Callable[[], Awaitable[None]]] = {COURSES: ingester.courses, LEARNERS: ingester.learners}
+
+        async def fetch_learners() -> None:
+            budget.fetched_people = await ingester.learners()
+
+        fetches: dict[str, Callable[[], Awaitable[None]]] = {COURSES: ingester.courses, LEARNERS: fetch_learners}
         if isinstance(source, TeamDirectory):
             fetches[account_state.TEAMS] = lambda: ingester.teams(source)
         return fetches
@@ -169,7 +174,9 @@ class Fetcher:
             RouteClosed: the provider does not allow this route.
         """
         progress = FetchProgress(budget, budget.done, plan.wanted, plan.wanted - len(plan.scopes), deque(plan.scopes))
-        people, courses = await self._database.run(lambda connection: self._names(connection, plan.scopes))
+        people, courses = await self._database.run(
+            lambda connection: self._joined_records(connection, plan.scopes, budget)
+        )
         began_at = anyio.current_time()
 
         async def fetch(scope: Scope) -> None:
@@ -282,14 +289,14 @@ class Fetcher:
         except TimeoutError:
             raise Unavailable(f"The LMS needed more than {self._settings.deadline_seconds:g} s. Ask again.") from None
 
-    def _names(
-        self, connection: Connection, scopes: Sequence[Scope]
+    def _joined_records(
+        self, connection: Connection, scopes: Sequence[Scope], budget: QuestionBudget
     ) -> tuple[Mapping[str, User], Mapping[str, Course]]:
-        """Load the people and courses that scopes are joined with; of people, only those that the scopes name."""
-        records = catalogue.course_records(connection, self._account)
-        courses = {key: Course.model_validate_json(record) for key, record in records.items()}
+        """Return the people and courses that scopes are joined with; of people, only those that the scopes name."""
+        courses = StoredRecords(Course, catalogue.course_records(connection, self._account))
         ids = {scope.user_id for scope in scopes if scope.user_id is not None}
+        if not ids and budget.fetched_people is not None:
+            return budget.fetched_people, courses
         if not 0 < len(ids) <= FEW:
             return CompressedPeople(connection, self._account, whole=bool(ids)), courses
-        people = catalogue.learner_records(connection, self._account, ids)
-        return {key: User.model_validate_json(record) for key, record in people.items()}, courses
+        return StoredRecords(User, catalogue.learner_records(connection, self._account, ids)), courses

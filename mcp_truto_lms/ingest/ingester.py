@@ -14,6 +14,7 @@ import anyio
 from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Portal, Scope, Source, TeamDirectory, directory_pages, scope_parts
+from mcp_truto_lms.ingest.joined_records import FetchedPeople
 from mcp_truto_lms.store import account_state, scope_writer
 from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.database import Database
@@ -70,17 +71,19 @@ class Ingester:
             lambda c: scope_writer.replace_courses(c, self._account, courses, fetch_info), write=True
         )
 
-    async def learners(self) -> None:
-        """Fetch the people directory."""
+    async def learners(self) -> FetchedPeople:
+        """Fetch the people directory; return what enrollments carry of the people."""
         started_at = anyio.current_time()
-        rows = CompressedRows()
+        rows, people = CompressedRows(), FetchedPeople()
         async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
                 rows.add(learner_rows(self._account, page))
+                people.add(page)
         fetch_info = self._fetch_info(started_at)
         await self._database.run(
             lambda c: scope_writer.replace_learners(c, self._account, rows, fetch_info), write=True
         )
+        return people
 
     async def teams(self, source: TeamDirectory) -> None:
         """Fetch people's teams from the source, which has such a directory."""

@@ -12,6 +12,7 @@ from math import ceil, inf
 
 from mcp_truto_lms.domain.errors import LmsError, RouteClosed, SourceError, Unavailable
 from mcp_truto_lms.domain.source import FetchRoute, Scope
+from mcp_truto_lms.ingest.joined_records import FetchedPeople
 
 _UNITS = {
     FetchRoute.COURSE: "courses",
@@ -107,6 +108,7 @@ class QuestionBudget:
         seconds_left: how long the fetch that continues in the background will take
         attempts: what was fetched, by the keys of the plans, and the failure of each
         closed_routes: the routes that turned out to be closed
+        fetched_people: the directory, where this question has fetched it
     """
 
     fresh: bool
@@ -119,6 +121,7 @@ class QuestionBudget:
     seconds_left: int | None = None
     attempts: dict[str, SourceError | None] = field(default_factory=dict[str, SourceError | None])
     closed_routes: dict[FetchRoute, RouteClosed] = field(default_factory=dict[FetchRoute, RouteClosed])
+    fetched_people: FetchedPeople | None = None
 
     @property
     def unattended(self) -> bool:
