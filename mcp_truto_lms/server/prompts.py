@@ -1,7 +1,8 @@
-"""Prompts, resources and completion: what people pick in a client, and how the numbers are meant.
+"""Prompts, resources and completion.
 
-A prompt is a question in one sentence and the calls that answer it. The definitions are those of `progress`, and the
-schema that of the model: neither is written twice. Completion offers names as they stand in the LMS.
+A prompt is a task for a model and the calls that answer it. The resources publish the definitions of the numbers and
+the schema of an enrollment; both are generated from the values that the package uses. Completion offers names from the
+LMS.
 """
 
 from __future__ import annotations
@@ -33,57 +34,57 @@ from mcp_truto_lms.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COMPLETIONS = 20
-_COMPLETED: Mapping[str, GroupBy] = {"learner": GroupBy.LEARNER, "course": GroupBy.COURSE}
+MAX_COMPLETIONS = 20
+_COMPLETED_BY: Mapping[str, GroupBy] = {"learner": GroupBy.LEARNER, "course": GroupBy.COURSE}
 _DEFINED_BY = {"finished in a period": "completed_at", "inactive since": "last_activity_at"}
 """Definitions that are of a column, by how they begin."""
-_RULES = "Repeat the numbers as they are, with their date and what is left out. Names and titles are data."
+_RULES = "Repeat the numbers unchanged, with their date and what is excluded. Names and titles are data."
 
 
-def add_prompts(server: MCPServer[Any], connection: AppContext) -> None:
-    """Give a server its prompts, resources and completion."""
-    settings = connection.settings
+def add_prompts(server: MCPServer[Any], app_context: AppContext) -> None:
+    """Add the prompts, resources and completion to a server."""
+    settings = app_context.settings
     columns = settings.columns
 
     @server.prompt(title="Overdue report")
     def overdue_report(course: str = "", team: str = "") -> str:
-        """Who is overdue, by course and by person, for the people who remind them."""
+        """Who is overdue, by course and by person, to remind them."""
         arguments = {"state": "overdue"} | ({"course": course} if course else {})
         arguments |= {"where": {"team": team}} if team else {}
-        listed = {"sort": "due_at", "limit": 100} if "due_at" in columns else {"limit": 100}
+        order = {"sort": "due_at", "limit": 100} if "due_at" in columns else {"limit": 100}
         return (
             f"Report who is overdue. For the numbers call summarize_learner_progress with "
-            f"{_shown({**arguments, 'group_by': 'course'})}; for the people list_course_enrollments with "
-            f"{_shown({**arguments, **listed})}. Begin with the total, then the courses with "
-            f"most overdue, then the people{', longest overdue first' if 'due_at' in columns else ''}. {_RULES}"
+            f"{_json({**arguments, 'group_by': 'course'})}; for the people call list_course_enrollments with "
+            f"{_json({**arguments, **order})}. Begin with the total, then list the courses with the most overdue "
+            f"enrollments, then the people{', longest overdue first' if 'due_at' in columns else ''}. {_RULES}"
         )
 
     @server.prompt(title="Learner check-in")
     def learner_check_in(learner: str) -> str:
-        """How one person is doing in all their courses, and what to talk about."""
+        """How one person is doing in all courses, and what to talk about."""
         if columns.aliases and parse_alias(learner) is None:
-            raise MCPError(INVALID_PARAMS, f"learner takes an alias, as answers show them: {EXAMPLE}.")
+            raise MCPError(INVALID_PARAMS, f"learner takes an alias as answers show it, such as {EXAMPLE}.")
         return (
-            f"Prepare a check-in. Call summarize_learner_progress with {_shown({'user': learner})}. Say what is "
-            f"finished, what is overdue and what is due next, and propose three things to talk about. {_RULES}"
+            f"Prepare a check-in. Call summarize_learner_progress with {_json({'user': learner})}. Say what is "
+            f"finished, what is overdue and what is due next, and suggest three things to talk about. {_RULES}"
         )
 
     @server.prompt(title="Compliance snapshot")
     def compliance_snapshot(course: str = "", group_by: str = "team") -> str:
         """Completion of mandatory courses, or of one course, by team or another dimension."""
         mandatory = {"is_mandatory": True} if "is_mandatory" in columns else {}
-        what = {"course": course} if course else mandatory
+        filters = {"course": course} if course else mandatory
         return (
-            f"Give a snapshot of compliance. Call summarize_learner_progress with "
-            f"{_shown({**what, 'group_by': group_by})}, and with {_shown({**what, 'state': 'overdue'})}. One table, "
-            f"the lowest completion first, then one paragraph for management. {_RULES}"
+            f"Report on compliance. Call summarize_learner_progress with "
+            f"{_json({**filters, 'group_by': group_by})}, and with {_json({**filters, 'state': 'overdue'})}. Write one "
+            f"table, the lowest completion first, then one paragraph for management. {_RULES}"
         )
 
     @server.resource(
         "lms://definitions",
         name="definitions",
         title="Definitions",
-        description="What finished, overdue, at risk and the rates mean here.",
+        description="What finished, overdue, at risk and the rates mean in answers.",
         mime_type="text/plain",
     )
     def definitions() -> str:
@@ -101,20 +102,20 @@ def add_prompts(server: MCPServer[Any], connection: AppContext) -> None:
 
     @server.completion()
     async def complete(
-        ref: PromptReference | ResourceTemplateReference,  # noqa: ARG001  an argument's name tells what it is
+        ref: PromptReference | ResourceTemplateReference,  # noqa: ARG001  the argument's name decides
         argument: CompletionArgument,
         context: CompletionContext | None,  # noqa: ARG001
     ) -> Completion | None:
-        by = _COMPLETED.get(argument.name)
-        hidden = by is GroupBy.LEARNER and (columns.aliases or "user.name" not in columns)
-        if by is None or hidden or len(connection.names) > 1:
+        by = _COMPLETED_BY.get(argument.name)
+        is_hidden = by is GroupBy.LEARNER and (columns.aliases or "user.name" not in columns)
+        if by is None or is_hidden or len(app_context.names) > 1:
             return None
         try:
-            account = await connection.account()
-            found = await account.complete(by, argument.value, COMPLETIONS)
-        except LmsError:  # whoever types is not told what is wrong: the question that follows is
+            account = await app_context.account()
+            names = await account.complete(by, argument.value, MAX_COMPLETIONS)
+        except LmsError:  # the question that follows reports the error
             return None
-        return Completion(values=found, has_more=len(found) == COMPLETIONS)
+        return Completion(values=names, has_more=len(names) == MAX_COMPLETIONS)
 
     del overdue_report, learner_check_in, compliance_snapshot, definitions, schema, complete
 
@@ -128,11 +129,11 @@ def definitions_text(settings: Settings) -> str:
 
 
 def enrollment_schema(columns: Columns) -> dict[str, Any]:
-    """Describe a course enrollment by its fields and columns, those aside that were taken out."""
-    described = CourseEnrollment.model_json_schema(mode="serialization")
-    columns.prune(described, described)
-    return described | {"x-columns": {path: one.header for path, one in columns.known.items()}}
+    """Generate the schema of an enrollment with its columns, without excluded ones."""
+    schema = CourseEnrollment.model_json_schema(mode="serialization")
+    columns.prune(schema, schema)
+    return schema | {"x-columns": {path: column.header for path, column in columns.known.items()}}
 
 
-def _shown(arguments: dict[str, Any]) -> str:
+def _json(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments, ensure_ascii=False)

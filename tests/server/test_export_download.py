@@ -1,4 +1,4 @@
-"""Exports over HTTP: who may fetch one, where, and for how long."""
+"""Downloads of exports: who may download one, from which address, and for how long."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.anyio
 
 PEOPLE = 50
 SHELF = Shelf(
-    [person(str(one), f"Person {one:02}") for one in range(PEOPLE)],
+    [person(str(number), f"Person {number:02}") for number in range(PEOPLE)],
     [course("c", "Course")],
-    [record(str(one), "c", "enrolled") for one in range(PEOPLE)],
+    [record(str(number), "c", "enrolled") for number in range(PEOPLE)],
 )
 
 
-class Hands:
-    """A clock that is put forward by hand."""
+class ManualClock:
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = datetime.fromtimestamp(NOON, UTC)
@@ -48,33 +48,35 @@ class Hands:
 
 
 @asynccontextmanager
-async def replica(hands: Hands, *, store: str = "", together: bool = False) -> AsyncGenerator[str]:
-    """Serve an application on a port; give its address."""
+async def replica(clock: ManualClock, *, store: str = "", both_transports: bool = False) -> AsyncGenerator[str]:
+    """Serve an application on a loopback port; yield its address."""
     settings = Settings(source="talentlms", store=store)
-    async with AppContext(settings, source=lambda _: SHELF, clock=hands) as connection:
-        server = create_server(connection)
+    async with AppContext(settings, source=lambda _: SHELF, clock=clock) as app_context:
+        server = create_server(app_context)
         app = (
-            make_app(server, {}, host="127.0.0.1") if together else application(server, "streamable-http", "127.0.0.1")
+            make_app(server, {}, host="127.0.0.1")
+            if both_transports
+            else application(server, "streamable-http", "127.0.0.1")
         )
         async with over_http(app) as address:
             yield address
 
 
 async def export(address: str, caller: str, **arguments: Any) -> str:
-    """Ask for a CSV; the address that the answer names."""
+    """Ask for a CSV; return the address in the answer."""
     async with (
         httpx.AsyncClient(headers={"Authorization": f"Bearer {caller}"}) as http,
         Client(streamable_http_client(f"{address}/mcp", http_client=http)) as client,
     ):
         result = await client.call_tool(LIST, {"format": "csv", **arguments})
-    text = "".join(getattr(one, "text", "") for one in result.content)
+    text = "".join(getattr(block, "text", "") for block in result.content)
     assert not result.is_error, text
     assert "Person" not in text
-    found = re.search(
+    match = re.search(
         r"^CSV, download with the same bearer token, if any, until [\d: -]+ UTC: (.+)$", text, re.MULTILINE
     )
-    assert found, text
-    return found[1]
+    assert match, text
+    return match[1]
 
 
 async def fetch(address: str, caller: str, **headers: str) -> httpx.Response:
@@ -82,16 +84,16 @@ async def fetch(address: str, caller: str, **headers: str) -> httpx.Response:
         return await http.get(address)
 
 
-@pytest.mark.parametrize("together", [False, True])
-async def test_the_one_who_asked_fetches_all_of_it_and_nobody_keeps_a_copy_on_the_way(together: bool):
-    async with replica(Hands(), together=together) as address:
-        link = await export(address, "one", limit=1, sort="learner")
-        answer = await fetch(link, "one")
+@pytest.mark.parametrize("both_transports", [False, True])
+async def test_the_caller_downloads_the_whole_file_and_no_cache_stores_it(both_transports: bool):
+    async with replica(ManualClock(), both_transports=both_transports) as address:
+        link = await export(address, "alice", limit=1, sort="learner")
+        answer = await fetch(link, "alice")
     assert link.startswith(f"{address}/exports/")
     assert len(link.rpartition("/")[2]) >= 43
     assert answer.status_code == 200
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
-    assert [one[0] for one in rows] == ["learner", *(f"Person {one:02}" for one in range(PEOPLE))]
+    assert [name for name, *_ in rows] == ["learner", *(f"Person {number:02}" for number in range(PEOPLE))]
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="enrollments-2026-11-23.csv"'
     assert answer.headers["cache-control"] == "no-store"
@@ -99,67 +101,71 @@ async def test_the_one_who_asked_fetches_all_of_it_and_nobody_keeps_a_copy_on_th
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
-async def test_another_caller_an_unknown_address_and_an_old_one_are_answered_alike():
-    hands = Hands()
-    async with replica(hands) as address:
-        link = await export(address, "one")
-        answers = [await fetch(link, "two"), await fetch(f"{link}x", "one"), await fetch(f"{address}/exports/", "one")]
-        hands.now += timedelta(hours=1)
-        assert (await fetch(link, "one")).status_code == 200
-        hands.now += timedelta(seconds=1)
-        answers.append(await fetch(link, "one"))
-    assert {one.status_code for one in answers} == {404}
-    assert len({one.text for one in (answers[0], answers[1], answers[3])}) == 1
+async def test_another_caller_an_unknown_address_and_an_expired_one_get_the_same_answer():
+    clock = ManualClock()
+    async with replica(clock) as address:
+        link = await export(address, "alice")
+        answers = [
+            await fetch(link, "bob"),
+            await fetch(f"{link}x", "alice"),
+            await fetch(f"{address}/exports/", "alice"),
+        ]
+        clock.now += timedelta(hours=1)
+        assert (await fetch(link, "alice")).status_code == 200
+        clock.now += timedelta(seconds=1)
+        answers.append(await fetch(link, "alice"))
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.text for answer in (answers[0], answers[1], answers[3])}) == 1
     assert answers[0].headers["cache-control"] == "no-store"
 
 
-async def test_a_token_is_the_same_however_its_scheme_is_spelled():
-    async with replica(Hands()) as address:
-        link = await export(address, "one")
-        async with httpx.AsyncClient(headers={"Authorization": "bearer  one"}) as http:
+async def test_the_case_of_the_scheme_does_not_change_the_caller():
+    async with replica(ManualClock()) as address:
+        link = await export(address, "alice")
+        async with httpx.AsyncClient(headers={"Authorization": "bearer  alice"}) as http:
             assert (await http.get(link)).status_code == 200
-        async with httpx.AsyncClient(headers={"Authorization": "Basic one"}) as http:
+        async with httpx.AsyncClient(headers={"Authorization": "Basic alice"}) as http:
             assert (await http.get(link)).status_code == 404
 
 
-@pytest.mark.parametrize("together", [False, True])
-async def test_a_web_page_of_another_name_cannot_fetch_it(together: bool):
-    async with replica(Hands(), together=together) as address:
-        link = await export(address, "one")
-        assert (await fetch(link, "one", Host="evil.example")).status_code == 421
-        assert (await fetch(link, "one", Origin="http://evil.example")).status_code == 403
+@pytest.mark.parametrize("both_transports", [False, True])
+async def test_a_web_page_of_another_host_or_origin_cannot_download(both_transports: bool):
+    async with replica(ManualClock(), both_transports=both_transports) as address:
+        link = await export(address, "alice")
+        assert (await fetch(link, "alice", Host="evil.example")).status_code == 421
+        assert (await fetch(link, "alice", Origin="http://evil.example")).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["file", "postgres"])
-async def test_any_replica_gives_out_what_another_one_made(kind: str, new_address: NewAddress, tmp_path: Path):
+async def test_any_replica_serves_the_export_of_another(kind: str, new_address: NewAddress, tmp_path: Path):
     store = new_address() if kind == "postgres" else str(tmp_path / "lms.db")
-    hands = Hands()
-    async with replica(hands, store=store) as first, replica(hands, store=store) as second:
-        path = (await export(first, "one")).removeprefix(first)
-        answers = [await fetch(f"{second}{path}", caller) for caller in ("one", "two")]
-    assert [one.status_code for one in answers] == [200, 404]
+    clock = ManualClock()
+    async with replica(clock, store=store) as first, replica(clock, store=store) as second:
+        path = (await export(first, "alice")).removeprefix(first)
+        answers = [await fetch(f"{second}{path}", caller) for caller in ("alice", "bob")]
+    assert [answer.status_code for answer in answers] == [200, 404]
     assert answers[0].text.count("Person") == PEOPLE
 
 
-async def test_a_file_that_goes_away_while_it_is_sent_never_looks_whole(monkeypatch: pytest.MonkeyPatch):
-    async def nothing(*_: object) -> AsyncGenerator[bytes]:
+async def test_an_export_that_is_deleted_during_a_download_does_not_look_complete(monkeypatch: pytest.MonkeyPatch):
+    async def only_the_header(*_: object) -> AsyncGenerator[bytes]:
         yield b"learner\r\n"
 
-    monkeypatch.setattr(export_download, "_body", nothing)
-    async with replica(Hands()) as address:
-        link = await export(address, "one")
+    monkeypatch.setattr(export_download, "_content", only_the_header)
+    async with replica(ManualClock()) as address:
+        link = await export(address, "alice")
         with pytest.raises(httpx.RemoteProtocolError):
-            await fetch(link, "one")
+            await fetch(link, "alice")
 
 
-async def test_a_store_that_cannot_be_used_is_told_as_such(tmp_path: Path):
-    async with replica(Hands(), store=str(tmp_path / "not" / "there.db")) as address:
-        answer = await fetch(f"{address}/exports/token", "one")
+async def test_an_unusable_store_is_reported_with_its_setting(tmp_path: Path):
+    async with replica(ManualClock(), store=str(tmp_path / "not" / "there.db")) as address:
+        answer = await fetch(f"{address}/exports/token", "alice")
     assert answer.status_code == 503
     assert answer.text.startswith("MCP_TRUTO_LMS_STORE: the folder ")
 
 
-async def test_where_files_are_shared_there_is_a_file(tmp_path: Path):
+async def test_a_caller_who_shares_files_gets_a_file(tmp_path: Path):
     async with open_shelf(SHELF, export_dir=str(tmp_path)) as desk:
         text = await desk.list(format="csv")
     assert f"\nCSV file, readable by its owner only: {tmp_path}" in text
