@@ -1,7 +1,8 @@
 """Every setting, in one place: read from the environment once, checked, and frozen.
 
-A value left as `${user_config.x}` by a host is unset. Credentials that are set in part are an error that names the
-missing variable: half a configuration must not fall back to sample data in silence.
+A value that a host leaves as `${user_config.x}` is unset. Credentials that are set in part are an error that names the
+missing variable: half a configuration must not fall back to sample data in silence. The variables of a provider are
+declared in `provider_registry`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from hashlib import blake2b
-from typing import Literal, cast, get_args
+from types import MappingProxyType
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
+from mcp_truto_lms.provider_registry import DEFAULT_PROVIDER, PROVIDERS, Provider
 
-SourceName = Literal["truto", "talentlms", "sample"]
 PREFIX = "MCP_TRUTO_LMS_"
 DEADLINE_SECONDS = 45.0
 MAX_AGE_SECONDS = 900.0
@@ -30,7 +31,7 @@ TOKEN_BUDGET = 6_000
 MAX_TOKEN_BUDGET = 20_000
 MIN_SECRET_CHARACTERS = 16
 FROM_THE_KEY = "1"
-"""As the secret behind aliases: derived from the provider's key."""
+"""The value of the pseudonyms setting that derives the secret from the provider's key."""
 
 DEFAULT_ACCOUNT = "default"
 
@@ -43,15 +44,15 @@ class AccountName:
 
     Args:
         name: what people call it
-        id: of the integrated account in Truto; empty where the LMS is read directly
-        key: of its rows in the store; another LMS under the same name is another account
-        seal: makes its aliases
+        id: the integrated account at the provider; empty where the provider's key opens one account
+        key: the account's key in the store; another LMS under the same name has another key
+        pseudonymizer: makes the account's aliases; None where every column is shown
     """
 
     name: str
     id: str
     key: str
-    seal: Pseudonymizer | None = None
+    pseudonymizer: Pseudonymizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +60,30 @@ class Settings:
     """How this process reads and answers.
 
     Args:
-        source: where enrollments come from
-        truto_api_token: never printed
-        truto_accounts: the integrated accounts in Truto, by name
-        truto_base_url: Truto's address; empty is its own
-        talentlms_base_url: the API's address, such as `https://acme.talentlms.com/api/v1`
-        talentlms_api_key: never printed
+        source: the provider that enrollments come from, by its name in the registry
+        provider_values: the provider's variables that are set, by name; never printed
+        integrated_accounts: the accounts at the provider, as name and id
         zone: the zone of days in questions and answers; None is the portal's, else UTC
         today: a fixed day for tests and demos; the clock then stands at noon UTC
-        store: where what was read is kept: a file, a PostgreSQL address, or empty for memory; never printed
-        max_age_seconds: how old courses and everything may be before they are read again
-        deadline_seconds: how long one question waits for the LMS; what it reads goes on in the background
+        store: where fetched data is stored: a file, a PostgreSQL address, or empty for memory; never printed
+        max_age_seconds: the age at which the store's courses, or everything, are stale
+        deadline_seconds: how long one question waits for the LMS; fetching continues in the background
         call_budget: how many calls to the LMS one question waits for
         token_budget: the most tokens of one answer
-        people_file: the path of a CSV with HR's own dimensions of people; empty is none
+        people_file: the path of a CSV file with HR's own dimensions of people; empty is none
         mandatory_courses: ids, codes, titles or categories of courses that are mandatory whatever the LMS says
-        at_risk: from when on a sign of trouble counts
-        exclude_fields: the columns that there are for nobody, as dotted paths
+        at_risk: the thresholds of the at-risk signals
+        exclude_fields: the columns hidden from every caller, as dotted paths
         pseudonyms: the secret behind aliases for people; `1` derives it from the provider's key; empty is real names
         export_dir: the folder of CSV exports; empty is one in the system's temporary directory
-        structured: whether answers carry their data beside their text
+        structured: whether answers carry structured content beside their text
         http_token: the bearer token that clients over HTTP must send; never printed
-        log_level: of the log on stderr
+        log_level: the level of the log on stderr
     """
 
-    source: SourceName = "sample"
-    truto_api_token: str = field(default="", repr=False)
-    truto_accounts: tuple[tuple[str, str], ...] = ()
-    truto_base_url: str = ""
-    talentlms_base_url: str = ""
-    talentlms_api_key: str = field(default="", repr=False)
+    source: str = DEFAULT_PROVIDER
+    provider_values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}), repr=False)
+    integrated_accounts: tuple[tuple[str, str], ...] = ((DEFAULT_ACCOUNT, ""),)
     zone: tzinfo | None = None
     today: date | None = None
     store: str = field(default="", repr=False)
@@ -113,34 +108,22 @@ class Settings:
         Raises:
             ConfigurationError: one is missing or wrong; the message names it.
         """
-        read = _SettingsReader(env)
-        domain, base_url, key = (read.text(f"TALENTLMS_{name}") for name in ("DOMAIN", "BASE_URL", "API_KEY"))
-        token, accounts = read.text("TRUTO_API_TOKEN"), read.accounts("TRUTO_INTEGRATED_ACCOUNT_ID")
-        chosen = read.choice(f"{PREFIX}SOURCE", ("auto", *get_args(SourceName)), "auto")
-        if chosen == "auto":
-            chosen = _source_of(truto=bool(token or accounts), talentlms=bool(domain or base_url or key))
-        if chosen == "talentlms":
-            if not key:
-                raise ConfigurationError("TALENTLMS_API_KEY is missing: set it to the API key of the TalentLMS domain.")
-            if not (domain or base_url):
-                raise ConfigurationError("TALENTLMS_DOMAIN is missing: set it to the part before .talentlms.com.")
-        if chosen == "truto":
-            if not token:
-                raise ConfigurationError("TRUTO_API_TOKEN is missing: set it to an API token of Truto.")
-            if not accounts:
-                raise ConfigurationError(
-                    "TRUTO_INTEGRATED_ACCOUNT_ID is missing: set it to the id of the integrated account in Truto."
-                )
+        read = _Reader(env)
+        provider_values = {name: read.provider_values(provider) for name, provider in PROVIDERS.items()}
+        integrated_accounts = {
+            name: read.accounts(provider.accounts_variable)
+            for name, provider in PROVIDERS.items()
+            if provider.accounts_variable
+        }
+        source = read.choice(f"{PREFIX}SOURCE", ("auto", *PROVIDERS), "auto")
+        if source == "auto":
+            source = _configured_source(provider_values)
+        PROVIDERS[source].check(provider_values[source])
         pseudonyms = read.pseudonyms(f"{PREFIX}PSEUDONYMS")
-        return cls(
-            source=cast("SourceName", chosen),
-            truto_api_token=token,
-            truto_accounts=accounts,
-            truto_base_url=read.address("TRUTO_BASE_URL", "https://api.truto.one"),
-            talentlms_base_url=_base_url(
-                domain, read.address("TALENTLMS_BASE_URL", "https://acme.talentlms.com/api/v1")
-            ),
-            talentlms_api_key=key,
+        settings = cls(
+            source=source,
+            provider_values=MappingProxyType(provider_values[source]),
+            integrated_accounts=integrated_accounts.get(source, ((DEFAULT_ACCOUNT, ""),)),
             http_token=read.secret(f"{PREFIX}HTTP_TOKENS"),
             zone=read.zone(f"{PREFIX}TIMEZONE"),
             today=read.day(f"{PREFIX}TODAY"),
@@ -158,54 +141,84 @@ class Settings:
             structured=read.flag(f"{PREFIX}STRUCTURED"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
+        settings.provider.identity(settings)  # refuses a domain that is none
+        return settings
+
+    @property
+    def provider(self) -> Provider:
+        """The registry's entry of the source."""
+        return PROVIDERS[self.source]
 
     @property
     def columns(self) -> Columns:
-        """The columns there are; under aliases, none that tells who somebody is."""
+        """The columns that are shown; under aliases, none that identifies a person."""
         removed = frozenset(self.exclude_fields)
         return Columns(removed | IDENTIFYING, aliases=True) if self.pseudonyms else Columns(removed)
 
     def accounts(self) -> tuple[AccountName, ...]:
-        """List the accounts that questions can be about, the first one being the usual one."""
-        if self.source == "truto":
-            host = self.truto_base_url or "truto"
-            found = tuple(AccountName(name, one, _key(f"truto {host} {one}")) for name, one in self.truto_accounts)
-        else:
-            key = f"talentlms {self.talentlms_base_url}" if self.source == "talentlms" else f"sample {self.today or ''}"
-            found = (AccountName(DEFAULT_ACCOUNT, "", _key(key)),)
-        sealed = found if self.columns == ALL_COLUMNS else map(self._sealed, found)
-        return tuple(replace(one, key=_shortened(one.key)) for one in sealed)
+        """List the accounts that questions can be about."""
+        identity = f"{self.source} {self.provider.identity(self)}"
+        accounts = [
+            AccountName(name, account_id, _store_key(f"{identity} {account_id}" if account_id else identity))
+            for name, account_id in self.integrated_accounts
+        ]
+        if self.columns != ALL_COLUMNS:
+            accounts = [self._with_pseudonymizer(account) for account in accounts]
+        return tuple(replace(account, key=_shorten(account.key)) for account in accounts)
 
-    def _sealed(self, account: AccountName) -> AccountName:
-        """Give an account its seal; what is kept without columns or names is never mixed with what has them."""
-        own = {"truto": self.truto_api_token, "talentlms": self.talentlms_api_key, "sample": "the sample portal"}
-        secret = own[self.source] if self.pseudonyms in ("", FROM_THE_KEY) else self.pseudonyms
-        seal = Pseudonymizer.of(secret, account.key)
-        mark = seal.mark(repr((sorted(self.columns.removed), self.columns.aliases)))
-        return replace(account, key=_key(f"{account.key} {mark}"), seal=seal)
+    def _with_pseudonymizer(self, account: AccountName) -> AccountName:
+        """Add the account's pseudonymizer.
+
+        The store key depends on the hidden columns and on the secret: rows without columns or names never mix with
+        rows that have them.
+        """
+        secret = self.pseudonyms
+        if secret in ("", FROM_THE_KEY):
+            variable = self.provider.key_variable
+            secret = self.provider_values.get(variable, "") if variable else self.provider.title
+        pseudonymizer = Pseudonymizer.of(secret, account.key)
+        mark = pseudonymizer.mark(repr((sorted(self.columns.removed), self.columns.aliases)))
+        return replace(account, key=_store_key(f"{account.key} {mark}"), pseudonymizer=pseudonymizer)
 
     def clock(self) -> Clock:
-        """Give the clock of all answers: the system's, or one that stands still at noon UTC of the fixed day."""
+        """Make the clock of all answers: the system's, or one that stands at noon UTC of the fixed day."""
         if self.today is None:
             return lambda: datetime.now(UTC)
         moment = datetime.combine(self.today, time(12), UTC)
         return lambda: moment
 
 
-def _key(words: str) -> str:
+def _store_key(words: str) -> str:
     return blake2b(words.encode(), digest_size=8).hexdigest()
 
 
-def _shortened(key: str) -> str:
-    """Give a key in half its room: each row of an account bears it, in every index."""
+def _shorten(key: str) -> str:
+    """Write a key in half the space: every row of an account carries it, and so does every index."""
     return urlsafe_b64encode(bytes.fromhex(key)[:6]).decode()
 
 
-def check_loopback(host: str, *, hint: str = "") -> None:
-    """Refuse an address that other machines can reach: whoever reaches the server reads everyone's data.
+def _configured_source(provider_values: Mapping[str, Mapping[str, str]]) -> str:
+    """Choose the provider whose credentials are set, else the default.
 
     Raises:
-        ConfigurationError: the host is not of this machine alone; the message ends with the hint.
+        ConfigurationError: credentials of several providers are set.
+    """
+    configured = [provider for provider in PROVIDERS.values() if provider.is_configured(provider_values[provider.name])]
+    if len(configured) > 1:
+        *titles, last_title = (provider.title for provider in configured)
+        *names, last_name = (provider.name for provider in configured)
+        raise ConfigurationError(
+            f"Credentials of {'both ' if len(configured) == 2 else ''}{', '.join(titles)} and {last_title} are set: "
+            f"choose one with {PREFIX}SOURCE={', '.join(names)} or {last_name}."
+        )
+    return configured[0].name if configured else DEFAULT_PROVIDER
+
+
+def check_loopback(host: str, *, hint: str = "") -> None:
+    """Refuse an address that other machines can reach: a caller who reaches the server reads everyone's data.
+
+    Raises:
+        ConfigurationError: other machines can reach the host; the message ends with the hint.
     """
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -213,7 +226,7 @@ def check_loopback(host: str, *, hint: str = "") -> None:
         local = host == "localhost"
     if not local:
         raise ConfigurationError(
-            f"--host {host} can be reached from other machines, and nothing here asks who is there: "
+            f"--host {host} can be reached from other machines, and the server does not ask who calls: "
             f"whoever reaches it can read everyone's learning records. Use 127.0.0.1.{hint}"
         )
 
@@ -221,37 +234,17 @@ def check_loopback(host: str, *, hint: str = "") -> None:
 def configure_logging(level: str) -> None:
     """Send the log to stderr; stdout belongs to the protocol.
 
-    Libraries that log addresses are kept quiet, and so are those that log messages: these are questions and answers.
+    Libraries that log addresses or messages are limited to warnings: addresses hold e-mail addresses, and messages are
+    questions and answers.
     """
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    for noisy in ("httpx", "httpcore", "mcp", "sse_starlette"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _source_of(*, truto: bool, talentlms: bool) -> SourceName:
-    if truto and talentlms:
-        raise ConfigurationError(
-            f"Credentials of both Truto and TalentLMS are set: choose one with {PREFIX}SOURCE=truto or talentlms."
-        )
-    if truto:
-        return "truto"
-    return "talentlms" if talentlms else "sample"
-
-
-def _base_url(domain: str, base_url: str) -> str:
-    if base_url:
-        return base_url
-    if not domain:
-        return ""
-    host = re.sub(r"^https?://", "", domain).split("/")[0]
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", host):
-        raise ConfigurationError("TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.")
-    return f"https://{host if '.' in host else f'{host}.talentlms.com'}/api/v1"
+    for name in ("httpx", "httpcore", "mcp", "sse_starlette"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
-class _SettingsReader:
-    """Reads one variable at a time; every complaint names the variable and what it takes."""
+class _Reader:
+    """Reads one variable at a time; every error names the variable and what it takes."""
 
     env: Mapping[str, str]
 
@@ -262,17 +255,26 @@ class _SettingsReader:
     def texts(self, name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(part.strip() for part in self.text(name).split(",") if part.strip()))
 
+    def provider_values(self, provider: Provider) -> dict[str, str]:
+        """Read the variables of a provider that are set."""
+        values = {
+            variable.name: self.address(variable.name, variable.example)
+            if variable.example
+            else self.text(variable.name)
+            for variable in provider.variables
+        }
+        return {name: value for name, value in values.items() if value}
+
     def thresholds(self, name: str) -> Thresholds:
-        """Read some of the thresholds, as `due_days=14,progress=50`; the others stay as they are."""
-        known = {one.name: getattr(DEFAULT_THRESHOLDS, one.name) for one in fields(Thresholds)}
-        found = dict(known)
+        """Read thresholds such as `due_days=14,progress=50`; the others keep their defaults."""
+        thresholds = {known.name: getattr(DEFAULT_THRESHOLDS, known.name) for known in fields(Thresholds)}
+        example = ",".join(f"{word}={value}" for word, value in thresholds.items())
         for part in self.texts(name):
             word, _, number = (piece.strip() for piece in part.partition("="))
-            if word not in known or not re.fullmatch(r"\d{1,4}", number, re.ASCII):
-                usual = ",".join(f"{one}={value}" for one, value in known.items())
-                raise ConfigurationError(f"{name} is {part!r}: it takes whole numbers, such as {usual}.")
-            found[word] = int(number)
-        return Thresholds(**found)
+            if word not in thresholds or not re.fullmatch(r"\d{1,4}", number, re.ASCII):
+                raise ConfigurationError(f"{name} is {part!r}: it takes whole numbers, such as {example}.")
+            thresholds[word] = int(number)
+        return Thresholds(**thresholds)
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.text(name).lower() or default
@@ -298,7 +300,7 @@ class _SettingsReader:
     def address(self, name: str, example: str) -> str:
         value = self.text(name)
         if value and not re.fullmatch(r"https?://[^/\s@]+(/[^\s@?#]*)?", value):
-            raise ConfigurationError(f"{name} is no address: it looks like {example}.")
+            raise ConfigurationError(f"{name} is not an address: it looks like {example}.")
         return value.rstrip("/")
 
     def accounts(self, name: str) -> tuple[tuple[str, str], ...]:
@@ -307,15 +309,15 @@ class _SettingsReader:
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if len(parts) == 1 and "=" not in value:
             return ((DEFAULT_ACCOUNT, parts[0]),)
-        named: dict[str, str] = {}
+        ids: dict[str, str] = {}
         for part in parts:
-            word, _, key = (piece.strip() for piece in part.partition("="))
-            if not re.fullmatch(r"[\w.-]{1,40}", word) or not key or word in named or key in named.values():
+            word, _, account_id = (piece.strip() for piece in part.partition("="))
+            if not re.fullmatch(r"[\w.-]{1,40}", word) or not account_id or word in ids or account_id in ids.values():
                 raise ConfigurationError(
                     f"{name} takes one account id, or several as name=id,name=id, each name and each id once."
                 )
-            named[word] = key
-        return tuple(named.items())
+            ids[word] = account_id
+        return tuple(ids.items())
 
     def secret(self, name: str) -> str:
         value = self.text(name)
@@ -332,11 +334,11 @@ class _SettingsReader:
         raise ConfigurationError(f"{name} takes 1, or a secret of at least {MIN_SECRET_CHARACTERS} visible characters.")
 
     def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
-        """Read columns, however they are written, that answers can do without."""
+        """Read columns, in any spelling, that answers can do without."""
         from mcp_truto_lms.query.parsing import column_paths
         from mcp_truto_lms.query.vocabulary import SIGNALS
 
-        found: list[str] = []
+        excluded: list[str] = []
         for word in self.texts(name):
             try:
                 paths = column_paths(word)
@@ -344,11 +346,11 @@ class _SettingsReader:
                 raise ConfigurationError(f"{name}: {error}.") from None
             for path in paths:
                 if path in NEEDED or path == SIGNALS:
-                    raise ConfigurationError(f"{name}: {path} cannot be left out, answers are made of it.")
+                    raise ConfigurationError(f"{name}: {path} cannot be excluded, answers are made of it.")
                 if path == "user.name" and aliases:
-                    raise ConfigurationError(f"{name}: user.name cannot be left out, it is the alias already.")
-                found.append(path)
-        return tuple(dict.fromkeys(found))
+                    raise ConfigurationError(f"{name}: user.name cannot be excluded, it is the alias already.")
+                excluded.append(path)
+        return tuple(dict.fromkeys(excluded))
 
     def day(self, name: str) -> date | None:
         value = self.text(name)

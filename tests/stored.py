@@ -11,7 +11,7 @@ from typing import Any
 from mcp import Client
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, Email, EnrolledCourse, EnrolledUser, User
-from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget
 from mcp_truto_lms.ingest.refresher import Refresher
@@ -111,6 +111,15 @@ def record(
     return EnrollmentRecord(enrollment, FetchRoute.LEARNER, access_ends_at=at(ends), is_learner=learner)
 
 
+def capable_of(*routes: FetchRoute) -> Capabilities:
+    """Say that a source reads these routes, a call each, as an LMS whose rosters tell no failure and no score."""
+    return Capabilities(
+        calls_by_route=dict.fromkeys(routes, 1),
+        filled_by_pair=frozenset({"score"}),
+        failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+    )
+
+
 @dataclass
 class Shelf:
     """A source whose records are given; scopes named in `halves` come incomplete."""
@@ -148,8 +157,9 @@ class Shelf:
         ]
         return Reading(tuple(found), complete=scope.key not in self.halves)
 
-    def cost(self, route: FetchRoute) -> int | None:
-        return None if route is FetchRoute.LIST else 1
+    @property
+    def capabilities(self) -> Capabilities:
+        return capable_of(*(route for route in FetchRoute if route is not FetchRoute.LIST))
 
     async def aclose(self) -> None:
         pass

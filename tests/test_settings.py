@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.provider_registry import talentlms_address
 from mcp_truto_lms.settings import Settings, check_loopback, configure_logging
 
 KEY = "s3cr3t-k3y"
@@ -34,14 +35,14 @@ def test_without_credentials_answers_come_from_the_sample_portal():
 def test_credentials_choose_talentlms():
     found = Settings.from_env(REAL)
     assert found.source == "talentlms"
-    assert found.talentlms_base_url == "https://acme.talentlms.com/api/v1"
-    assert found.talentlms_api_key == KEY
+    assert talentlms_address(found.provider_values) == "https://acme.talentlms.com/api/v1"
+    assert found.provider_values["TALENTLMS_API_KEY"] == KEY
 
 
 def test_a_token_and_an_account_choose_truto():
     found = Settings.from_env(TRUTO)
-    assert (found.source, found.truto_api_token, found.truto_accounts) == ("truto", KEY, (("default", "a1"),))
-    assert found.truto_base_url == ""
+    assert (found.source, found.integrated_accounts) == ("truto", (("default", "a1"),))
+    assert found.provider_values == TRUTO
     both = {**REAL, **TRUTO}
     assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "truto"}).source == "truto"
     assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "talentlms"}).source == "talentlms"
@@ -59,12 +60,13 @@ def test_a_token_and_an_account_choose_truto():
     ],
 )
 def test_a_domain_is_a_subdomain_a_host_or_an_address(domain: str, address: str):
-    assert Settings.from_env({**REAL, "TALENTLMS_DOMAIN": domain}).talentlms_base_url == address
+    settings = Settings.from_env({**REAL, "TALENTLMS_DOMAIN": domain})
+    assert settings.provider.identity(settings) == address
 
 
 def test_a_whole_address_takes_the_place_of_the_domain():
     env = {**REAL, "TALENTLMS_BASE_URL": "http://127.0.0.1:8765/api/v1/"}
-    assert Settings.from_env(env).talentlms_base_url == "http://127.0.0.1:8765/api/v1"
+    assert talentlms_address(Settings.from_env(env).provider_values) == "http://127.0.0.1:8765/api/v1"
 
 
 @pytest.mark.parametrize(
@@ -100,11 +102,11 @@ def test_a_whole_address_takes_the_place_of_the_domain():
         ),
         (
             {**REAL, "TALENTLMS_BASE_URL": "acme.talentlms.com"},
-            "TALENTLMS_BASE_URL is no address: it looks like https://acme.talentlms.com/api/v1.",
+            "TALENTLMS_BASE_URL is not an address: it looks like https://acme.talentlms.com/api/v1.",
         ),
         (
             {**REAL, "TALENTLMS_BASE_URL": f"https://{KEY}:@acme.talentlms.com/api/v1"},
-            "TALENTLMS_BASE_URL is no address: it looks like https://acme.talentlms.com/api/v1.",
+            "TALENTLMS_BASE_URL is not an address: it looks like https://acme.talentlms.com/api/v1.",
         ),
         (
             {"TRUTO_API_TOKEN": KEY},
@@ -116,7 +118,7 @@ def test_a_whole_address_takes_the_place_of_the_domain():
         ),
         (
             {**TRUTO, "TRUTO_BASE_URL": "api.truto.one"},
-            "TRUTO_BASE_URL is no address: it looks like https://api.truto.one.",
+            "TRUTO_BASE_URL is not an address: it looks like https://api.truto.one.",
         ),
         (
             {**REAL, "TRUTO_API_TOKEN": KEY},
@@ -186,8 +188,7 @@ def test_every_setting_is_read():
     )
     assert found == Settings(
         source="talentlms",
-        talentlms_base_url="https://acme.talentlms.com/api/v1",
-        talentlms_api_key=KEY,
+        provider_values=REAL,
         zone=ZoneInfo("Europe/Oslo"),
         today=date(2026, 11, 23),
         deadline_seconds=45.5,

@@ -1,6 +1,6 @@
 """A check of the set-up in plain words: what is configured, whether it answers, and what to do where it does not.
 
-It shows no secret and no person's data: counts alone.
+It shows no secret and no person's data: only counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mcp_truto_lms.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked, in a sentence."""
+    """The outcome of one check, in a sentence."""
 
     good: bool
     text: str
@@ -33,34 +33,23 @@ async def run_doctor(settings: Settings, options: argparse.Namespace) -> int:  #
     return code
 
 
-async def examine(connection: AppContext) -> AsyncGenerator[Finding]:
-    """Check the settings, then the way to the LMS, one step after the other; stop where a step fails."""
-    settings = connection.settings
-    opened = {name: (await connection.account(name)).source for name in connection.names}  # refuses what is no address
-    if settings.source == "sample":
-        yield Finding(
-            True,
-            "No LMS is connected, answers come from the built-in sample portal: set TALENTLMS_DOMAIN and "
-            "TALENTLMS_API_KEY to read yours, or TRUTO_API_TOKEN and TRUTO_INTEGRATED_ACCOUNT_ID.",
-        )
-    elif settings.source == "truto":
-        address = settings.truto_base_url or "https://api.truto.one"
-        yield Finding(True, f"Reading through Truto at {address}; the token is set.")
-    else:
-        yield Finding(True, f"Reading TalentLMS at {settings.talentlms_base_url}; the API key is set.")
-    columns = settings.columns
-    if columns.aliases:
-        yield Finding(True, "Pseudonyms are on: people stand under aliases, and are asked for by these alone.")
-    if hidden := settings.exclude_fields:
-        yield Finding(True, f"Left out for everybody: {', '.join(hidden)}.")
-    for name, source in opened.items():
-        of = f" (account {name})" if len(opened) > 1 else ""
+async def examine(context: AppContext) -> AsyncGenerator[Finding]:
+    """Check the settings, then the connection to the LMS, one step after the other; stop where a step fails."""
+    settings = context.settings
+    sources = {name: (await context.account(name)).source for name in context.names}  # refuses a wrong address
+    yield Finding(True, settings.provider.summary(settings))
+    if settings.columns.aliases:
+        yield Finding(True, "Pseudonyms are on: people appear under aliases, and are found by these alone.")
+    if settings.exclude_fields:
+        yield Finding(True, f"Hidden from every caller: {', '.join(settings.exclude_fields)}.")
+    for name, source in sources.items():
+        suffix = f" (account {name})" if len(sources) > 1 else ""
         try:
             courses = await source.courses()
             zone = settings.zone or (await source.portal()).zone
-            days = f"in {zone}" if zone else "in UTC, or MCP_TRUTO_LMS_TIMEZONE, for it tells no time zone"
-            yield Finding(True, f"It answers and lists {len(courses)} courses{of}. Days are {days}.")
+            days = f"in {zone}" if zone else "in UTC, or in MCP_TRUTO_LMS_TIMEZONE: the LMS reports no time zone"
+            yield Finding(True, f"It answers and lists {len(courses)} courses{suffix}. Days are {days}.")
             learners = await source.learners()
-            yield Finding(True, f"It lists {len(learners)} people{of}. {source.calls} calls were made.")
+            yield Finding(True, f"It lists {len(learners)} people{suffix}. {source.calls} calls were made.")
         except SourceError as error:
-            yield Finding(False, f"{error}{of}")
+            yield Finding(False, f"{error}{suffix}")

@@ -1,7 +1,7 @@
-"""What a source is: it reads scopes of unified records from a provider, and tells what each way costs.
+"""The protocol of a source: it reads scopes of unified records from a provider, and states its capabilities.
 
-A source judges nothing by the clock. TalentLMS closes a course at a known moment and calls the enrollment expired
-from then on: a record carries that moment, and whoever answers applies it to the answer's own time.
+A source does not judge by the clock. Where an LMS ends access at a known moment, a record carries that moment, and the
+answer applies it at the answer's own time.
 """
 
 from __future__ import annotations
@@ -98,8 +98,36 @@ class Portal:
     unreported: frozenset[str] = field(default_factory=lambda: frozenset[str]())
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do and what it costs, as far as is known now.
+
+    Optional abilities are protocols below, so that a source that has one declares it by its methods: pages of the
+    people directory, parts of a roster, teams, one course. Columns that stay empty are part of `Portal`, which is
+    stored, so that other processes know them too.
+
+    Args:
+        calls_by_route: how many calls one scope of a route takes; the provider has no route that is missing here
+        filled_by_pair: columns that only fetching a pair fills
+        failure_unknown_routes: routes whose records do not distinguish a failure from any other outcome
+    """
+
+    calls_by_route: Mapping[FetchRoute, int]
+    filled_by_pair: frozenset[str] = frozenset()
+    failure_unknown_routes: frozenset[FetchRoute] = frozenset()
+
+    def calls(self, route: FetchRoute) -> int | None:
+        """How many calls one scope of a route takes; None where the provider has no such route."""
+        return self.calls_by_route.get(route)
+
+
 class Source(Protocol):
     """A provider of courses, people and their enrollments. Errors are those of `SourceError`."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do now; a route that turns out to be closed is missing from then on."""
+        ...
 
     @property
     def calls(self) -> int:
@@ -129,12 +157,8 @@ class Source(Protocol):
 
         Raises:
             NotFound: the learner or course of the scope does not exist.
-            RouteClosed: the provider does not allow this way; `cost` says so from now on.
+            RouteClosed: the provider does not allow this route; `capabilities` says so from now on.
         """
-        ...
-
-    def cost(self, route: FetchRoute) -> int | None:
-        """How many calls one scope of this route takes, as far as is known; None where the provider has no such way."""
         ...
 
     def with_remote_data(self) -> Source:
@@ -201,15 +225,30 @@ async def scope_parts(
     if scope.route is FetchRoute.COURSE and isinstance(source, RosterInParts):
         async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
             async for part in parts:
-                yield part
+                yield _with_trusted_route(part, source.capabilities)
                 await anyio.lowlevel.checkpoint()
         return
-    whole = await source.enrollments(scope, courses=courses, learners=learners)
+    reading = await source.enrollments(scope, courses=courses, learners=learners)
+    whole = _with_trusted_route(reading, source.capabilities)
     first, *others = in_parts(whole.records)
     yield replace(whole, records=tuple(first))
     for part in others:
         await anyio.lowlevel.checkpoint()
         yield Reading(tuple(part), complete=whole.complete)
+
+
+def _with_trusted_route(reading: Reading, capabilities: Capabilities) -> Reading:
+    """Give a roster's records the route of a list where the provider's rosters distinguish failures.
+
+    The store trusts a record's status by its route, and a roster's the least.
+    """
+    if FetchRoute.COURSE in capabilities.failure_unknown_routes:
+        return reading
+    records = tuple(
+        replace(record, route=FetchRoute.LIST) if record.route is FetchRoute.COURSE else record
+        for record in reading.records
+    )
+    return replace(reading, records=records)
 
 
 def in_parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:

@@ -16,7 +16,7 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope
 from mcp_truto_lms.ingest import freshness
 from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
@@ -114,7 +114,7 @@ class FetchPlanner:
         state: what the store knows of the account
         budget: of the question
         now: epoch seconds
-        cost: tells how many calls a scope of a route takes; None where the provider does not have the route
+        capabilities: what the provider can do now, and what it costs
         began_at: tells when the last successful fetch of a scope began
         max_age_seconds: the age from which courses are stale
         has_teams: whether the provider tells people's teams
@@ -125,7 +125,7 @@ class FetchPlanner:
     state: AccountState
     budget: QuestionBudget
     now: int
-    cost: Callable[[FetchRoute], int | None]
+    capabilities: Capabilities
     began_at: BeganAt
     max_age_seconds: float
     has_teams: bool
@@ -269,7 +269,7 @@ class FetchPlanner:
         Everybody's transcripts are considered only where they are fewer than the courses, or where there are no
         rosters. Everybody's pairs are thousands of calls, so they are fetched only where no other route is open.
         """
-        has_rosters = self.cost(FetchRoute.COURSE) is not None
+        has_rosters = self.capabilities.calls(FetchRoute.COURSE) is not None
         of_everybody = user_ids is None and (course_ids is None or (len(course_ids) > 1 and not has_rosters))
         if of_everybody and (plan := self.directory()) is not None:
             return plan
@@ -335,7 +335,7 @@ class FetchPlanner:
         """Return how many calls a scope takes; None where there are no scopes, or their route is closed."""
         if not scopes or scopes[0].route in self.budget.closed_routes:
             return None
-        return self.cost(scopes[0].route)
+        return self.capabilities.calls(scopes[0].route)
 
     def _directory_calls(self, route: FetchRoute) -> int:
         """Count the calls for the directory that a route needs besides its scopes."""

@@ -125,7 +125,7 @@ class Refresher:
             account_state.load(connection, self._account),
             budget,
             now=self.now(),
-            cost=self.source.cost,
+            capabilities=self.source.capabilities,
             began_at=self.fetcher.single_flight.began_at,
             max_age_seconds=self._settings.max_age_seconds,
             has_teams=isinstance(self.source, TeamDirectory),

@@ -31,11 +31,12 @@ from mcp_truto_lms.domain.model import (
     Url,
     User,
 )
+from mcp_truto_lms.domain.person_fields import TEAM_FIELD
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, name_words
 from mcp_truto_lms.domain.source import (
+    Capabilities,
     CourseFinder,
     EnrollmentRecord,
-    FetchRoute,
     Portal,
     Reading,
     Scope,
@@ -61,7 +62,6 @@ JUDGED = frozenset(
     }
 )
 """Columns that judgements rest on, and which attempt is the latest."""
-TEAMS = "branches"
 KNOWN_PEOPLE = 100_000
 """So many aliases are kept ready while rosters are read."""
 _OF_COURSES = ("id", "title", "code", "type", "status", "duration_seconds", "tags", "categories")
@@ -95,10 +95,10 @@ class Redactor:
         kept: dict[str, Any] = {"id": one.id, "status": one.status, "role": one.role}
         if self.columns.aliases:
             kept |= {"name": self._alias(one.id), "emails": self._sealed(one)}
-            kept["custom_fields"] = {TEAMS: fields[TEAMS]} if TEAMS in fields else None
+            kept["custom_fields"] = {TEAM_FIELD: fields[TEAM_FIELD]} if TEAM_FIELD in fields else None
         else:
             kept = {name: getattr(one, name) for name in User.model_fields if name != "remote_data"}
-            kept["custom_fields"] = self._fields(fields, also=TEAMS)
+            kept["custom_fields"] = self._fields(fields, also=TEAM_FIELD)
             if "user.name" not in self.columns:
                 kept |= dict.fromkeys(("name", "first_name", "last_name", "username"))
             if self.hides_emails:
@@ -201,9 +201,10 @@ class RedactingSource:
         """How many calls were made so far."""
         return self._source.calls
 
-    def cost(self, route: FetchRoute) -> int | None:
-        """How many calls one scope of this route takes."""
-        return self._source.cost(route)
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do."""
+        return self._source.capabilities
 
     async def portal(self) -> Portal:
         """Read what the LMS says of itself."""

@@ -52,7 +52,7 @@ def envelope(stats: MatchStats, budget: int) -> dict[str, Any]:
         "as_of": iso_utc(datetime.fromtimestamp(stats.coverage.as_of, UTC)),
         "complete": stats.coverage.complete,
     }
-    if stats.sample:
+    if stats.notice:
         rest["sample_data"] = True
     sentences = [
         "" if stats.coverage.complete else f"Incomplete: {coverage_words(stats.coverage)}.",

@@ -67,8 +67,8 @@ def _columns(stats: MatchStats) -> list[EnrollmentColumn]:
 
 
 def _is_reported(column: EnrollmentColumn, portal: Portal) -> bool:
-    """Return whether the LMS can fill a column; scores are fetched pair by pair where lists do not have them."""
-    return column.path not in portal.unreported or column.path == "score"
+    """Return whether the LMS can fill a column."""
+    return column.path not in portal.unreported
 
 
 def _rows(

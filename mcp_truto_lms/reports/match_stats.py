@@ -12,13 +12,13 @@ from mcp_truto_lms.store.counts import ExcludedCounts, count_by_course_and_statu
 
 
 def count_match(
-    connection: Connection, question: ResolvedQuery, coverage: Coverage, *, sample: bool, data_version: int
+    connection: Connection, question: ResolvedQuery, coverage: Coverage, *, notice: str, data_version: int
 ) -> MatchStats:
     """Count the whole match, and what is excluded from it."""
     selection = question.selection()
     if question.query.asks_who_is_missing:
         totals = not_enrolled.count_totals(connection, selection)
-        return MatchStats(question, totals, {}, ExcludedCounts(0, 0, 0, 0), coverage, sample, data_version)
+        return MatchStats(question, totals, {}, ExcludedCounts(0, 0, 0, 0), coverage, notice, data_version)
     count = count_list if isinstance(question.query, EnrollmentQuery) else count_by_course_and_status
     counts = count(connection, selection)
     return MatchStats(
@@ -27,7 +27,7 @@ def count_match(
         by_status=counts.by_status,
         excluded=counts.excluded,
         coverage=coverage,
-        sample=sample,
+        notice=notice,
         data_version=data_version,
         by_course=counts.by_course,
     )

@@ -119,7 +119,7 @@ class MatchStats:
     by_status: Mapping[str, int]
     excluded: ExcludedCounts
     coverage: Coverage
-    sample: bool
+    notice: str
     data_version: int = 0
     by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
 

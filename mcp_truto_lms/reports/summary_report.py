@@ -75,7 +75,7 @@ def _details(connection: Connection, stats: MatchStats, portal: Portal) -> ListA
         state = (State.OVERDUE,) if not query.judges_outcome else query.state
         arguments |= {"state": state, "limit": min(query.limit, OVERVIEW_ROWS)}
     listed = replace(question, query=EnrollmentQuery.model_validate(arguments))
-    list_stats = count_match(connection, listed, stats.coverage, sample=stats.sample, data_version=stats.data_version)
+    list_stats = count_match(connection, listed, stats.coverage, notice=stats.notice, data_version=stats.data_version)
     return read_page(connection, list_stats, portal)
 
 

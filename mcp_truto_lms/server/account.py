@@ -84,7 +84,7 @@ class Account:
         self._database = database
         self._settings = settings
         self._cursors_deleted_at = 0
-        self._is_sample = settings.source == "sample"
+        self._notice = settings.provider.notice
         self._people_file = PeopleFile(settings.people_file) if settings.people_file else None
         self._refresher = Refresher(key, source, database, background=background, clock=clock, settings=settings)
         self._questions = QuestionPlanner(key, settings, pseudonymizer, now=self._refresher.now)
@@ -253,7 +253,7 @@ class Account:
             )
             question = resolve_against_store(connection, named, portal, self._settings)
             match_stats = count_match(
-                connection, question, cursor_state.coverage, sample=self._is_sample, data_version=version
+                connection, question, cursor_state.coverage, notice=self._notice, data_version=version
             )
             return list_report.read_page(connection, match_stats, portal, offset=cursor_state.offset)
 
@@ -264,6 +264,6 @@ class Account:
             planner.connection,
             ready.resolved,
             ready.coverage,
-            sample=self._is_sample,
+            notice=self._notice,
             data_version=planner.state.data_version,
         )

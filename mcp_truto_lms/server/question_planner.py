@@ -34,7 +34,7 @@ from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
 TEAM = "team"
-TRANSCRIPTS, SCORES = "transcripts", "scores"
+TRANSCRIPTS, PAIRS = "transcripts", "pairs"
 """The purposes of fetching single learners and pairs after the scopes of the question."""
 
 
@@ -114,14 +114,11 @@ class QuestionPlanner:
         if isinstance(coverage, FetchPlan):
             return coverage
         resolved = resolve_against_store(connection, replace(named, notes=notes), portal, self._settings)
-        if query.asks_for_failed:
+        if query.asks_for_failed and planner.capabilities.failure_unknown_routes:
             coverage = self._transcripts(planner, resolved.selection(), coverage)
-        if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage) and self._shows_scores(query):
-            coverage = self._scores(planner, resolved.selection(), coverage)
+        if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage):
+            coverage = self._pairs(planner, query, resolved.selection(), coverage)
         return coverage if isinstance(coverage, FetchPlan) else ReadyQuestion(resolved, coverage, portal)
-
-    def _shows_scores(self, query: EnrollmentQuery) -> bool:
-        return any(column.path == "score" for column in choose_columns(query, self._columns))
 
     def _resolve_users(self, planner: FetchPlanner, terms: tuple[str, ...]) -> FetchPlan | tuple[ResolvedTerm, ...]:
         """Resolve people: an unknown e-mail address or id is looked up by itself, a name in the directory.
@@ -202,16 +199,24 @@ class QuestionPlanner:
             return replace(refined, as_of=as_of, trouble=trouble)
         return replace(coverage, as_of=as_of, trouble=trouble)
 
-    def _scores(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
-        """Plan the pairs of the match, the only route with scores, within the call budget."""
-        pairs = pairs_to_refine.pairs_without_score(planner.connection, selection)
+    def _pairs(
+        self, planner: FetchPlanner, query: EnrollmentQuery, selection: Selection, coverage: Coverage
+    ) -> FetchPlan | Coverage:
+        """Plan the pairs of the match where a column is shown that only a pair fills, within the call budget."""
+        shown = choose_columns(query, self._columns)
+        columns = [column for column in shown if column.path in planner.capabilities.filled_by_pair]
+        if not columns:
+            return coverage
+        paths = [column.path for column in columns]
+        pairs = pairs_to_refine.unfilled_pairs(planner.connection, selection, paths)
         scopes = [Scope(user_id=user, course_id=course) for user, course in pairs]
-        refined = self._refine(planner, SCORES, scopes, LEARNER_MAX_AGE_SECONDS)
+        refined = self._refine(planner, PAIRS, scopes, LEARNER_MAX_AGE_SECONDS)
         if isinstance(refined, FetchPlan):
             return refined
         if refined.complete:
             return coverage
-        missing = f"Scores not read yet: {refined.wanted - refined.read:,}; ask again to go on."
+        headers = ", ".join(column.header for column in columns)
+        missing = f"{headers} not read yet for {refined.wanted - refined.read:,}; ask again to go on."
         return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
 
     def _refine(

@@ -23,11 +23,11 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, not_,
 
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, User
 from mcp_truto_lms.domain.normalization import normalize
+from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.people.people_file import People, person_key
 from mcp_truto_lms.people.redacted_people_file import SealedLearner
-from mcp_truto_lms.providers.talentlms.people import OF_THE_ACCOUNT
 from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.advisory_locks import lock_account
 from mcp_truto_lms.store.bulk_insert import insert_rows
@@ -190,9 +190,9 @@ def _texts(value: object) -> Collection[tuple[str, str]]:
 @lru_cache(maxsize=1_000)
 def _name(label: str) -> str:
     """Name the dimension of a custom field; empty where it says nothing of the person."""
-    if label == "branches":
+    if label == TEAM_FIELD:
         return TEAM
-    folded = "" if label in OF_THE_ACCOUNT or label == "groups" else _shown(label)[0]
+    folded = "" if label in ACCOUNT_FIELDS or label == GROUP_FIELD else _shown(label)[0]
     return folded and f"{CUSTOM_FIELDS}.{folded}"
 
 

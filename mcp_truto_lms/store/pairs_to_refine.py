@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, not_, select
+from collections.abc import Collection
+
+from sqlalchemy import Connection, not_, or_, select
 
 from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.store.enrollment_rows import default_order
-from mcp_truto_lms.store.schema import enrollments
+from mcp_truto_lms.store.schema import column_name, enrollments
 from mcp_truto_lms.store.selection import Selection
 
 
@@ -24,11 +26,14 @@ def pairs_with_unknown_failure(connection: Connection, selection: Selection) -> 
     return [(pair.user_id, pair.course_id) for pair in rows]
 
 
-def pairs_without_score(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
-    """List the pairs of the match with work on them and no score, in the default order of a list."""
+def unfilled_pairs(connection: Connection, selection: Selection, paths: Collection[str]) -> list[tuple[str, str]]:
+    """List the pairs of the match with work on them that lack a column, in the default order of a list.
+
+    A pair that was fetched by itself has all that there is, and is not listed.
+    """
     row = enrollments
-    unscored = row.c.score.is_(None) & (row.c.route != FetchRoute.PAIR)
+    unfilled = or_(*(row.c[column_name(path)].is_(None) for path in paths)) & (row.c.route != FetchRoute.PAIR)
     worked_on = not_(definitions.not_started(row, selection.now))
-    query = select(row.c.user_id, row.c.course_id).where(selection.counted(), unscored, worked_on)
+    query = select(row.c.user_id, row.c.course_id).where(selection.counted(), unfilled, worked_on)
     rows = connection.execute(query.order_by(*default_order(selection)))
     return [(pair.user_id, pair.course_id) for pair in rows]

@@ -107,7 +107,7 @@ class ListingReader:
 
     async def _everything(self, after: Position, paged: bool) -> AsyncGenerator[Batch]:
         """Yield all enrollments: the provider's own list if it has one, else the roster of each course."""
-        if self._source.cost(FetchRoute.LIST) is not None:
+        if self._source.capabilities.calls(FetchRoute.LIST) is not None:
             try:
                 batch = await self._read_scope(EVERYTHING, after, paged)
             except RouteClosed:

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.anyio
 
 async def findings(organisation: Organisation, *, key: str = SAMPLE_API_KEY, faults: Faults | None = None):
     portal = sample_app(organisation, faults=faults)
-    settings = Settings(source="talentlms", talentlms_base_url=SAMPLE_BASE_URL, talentlms_api_key=key, today=TODAY)
+    settings = Settings(
+        source="talentlms",
+        provider_values={"TALENTLMS_BASE_URL": SAMPLE_BASE_URL, "TALENTLMS_API_KEY": key},
+        today=TODAY,
+    )
 
     def source(_: Any) -> TalentLmsSource:
         return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=httpx.ASGITransport(app=portal), sleep=no_sleep)

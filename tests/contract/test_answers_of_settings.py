@@ -84,7 +84,9 @@ async def test_several_accounts_read_as_reviewed():
         for name in ("acme", "beta")
     }
     accounts = (("acme", "id-1"), ("beta", "id-2"))
-    chosen = Settings(source="truto", truto_api_token="t" * 20, truto_accounts=accounts, today=TODAY)
+    chosen = Settings(
+        source="truto", provider_values={"TRUTO_API_TOKEN": "t" * 20}, integrated_accounts=accounts, today=TODAY
+    )
     async with (
         AppContext(chosen, source=lambda one: shelves[one.name]) as connection,
         Client(create_server(connection)) as client,

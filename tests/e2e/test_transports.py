@@ -67,7 +67,7 @@ def test_an_address_that_others_can_reach_is_refused_with_the_reason(transport, 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(
-        f"--host {host} can be reached from other machines, and nothing here asks who is there: "
+        f"--host {host} can be reached from other machines, and the server does not ask who calls: "
     )
 
 

@@ -11,12 +11,22 @@ import pytest
 from sqlalchemy import func, select
 
 from mcp_truto_lms.domain.errors import RateLimited, RouteClosed, StoreError, Unavailable
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import enrollments
-from tests.stored import MovableClock, Shelf, course, fetch_enrollments, open_shelf, person, record, refreshing
+from tests.stored import (
+    MovableClock,
+    Shelf,
+    capable_of,
+    course,
+    fetch_enrollments,
+    open_shelf,
+    person,
+    record,
+    refreshing,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,8 +46,9 @@ class Closing(Shelf):
         self.open_routes, self.tells = open_routes, tells
         self.tried: list[str] = []
 
-    def cost(self, route: FetchRoute) -> int | None:
-        return None if route in self.closed else 1
+    @property
+    def capabilities(self) -> Capabilities:
+        return capable_of(*(route for route in FetchRoute if route not in self.closed))
 
     async def enrollments(self, scope: Scope, **given: Any) -> Any:
         self.tried.append(scope.key)
@@ -98,8 +109,9 @@ async def test_what_came_with_the_whole_list_is_not_read_again_alone():
 
 async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and_often():
     class Listed(Shelf):
-        def cost(self, route: FetchRoute) -> int | None:
-            return 1 if route is FetchRoute.LIST else None
+        @property
+        def capabilities(self) -> Capabilities:
+            return capable_of(FetchRoute.LIST)
 
     shelf, clock = Listed([person("u", "Ann")], [course("c", "C")], [record("u", "c", "enrolled")]), MovableClock()
     async with open_shelf(shelf, clock=clock) as desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -226,15 +227,18 @@ def test_an_alias_is_read_however_it_is_typed(typed: str, read: str | None):
 
 
 def test_the_key_of_the_store_tells_no_secret_and_the_seal_is_not_printed():
-    settings = Settings(source="talentlms", talentlms_api_key="the-api-key-of-acme", pseudonyms="1")
+    settings = Settings(
+        source="talentlms", provider_values={"TALENTLMS_API_KEY": "the-api-key-of-acme"}, pseudonyms="1"
+    )
     (account,) = settings.accounts()
-    (other,) = Settings(source="talentlms", talentlms_api_key="another-api-key", pseudonyms="1").accounts()
+    other_settings = replace(settings, provider_values={"TALENTLMS_API_KEY": "another-api-key"})
+    (other,) = other_settings.accounts()
     (plain,) = Settings(source="talentlms").accounts()
     assert len({account.key, other.key, plain.key}) == 3
-    assert account.seal is not None
+    assert account.pseudonymizer is not None
     assert "acme" not in account.key
-    assert account.seal.key.hex() not in account.key
-    assert "key=" not in repr(account.seal)
+    assert account.pseudonymizer.key.hex() not in account.key
+    assert "key=" not in repr(account.pseudonymizer)
     assert "secret-of-ours" not in repr(Settings(pseudonyms="a-secret-of-ours"))
 
 

@@ -32,7 +32,7 @@ def page_of(values: list[object]) -> ListAnswer:
         {},
         ExcludedCounts(0, 0, 0, 0),
         Coverage(NOON, 1, 1, "courses"),
-        False,
+        "",
     )
     rows = tuple({"user.id": "1", "user.name": str(value), "custom_fields": {"x": value}} for value in values)
     return ListAnswer(stats, tuple(choose_columns(query)), rows, 0, {})

@@ -21,6 +21,7 @@ from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentColumn, EnrollmentStatus, enrollment_columns
 from mcp_truto_lms.domain.signals import Signal, SignalKind
 from mcp_truto_lms.ingest.question_budget import Coverage
+from mcp_truto_lms.provider_registry import SAMPLE
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.render import list_json, list_text, summary_text
 from mcp_truto_lms.render.token_budget import estimate_tokens
@@ -333,7 +334,7 @@ def match_stats(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStats:
         {str(one): 999_999 for one in EnrollmentStatus},
         ExcludedCounts(1_000, 1_000, 1_000, 1_000),
         Coverage(NOON, read=1_000, wanted=draw(st.sampled_from([1_000, 9_999])), unit="courses", trouble=draw(TEXT)),
-        draw(st.booleans()),
+        draw(st.sampled_from(["", SAMPLE.notice])),
     )
 
 
@@ -430,7 +431,7 @@ def test_default_columns_fit_into_the_smallest_budget_however_hostile_the_texts(
         {},
         ExcludedCounts(1, 1, 1, 1),
         Coverage(NOON, 1, 1, "courses"),
-        True,
+        SAMPLE.notice,
     )
     answer = ListAnswer(stats, columns, (row, row), 0, {one.path: ColumnStats(2, None) for one in columns})
     for form in (list_text, list_json):

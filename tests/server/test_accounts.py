@@ -38,7 +38,9 @@ def shelf_of(name: str, status: str) -> Shelf:
 
 def settings(**more: Any) -> Settings:
     accounts = (("acme", "id-1"), ("beta", "id-2"))
-    return Settings(source="truto", truto_api_token="t" * 20, truto_accounts=accounts, today=TODAY, **more)
+    return Settings(
+        source="truto", provider_values={"TRUTO_API_TOKEN": "t" * 20}, integrated_accounts=accounts, today=TODAY, **more
+    )
 
 
 @asynccontextmanager
@@ -173,7 +175,7 @@ NAMED = [
 @pytest.mark.parametrize(("text", "expected"), NAMED)
 def test_accounts_are_one_id_or_several_by_name(text: str, expected: tuple[tuple[str, str], ...]):
     env = {"TRUTO_API_TOKEN": "t" * 20, "TRUTO_INTEGRATED_ACCOUNT_ID": text}
-    assert Settings.from_env(env).truto_accounts == expected
+    assert Settings.from_env(env).integrated_accounts == expected
 
 
 @pytest.mark.parametrize("text", ["a,b", "acme=", "=id", "acme=1,acme=2", "acme=1,beta=1", "a b=1,c=2"])
@@ -185,7 +187,7 @@ def test_accounts_that_cannot_be_told_apart_are_refused(text: str):
 
 def test_the_rows_of_another_lms_under_the_same_name_are_another_accounts():
     keys = {
-        Settings(source="talentlms", talentlms_base_url=f"https://{host}.talentlms.com/api/v1").accounts()[0].key
+        Settings(source="talentlms", provider_values={"TALENTLMS_DOMAIN": host}).accounts()[0].key
         for host in ("acme", "beta")
     }
     keys |= {one.key for one in settings().accounts()} | {Settings(today=TODAY).accounts()[0].key}

@@ -9,7 +9,7 @@ import pytest
 from mcp_truto_lms.domain.errors import QueryError, Unavailable
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery, input_schema
-from mcp_truto_lms.server.app_context import AppContext, sources
+from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import list_course_enrollments, make_tools, summarize_learner_progress
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY
@@ -75,9 +75,9 @@ async def test_an_error_within_a_group_is_still_reported_in_its_own_words():
 
 
 async def test_the_settings_choose_the_source():
-    real = Settings(source="talentlms", talentlms_base_url="https://acme.talentlms.com/api/v1", talentlms_api_key="k")
-    for settings in (real, Settings(today=TODAY)):
-        source = sources(settings)(settings.accounts()[0])
+    values = {"TALENTLMS_DOMAIN": "acme", "TALENTLMS_API_KEY": "k"}
+    for settings in (Settings(source="talentlms", provider_values=values), Settings(today=TODAY)):
+        source = settings.provider.connect(settings, None)(settings.accounts()[0])
         assert isinstance(source, TalentLmsSource)
         assert source.calls == 0
         await source.aclose()

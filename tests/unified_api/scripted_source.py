@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp_truto_lms.domain.errors import NotFound, RouteClosed
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
-from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, EnrollmentRecord, FetchRoute, Portal, Reading, Scope
 
 
 def enrolled(user_id: str, course_id: str, **fields: Any) -> EnrollmentRecord:
@@ -34,7 +34,7 @@ class ScriptedSource:
         rosters: Mapping[str, list[EnrollmentRecord]],
         *,
         unavailable_routes: frozenset[FetchRoute] = frozenset({FetchRoute.LIST}),
-        costs: Mapping[FetchRoute, int | None] | None = None,
+        costs: Mapping[FetchRoute, int] | None = None,
         complete: bool = True,
         fail: Callable[[str], None] = lambda call: None,
     ) -> None:
@@ -86,10 +86,11 @@ class ScriptedSource:
         ]
         return Reading(tuple(matches), complete=self.complete)
 
-    def cost(self, route: FetchRoute) -> int | None:
-        if self.costs is not None:
-            return self.costs.get(route)
-        return None if route in self.unavailable_routes else 1
+    @property
+    def capabilities(self) -> Capabilities:
+        routes = (route for route in FetchRoute if route not in self.unavailable_routes)
+        calls = dict.fromkeys(routes, 1) if self.costs is None else self.costs
+        return Capabilities(calls, failure_unknown_routes=frozenset({FetchRoute.COURSE}))
 
     async def aclose(self) -> None:
         """There is nothing to close."""

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
+from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, in_parts
 from mcp_truto_lms.providers.payload_values import (
@@ -30,7 +31,7 @@ from mcp_truto_lms.providers.payload_values import (
 )
 from mcp_truto_lms.providers.talentlms.courses import CourseTerms, course, course_terms
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
-from mcp_truto_lms.providers.talentlms.people import NO_LABELS, OF_THE_ACCOUNT, user
+from mcp_truto_lms.providers.talentlms.people import NO_LABELS, user
 from mcp_truto_lms.providers.talentlms.status import FINISHED_OR_FAILED, Vocabulary, status_of
 
 INSTRUCTORS = frozenset({"instructor", "trainer"})
@@ -261,7 +262,7 @@ def _enrolled(user_id: str, person: User | None, short_name: str | None) -> Enro
 def _of_person(person: User | None) -> dict[str, Any]:
     if person is None or not person.custom_fields:
         return {}
-    return {name: value for name, value in person.custom_fields.items() if name not in OF_THE_ACCOUNT}
+    return {name: value for name, value in person.custom_fields.items() if name not in ACCOUNT_FIELDS}
 
 
 def keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:

@@ -12,17 +12,17 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_truto_lms.domain.model import Email, User, UserRole
+from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.providers.payload_values import Mapped, Raw, as_list, as_object, epoch, identifier, text
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
-OF_THE_ACCOUNT = frozenset({"user_type", "raw_status", "raw_role"})
 
 _CUSTOM_FIELD = re.compile(r"custom_field_\d{1,6}", re.ASCII)
 _RESERVED = frozenset(
-    {"role", "completion_status", "completion_status_formatted", "groups", "branches", *OF_THE_ACCOUNT}
+    {"role", "completion_status", "completion_status_formatted", GROUP_FIELD, TEAM_FIELD, *ACCOUNT_FIELDS}
 )
 _ROLE_WORDS = (
     ("admin", UserRole.ADMIN),

@@ -12,6 +12,7 @@ import logging
 import random as random_module
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -19,7 +20,7 @@ import httpx
 
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
 from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep
@@ -47,7 +48,12 @@ NEVER_FILLED = frozenset(
     }
 )
 PLACES = ("branches", "groups")
-FILLED_BY_PAIR = frozenset({"score"})
+CAPABILITIES = Capabilities(
+    calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
+    filled_by_pair=frozenset({"score"}),
+    failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+)
+"""Nothing lists all enrollments; only a pair has scores; a roster has no status."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +78,6 @@ class TalentLmsSource:
         self._places: Mapping[str, int | None] = {}
         self._labels: Mapping[str, str] | None = None
         self._vocabulary = Vocabulary()
-        self._has_scores = False
         self._asking_portal = anyio.Lock()
         self._asking_labels = anyio.Lock()
 
@@ -130,14 +135,15 @@ class TalentLmsSource:
         """How many calls were made so far, further tries and uncharged ones included."""
         return self._api.calls
 
-    def cost(self, route: FetchRoute) -> int | None:
-        """How many calls one scope of this route takes; nothing lists all enrollments."""
-        return None if route is FetchRoute.LIST else 1
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the portal can do."""
+        return CAPABILITIES
 
     async def portal(self) -> Portal:
-        """Read the portal's zone; scores count as reported once a pair brought any."""
+        """Read the portal's zone."""
         dates = await self._portal_dates()
-        return Portal(dates.zone, NEVER_FILLED if self._has_scores else NEVER_FILLED | FILLED_BY_PAIR)
+        return Portal(dates.zone, NEVER_FILLED)
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
@@ -299,7 +305,6 @@ class TalentLmsSource:
             dates=self._known_dates(),
             remote_data=self._remote_data,
         )
-        self._has_scores = self._has_scores or (one is not None and one.enrollment.score is not None)
         return Reading(() if one is None else (one,), learners=came_along)
 
     async def _read_each(self, endpoint: str, keys: Sequence[str]) -> list[object]:

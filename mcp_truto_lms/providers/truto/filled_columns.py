@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from mcp_truto_lms.domain.source import EnrollmentRecord
-from mcp_truto_lms.providers.talentlms.source import FILLED_BY_PAIR, NEVER_FILLED
-
-OFTEN_EMPTY_COLUMNS = NEVER_FILLED | FILLED_BY_PAIR
+from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
 
 
 class FilledColumns:
-    """Records which of the often empty columns have had a value."""
+    """Records which of these columns have had a value."""
 
     def __init__(self) -> None:
         self._records_seen = False
@@ -25,13 +23,13 @@ class FilledColumns:
     @property
     def unreported(self) -> frozenset[str]:
         """The columns without a value in every record so far; none before the first record."""
-        return OFTEN_EMPTY_COLUMNS - self._filled if self._records_seen else frozenset()
+        return NEVER_FILLED - self._filled if self._records_seen else frozenset()
 
     def observe(self, records: Iterable[EnrollmentRecord]) -> None:
         """Note the columns that these records fill."""
         for record in records:
             self._records_seen = True
-            for path in OFTEN_EMPTY_COLUMNS - self._filled:
+            for path in NEVER_FILLED - self._filled:
                 value: Any = record.enrollment
                 for name in path.split("."):
                     value = getattr(value, name, None)

@@ -3,7 +3,8 @@
 Truto's list of enrollments is the direct method, but an account may require a learner and a course in every call, which
 is one call for each pair. So a scope is read by the first method that the account allows: the list, limited to the
 scope; else the roster or transcript in the provider's payload of a course or a learner; else the same payload through
-the proxy API. If none is available, `cost` returns None, and the caller reads pairs, which are always available.
+the proxy API. If none is available, `capabilities` has no such route, and the caller reads pairs, which are always
+available.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import httpx
 
 from mcp_truto_lms.domain.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
 from mcp_truto_lms.providers.truto import records, talentlms_payload
 from mcp_truto_lms.providers.truto.capabilities import AccountCapabilities, ReadMethod
@@ -141,11 +142,20 @@ class TrutoSource:
         """The stored refusal of the whole account; while there is one, background work makes no call."""
         return self._reader.auth_gate.refusal
 
-    def cost(self, route: FetchRoute) -> int | None:
-        """Return the calls for one scope of this route, as far as is known; 0 if it is cached."""
-        if route is FetchRoute.LIST and self._full_list.is_filled:
-            return 0
-        return self._account_capabilities.cost(route, payloads_expected=self._reader.observations.payloads_seen)
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what the account allows, as far as is known; a cached full list costs no call."""
+        payloads_expected = self._reader.observations.payloads_seen
+        costs = {
+            route: self._account_capabilities.cost(route, payloads_expected=payloads_expected) for route in FetchRoute
+        }
+        if self._full_list.is_filled:
+            costs[FetchRoute.LIST] = 0
+        return Capabilities(
+            calls_by_route={route: calls for route, calls in costs.items() if calls is not None},
+            filled_by_pair=frozenset({"score"}),
+            failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+        )
 
     async def portal(self) -> Portal:
         """Return the columns that no record has filled so far. Truto does not report a time zone."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from mcp_truto_lms.domain.model import Course, CourseStatus, EnrollmentStatus, User, UserRole, UserStatus
+from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS
 from mcp_truto_lms.domain.source import EnrollmentRecord
 from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.talentlms import courses as talentlms_courses
@@ -76,7 +77,7 @@ def parse_transcript(
     if transcript is None or learner is None or learner.id != transcript.user.id:
         return transcript
     unlabeled, labeled = transcript.user.custom_fields or {}, learner.custom_fields or {}
-    learner_fields = {name: value for name, value in labeled.items() if name not in talentlms_people.OF_THE_ACCOUNT}
+    learner_fields = {name: value for name, value in labeled.items() if name not in ACCOUNT_FIELDS}
     return replace(
         transcript,
         user=learner,

@@ -204,7 +204,7 @@ def test_no_address_is_named_by_its_setting():
 
 def test_each_way_costs_one_call_and_there_is_no_list_of_everything(source_over):
     source, _ = source_over({})
-    assert {route: source.cost(route) for route in FetchRoute} == {
+    assert {route: source.capabilities.calls(route) for route in FetchRoute} == {
         FetchRoute.LIST: None,
         FetchRoute.COURSE: 1,
         FetchRoute.LEARNER: 1,

@@ -158,7 +158,7 @@ async def test_the_portal_is_read_once_and_tells_its_zone_and_what_it_never_fill
     await source.courses()
     assert portal.asked == ["siteinfo", "courses"]
     assert str(found.zone) == "Europe/Athens"
-    assert found.unreported == NEVER_FILLED | {"score"}
+    assert found.unreported == NEVER_FILLED
     typed: Source = source
     assert typed.calls == 3
 
@@ -293,7 +293,7 @@ async def test_a_pair_in_english_is_one_call_and_has_the_mean_score(source_over)
     source, portal = source_over(
         {"siteinfo": SITEINFO, "getuserstatusincourse/course_id:9,user_id:1": pair("Completed", "50", 100, "")}
     )
-    assert "score" in (await source.portal()).unreported
+    await source.portal()
     found = await source.enrollments(
         Scope("1", "9"), courses={"9": Course(id="9", title="Nine")}, learners={"1": User(id="1", name="Pia")}
     )
@@ -301,7 +301,7 @@ async def test_a_pair_in_english_is_one_call_and_has_the_mean_score(source_over)
     assert portal.asked[1:] == ["getuserstatusincourse/course_id:9,user_id:1"]
     assert (one.enrollment.status, one.enrollment.score) == (EnrollmentStatus.COMPLETED, 75)
     assert (one.enrollment.user.name, one.enrollment.course.title) == ("Pia", "Nine")
-    assert (await source.portal()).unreported == NEVER_FILLED
+    assert source.capabilities.filled_by_pair == {"score"}
 
 
 async def test_an_unknown_word_costs_one_transcript_and_is_known_from_then_on(source_over):

@@ -48,4 +48,4 @@ def enrollment_ids(reading):
 
 
 def costs(source):
-    return [source.cost(route) for route in FetchRoute]
+    return [source.capabilities.calls(route) for route in FetchRoute]

@@ -17,11 +17,11 @@ async def test_a_list_that_ignores_a_filter_is_used_as_the_whole_list(source_ove
     source, truto = source_over({"/course-enrollments": envelope(enrollment(7, 12), enrollment(8, 13))})
     with pytest.raises(RouteClosed, match="lists everything"):
         await read(source, scope)
-    assert source.cost(FetchRoute.LIST) == 0
+    assert source.capabilities.calls(FetchRoute.LIST) == 0
     assert enrollment_ids(await read(source, scope)) == ["7_12"]
     assert enrollment_ids(await read(source, EVERYTHING)) == ["7_12", "8_13"]
     assert len(truto.requests) == 1
-    assert source.cost(FetchRoute.LIST) == 1
+    assert source.capabilities.calls(FetchRoute.LIST) == 1
     await read(source, EVERYTHING)
     assert len(truto.requests) == 2
 

@@ -45,7 +45,7 @@ async def test_any_other_refusal_of_a_pair_is_an_error(source_over, answer, erro
     with pytest.raises(error_class):
         await read(source, PAIR)
     assert len(truto.requests) == 1
-    assert source.cost(FetchRoute.PAIR) == 1
+    assert source.capabilities.calls(FetchRoute.PAIR) == 1
 
 
 async def test_an_action_that_the_lms_lacks_does_not_mean_not_enrolled(source_over):

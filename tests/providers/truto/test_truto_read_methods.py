@@ -119,9 +119,9 @@ async def test_learned_capabilities_are_stored_for_a_day(source_over, fake_time)
     fake_time.seconds = DAY_SECONDS - 1
     await read(source, COURSE)
     assert truto.asked[2:] == ["/courses/12"]
-    assert source.cost(FetchRoute.LIST) is None
+    assert source.capabilities.calls(FetchRoute.LIST) is None
     fake_time.seconds = DAY_SECONDS
-    assert source.cost(FetchRoute.LIST) == 2
+    assert source.capabilities.calls(FetchRoute.LIST) == 2
     truto.answers["/course-enrollments"] = envelope(enrollment(7, 12))
     assert {record.route for record in (await read(source, EVERYTHING)).records} == {FetchRoute.LIST}
 
@@ -152,7 +152,7 @@ async def test_a_list_that_the_lms_lacks_is_unavailable_and_not_empty(source_ove
         source, _ = source_over({"/course-enrollments": error_response(400, message, truto_is_remote_error=True)})
         with pytest.raises(RouteClosed):
             await read(source, EVERYTHING)
-        assert source.cost(FetchRoute.LIST) is None
+        assert source.capabilities.calls(FetchRoute.LIST) is None
 
 
 async def test_a_forbidden_course_does_not_rule_out_the_method(source_over):
@@ -166,7 +166,7 @@ async def test_a_forbidden_course_does_not_rule_out_the_method(source_over):
     with pytest.raises(SourceError) as caught:
         await read(source, Scope(course_id="13"))
     assert not isinstance(caught.value, AccessDenied)
-    assert source.cost(FetchRoute.COURSE) == 1
+    assert source.capabilities.calls(FetchRoute.COURSE) == 1
 
 
 async def test_a_server_error_rules_out_no_method(source_over):

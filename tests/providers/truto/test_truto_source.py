@@ -127,11 +127,11 @@ async def test_columns_count_as_unreported_until_a_record_fills_them(source_over
     source, truto = source_over({"/course-enrollments": envelope(raw_enrollments[0])})
     assert (await source.portal()).unreported == frozenset()
     await read(source, EVERYTHING)
-    assert (await source.portal()).unreported == NEVER_FILLED | {"score"}
+    assert (await source.portal()).unreported == NEVER_FILLED
     assert (await source.portal()).zone is None
     truto.answers["/course-enrollments"] = envelope(*raw_enrollments)
     await read(source, EVERYTHING)
-    assert (await source.portal()).unreported == (NEVER_FILLED | {"score"}) - {"started_at", "assigned_by.id"}
+    assert (await source.portal()).unreported == NEVER_FILLED - {"started_at", "assigned_by.id"}
 
 
 async def test_an_empty_account_id_names_its_setting(source_over):
