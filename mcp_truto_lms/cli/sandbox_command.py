@@ -56,13 +56,13 @@ async def run_sandbox(settings: Settings, options: argparse.Namespace) -> int:
 
 def _faults(words: Iterable[str]) -> Faults:
     """Parse the faults, each a name, or a name and how often it occurs, as in `rate-limited:1`."""
-    from mcp_truto_lms.sandbox.truto_faults import Faults, fault_named
+    from mcp_truto_lms.sandbox.truto_faults import Faults, fault_by_name
 
     faults = Faults()
     for word in words:
         name, _, times = word.partition(":")
         try:
-            faults.add(fault_named(name), times=int(times) if times else None)
+            faults.add(fault_by_name(name), times=int(times) if times else None)
         except ValueError as error:
             raise ConfigurationError(f"--fault {word}: {error}") from None
     return faults

@@ -1,10 +1,10 @@
-"""What there is to learn: eighteen courses that a company would have, and as many more as are asked for.
+"""The courses of the sample portal: eighteen that a company would have, and any number of generated ones.
 
-Each course is planned with the rules of its deadline, because those decide what an enrollment in it can be:
+The plan of a course holds the rules of its deadline, because they decide the states that its enrollments can have:
 
-- `time_limit_days`: due so long after enrolling, access stays open; late ones are overdue
-- `access_days`: the portal closes access so long after enrolling; late ones are expired
-- `expires_in_days`: the course itself ends on one day, for everybody
+- `time_limit_days`: due so many days after enrolling; access continues, so late enrollments are overdue
+- `access_days`: access ends so many days after enrolling, so late enrollments are expired
+- `expires_in_days`: the course ends on one day, for everyone
 - none of them: no due date
 """
 
@@ -29,12 +29,12 @@ _LEVELS = ("Essentials", "Advanced", "Refresher", "for Managers", "Workshop")
 
 @dataclass(frozen=True, slots=True)
 class CoursePlan:
-    """A course before it is dated.
+    """A course without dates.
 
     Args:
-        share: the part of all eligible people who are in it, relative to the other courses
-        ages: between how many days ago its people were enrolled
-        finishing: the part of those enrolled long ago who have completed it
+        share: the share of all eligible people who are enrolled, relative to the other courses
+        ages: the smallest and largest number of days since enrolling
+        finishing: the share of those enrolled long ago who have completed it
     """
 
     name: str
@@ -76,7 +76,7 @@ def _plans(today: date) -> tuple[CoursePlan, ...]:
 
 
 def draw_plans(courses: int, today: date, rng: Random) -> list[CoursePlan]:
-    """Take that many of the known courses, and invent the rest."""
+    """Return that many plans: first the known courses, then generated ones."""
     plans = list(_plans(today)[:courses])
     while len(plans) < courses:
         number = len(plans) + 1
@@ -96,12 +96,19 @@ def draw_plans(courses: int, today: date, rng: Random) -> list[CoursePlan]:
 
 
 def categories() -> tuple[SampleCategory, ...]:
-    """List the categories of courses."""
+    """Return the categories of courses."""
     return tuple(SampleCategory(str(number), name) for number, name in enumerate(CATEGORIES, start=1))
 
 
 def build_course(plan: CoursePlan, number: int, *, day_start: int, creator_id: str) -> SampleCourse:
-    """Date a planned course by the start of today, in epoch seconds; its number is its place in the list, from 0."""
+    """Return a planned course with dates.
+
+    Args:
+        plan: the planned course
+        number: its index in the list
+        day_start: the start of today, in epoch seconds
+        creator_id: the person who made it
+    """
     first_unit = number * 10 + 1
     units = (
         CourseUnit(str(first_unit), "Welcome", "Content"),

@@ -1,4 +1,4 @@
-"""How TalentLMS prints a value: in the portal's zone, order of dates and language, and escaped for HTML."""
+"""Formats values as TalentLMS prints them: in the portal's zone, date format and language, and escaped for HTML."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def escape(text: str) -> str:
 
 
 def total_time(seconds: int) -> str:
-    """Print a duration such as `1h 2m 3s`, without the parts that are zero."""
+    """Format a duration such as `1h 2m 3s`, without the parts that are zero."""
     parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
 @dataclass(frozen=True, slots=True)
-class Printer:
-    """Prints values for one portal with its variations.
+class ValueFormatter:
+    """Formats values for one portal with its variations.
 
     Raises:
-        ValueError: the portal's language or date format is none of those known.
+        ValueError: the portal's language or date format is unknown.
     """
 
     variations: Variations
@@ -66,46 +66,46 @@ class Printer:
             raise ValueError(f"no date format {self.date_format!r}, only {', '.join(_DATE_ORDERS)}")
 
     @classmethod
-    def of(cls, portal: SamplePortal, variations: Variations) -> Printer:
-        """Make the printer of a portal, where the variations overrule its settings."""
+    def for_portal(cls, portal: SamplePortal, variations: Variations) -> ValueFormatter:
+        """Return the formatter of a portal; variations take precedence over its settings."""
         language = variations.language or portal.language
         return cls(variations, ZoneInfo(portal.zone), language, variations.date_format or portal.date_format)
 
     @property
     def empty(self) -> str | None:
-        """What stands where there is nothing."""
+        """The value of an empty field."""
         return None if self.variations.null_instead_of_empty else ""
 
     def text(self, text: str) -> str | None:
-        """Print what somebody typed."""
+        """Format a text that a person typed."""
         return escape(text) if text else self.empty
 
     def number(self, number: int | str) -> str | int:
-        """Print an id or a count."""
+        """Format an id or a count."""
         return int(number) if self.variations.numbers_as_numbers else str(number)
 
     def status_word(self, outcome: Outcome) -> str:
-        """Print a status as people see it."""
+        """Return the display word of a status."""
         return STATUS_WORDS[self.language][outcome]
 
     def date(self, epoch: int | None) -> str | None:
-        """Print a moment as people see it."""
+        """Format a moment for display."""
         if epoch is None:
             return None if self.variations.null_instead_of_empty else self.variations.no_date
         local = datetime.fromtimestamp(epoch, self.zone)
         day = _DATE_ORDERS[self.date_format].format(local.year, local.month, local.day)
         if not self.variations.am_pm:
             return f"{day}, {local.hour:02d}:{local.minute:02d}:{local.second:02d}"
-        half = "AM" if local.hour < 12 else "PM"
-        return f"{day}, {local.hour % 12 or 12:02d}:{local.minute:02d}:{local.second:02d} {half}"
+        half_day = "AM" if local.hour < 12 else "PM"
+        return f"{day}, {local.hour % 12 or 12:02d}:{local.minute:02d}:{local.second:02d} {half_day}"
 
     def moment(self, name: str, epoch: int | None) -> dict[str, Any]:
-        """Print a moment and its timestamp partner."""
+        """Return a moment for display, and its timestamp field."""
         printed = self.date(epoch)
         return {name: printed, f"{name}_timestamp": printed if epoch is None else self.number(epoch)}
 
     def duration(self, seconds: int) -> dict[str, Any]:
-        """Print a time spent, as text and, in newer portals, in seconds."""
+        """Return a time spent as text and, in newer portals, in seconds."""
         if self.variations.without_total_time_seconds:
             return {"total_time": total_time(seconds)}
         return {"total_time": total_time(seconds), "total_time_seconds": seconds}

@@ -1,9 +1,9 @@
-"""Who is in which course, and how far: drawn from the course's plan, in days before today.
+"""Draws the enrollments of each course from its plan, in days before today.
 
-The draws never look at the date, so an organisation has the same shape on any day. Nothing happened after today began
-and no deadline falls on today itself (UTC), so who is late does not depend on the hour at which that is asked.
-What a roster shows of an enrollment agrees with its outcome, but for a failure, which a roster cannot show: an
-enrollment is not attempted exactly where it has no progress and no time.
+The draws do not depend on the date, so an organisation has the same shape on any day. Nothing happens after the start
+of today, and no deadline falls on today (UTC), so who is late does not depend on the hour. A roster's data of an
+enrollment agrees with its outcome, except for a failure, which a roster does not report: an enrollment is not attempted
+exactly if it has no progress and no time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mcp_truto_lms.sandbox.records import CourseRole, Outcome, SampleCourse, Sam
 _FAILING = 0.1
 _NOT_STARTING = 0.4
 _RE_ENROLLING = 0.03
-_RAMP_DAYS = 40  # most of those who finish do so within this time
+_RAMP_DAYS = 40  # most learners who finish do so within this time
 _PASS_MARK = 70
 
 
-def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rng: Random) -> SampleEnrollment:
+def _draw_enrollment(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rng: Random) -> SampleEnrollment:
     age = rng.randint(*plan.ages)
     if age in (plan.time_limit_days, plan.access_days):
         age += 1
@@ -78,7 +78,7 @@ def _draw_one(plan: CoursePlan, course_id: str, user_id: str, day_start: int, rn
     )
 
 
-def _teaching(course: SampleCourse) -> SampleEnrollment:
+def _instructor_enrollment(course: SampleCourse) -> SampleEnrollment:
     return SampleEnrollment(
         user_id=course.creator_id,
         course_id=course.id,
@@ -102,16 +102,21 @@ def draw_enrollments(
     day_start: int,
     rng: Random,
 ) -> Iterator[SampleEnrollment]:
-    """Fill the courses by their shares to about the total, each with the instructor who made it.
+    """Draw about `total` enrollments by the shares of the courses, and an instructor for each course.
 
-    `user_ids` are all who may be given a course; `day_start` is the start of today, in epoch seconds.
+    Args:
+        courses: the courses with their plans
+        user_ids: the people who may be enrolled
+        total: the approximate number of enrollments
+        day_start: the start of today, in epoch seconds
+        rng: the random generator
     """
     shares = sum(plan.share for plan, _ in courses)
     for plan, course in courses:
         if not plan.share:
             continue
-        yield _teaching(course)
-        others = [user_id for user_id in user_ids if user_id != course.creator_id]
-        count = min(len(others), round(total * plan.share / shares))
-        for place in sorted(rng.sample(range(len(others)), count)):
-            yield _draw_one(plan, course.id, others[place], day_start, rng)
+        yield _instructor_enrollment(course)
+        candidates = [user_id for user_id in user_ids if user_id != course.creator_id]
+        count = min(len(candidates), round(total * plan.share / shares))
+        for index in sorted(rng.sample(range(len(candidates)), count)):
+            yield _draw_enrollment(plan, course.id, candidates[index], day_start, rng)

@@ -1,11 +1,11 @@
-"""What can go wrong on the way, as switches that a test sets while the portal runs.
+"""Faults of the portal and of the network, which a test plans while the portal runs.
 
     >>> faults = Faults()
     >>> faults.add(Fault(status=503), times=2, endpoint="courses/id")
     >>> faults.add(Fault(delay_seconds=30), times=None)
 
-A fault answers in the portal's place, except one that only delays. Of several that match, the one added first wins; a
-request is never charged to more than one.
+A fault replaces the portal's response, unless it only delays it. Of several faults that match a request, the first one
+added is used, and only that one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Body = Literal["error", "html", "plain", "malformed"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to fail.
+    """One failure.
 
     Args:
-        delay_seconds: waited before anything else, by the portal's own sleep
-        status: the HTTP status of the answer
-        body: an error as the portal writes it, a page of HTML, plain text, or JSON that breaks off
-        retry_after: the header of that name, in seconds or as an HTTP date
-        cut: the connection ends in the middle of an answer
+        delay_seconds: the wait before anything else, by the portal's own sleep
+        status: the HTTP status of the response
+        body: an error in the portal's form, a page of HTML, plain text, or truncated JSON
+        retry_after: the Retry-After header, in seconds or as an HTTP date
+        cut: the connection ends in the middle of a response
     """
 
     delay_seconds: float = 0.0
@@ -37,7 +37,7 @@ class Fault:
 
     @property
     def only_delays(self) -> bool:
-        """Whether the portal's own answer follows."""
+        """Whether the portal's own response follows."""
         return self.status is None and not self.cut
 
 
@@ -48,7 +48,7 @@ CUT_CONNECTION = Fault(cut=True)
 
 
 @dataclass(slots=True)
-class _Planned:
+class _PlannedFault:
     fault: Fault
     times: int | None
     after: int
@@ -63,9 +63,9 @@ class _Planned:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults that are planned, consulted by the portal on every request."""
+    """The planned faults; the portal checks them on every request."""
 
-    _planned: list[_Planned] = field(default_factory=lambda: list[_Planned]())
+    _planned: list[_PlannedFault] = field(default_factory=lambda: list[_PlannedFault]())
 
     def add(
         self,
@@ -76,23 +76,23 @@ class Faults:
         endpoint: str | None = None,
         arguments: Mapping[str, str] | None = None,
     ) -> None:
-        """Plan a fault for the next requests that match.
+        """Plan a fault for the next matching requests.
 
         Args:
-            fault: what will happen
-            times: how many requests fail; None is all of them
-            after: how many that match are answered as usual before
-            endpoint: such as `users`, `users/id` or `getuserstatusincourse`, None for any
+            fault: the failure
+            times: the number of requests that fail; None for all
+            after: the number of matching requests that succeed before
+            endpoint: such as `users`, `users/id` or `getuserstatusincourse`; None for any
             arguments: values that the request must have, such as `{"id": "101"}`
         """
-        self._planned.append(_Planned(fault, times, after, endpoint, arguments or {}))
+        self._planned.append(_PlannedFault(fault, times, after, endpoint, arguments or {}))
 
     def clear(self) -> None:
-        """Forget all that is planned."""
+        """Remove all planned faults."""
         self._planned.clear()
 
     def take(self, endpoint: str, arguments: Mapping[str, str]) -> Fault | None:
-        """Use up and return the fault of one request, if it has any."""
+        """Return the fault of a request, if there is one, and count it as used."""
         for planned in self._planned:
             if not planned.matches(endpoint, arguments):
                 continue

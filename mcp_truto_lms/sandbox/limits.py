@@ -1,7 +1,7 @@
-"""TalentLMS's two limits: calls an hour, and calls in a few seconds.
+"""The two rate limits of TalentLMS: calls an hour, and calls in a few seconds.
 
-The hour begins with its first call and ends all at once; the burst window slides. A call that the burst limit refuses
-is charged to neither. Time comes from a monotonic clock, so that a portal whose day is fixed still opens its limits.
+The hour starts with its first call and ends at once; the burst window slides. A call that the burst limit refuses
+counts towards neither. Time comes from a monotonic clock, so the limits also reset in a portal with a fixed day.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mcp_truto_lms.sandbox.variations import Variations
 HOUR_SECONDS = 3600.0
 
 
-class Verdict(Enum):
-    """Whether a call may be answered."""
+class LimitDecision(Enum):
+    """Whether a call is allowed."""
 
     ALLOWED = "allowed"
     TOO_FAST = "too fast"
@@ -25,8 +25,8 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """What is left of the hour."""
+class RemainingCalls:
+    """The remaining calls of the hour."""
 
     limit: int
     remaining: int
@@ -39,39 +39,40 @@ class CallLimits:
     def __init__(self, variations: Variations, monotonic: Callable[[], float]) -> None:
         self._variations = variations
         self._monotonic = monotonic
-        self._hour_began = monotonic()
-        self._charged = 0
-        self._recent: deque[float] = deque()
+        self._hour_started_at = monotonic()
+        self._calls_this_hour = 0
+        self._recent_calls: deque[float] = deque()
 
-    def charge(self) -> Verdict:
-        """Count one call, and tell whether it may be answered."""
-        now = self._turn_hour()
-        while self._recent and self._recent[0] <= now - self._variations.burst_seconds:
-            self._recent.popleft()
-        if len(self._recent) >= self._variations.burst_limit:
-            return Verdict.TOO_FAST
-        self._recent.append(now)
-        if self._charged >= self._variations.hourly_limit:
-            return Verdict.EXHAUSTED
-        if not self._charged:
-            self._hour_began = now
-        self._charged += 1
-        return Verdict.ALLOWED
+    def charge(self) -> LimitDecision:
+        """Count one call and return whether it is allowed."""
+        now = self._start_new_hour_if_over()
+        while self._recent_calls and self._recent_calls[0] <= now - self._variations.burst_seconds:
+            self._recent_calls.popleft()
+        if len(self._recent_calls) >= self._variations.burst_limit:
+            return LimitDecision.TOO_FAST
+        self._recent_calls.append(now)
+        if self._calls_this_hour >= self._variations.hourly_limit:
+            return LimitDecision.EXHAUSTED
+        if not self._calls_this_hour:
+            self._hour_started_at = now
+        self._calls_this_hour += 1
+        return LimitDecision.ALLOWED
 
-    def budget(self) -> Budget:
-        """Tell what is left, without charging for it."""
-        now = self._turn_hour()
-        left = HOUR_SECONDS - (now - self._hour_began) if self._charged else HOUR_SECONDS
-        return Budget(self._variations.hourly_limit, self._variations.hourly_limit - self._charged, left)
+    def remaining_calls(self) -> RemainingCalls:
+        """Return the remaining calls, without counting one."""
+        now = self._start_new_hour_if_over()
+        seconds_left = HOUR_SECONDS - (now - self._hour_started_at) if self._calls_this_hour else HOUR_SECONDS
+        hourly_limit = self._variations.hourly_limit
+        return RemainingCalls(hourly_limit, hourly_limit - self._calls_this_hour, seconds_left)
 
     def use_up(self, *, remaining: int = 0) -> None:
-        """Leave that many calls of this hour, as if others had used the rest."""
-        if not self._charged:
-            self._hour_began = self._monotonic()
-        self._charged = self._variations.hourly_limit - remaining
+        """Leave that many calls of this hour, as if other clients had used the rest."""
+        if not self._calls_this_hour:
+            self._hour_started_at = self._monotonic()
+        self._calls_this_hour = self._variations.hourly_limit - remaining
 
-    def _turn_hour(self) -> float:
+    def _start_new_hour_if_over(self) -> float:
         now = self._monotonic()
-        if self._charged and now - self._hour_began >= HOUR_SECONDS:
-            self._charged = 0
+        if self._calls_this_hour and now - self._hour_started_at >= HOUR_SECONDS:
+            self._calls_this_hour = 0
         return now

@@ -1,7 +1,7 @@
-"""A generated organisation: the sample portal's content, and the truth that answers can be checked against.
+"""Generates an organisation: the content of the sample portal, from which tests compute the expected answers.
 
-The same arguments give the same organisation, on every machine: all chance comes from one seeded generator. All
-moments are relative to `today`, which may be any day, so that something is always due next week.
+The same arguments give the same organisation on every machine: all random values come from one seeded generator. All
+moments are relative to `today`, which may be any day, so that some enrollment is always due next week.
 
     >>> from datetime import date
     >>> organisation = generate(today=date(2026, 11, 23))
@@ -28,7 +28,7 @@ from mcp_truto_lms.sandbox.records import (
 )
 
 DEFAULT_SEED = 2026
-MOST_PER_LEARNER = 10
+MAX_ENROLLMENTS_PER_LEARNER = 10
 _SHARE_OF_COURSES = 0.48  # a learner is in about half of a small company's courses
 
 
@@ -41,9 +41,15 @@ def generate(
     enrollments: int | None = None,
     portal: SamplePortal | None = None,
 ) -> Organisation:
-    """Generate an organisation with that many learners; the few administrators and instructors come on top.
+    """Generate an organisation.
 
-    `enrollments` is about how many there will be; by default half of the courses for each learner, at most ten.
+    Args:
+        learners: the number of learners, without administrators and instructors
+        courses: the number of courses
+        seed: of the random generator
+        today: the day that all moments are relative to
+        enrollments: the approximate number; by default half of the courses for each learner, at most ten
+        portal: the settings of the portal
 
     Raises:
         ValueError: there is no learner or no course.
@@ -55,13 +61,13 @@ def generate(
     staff, drafts = draw_people(learners, courses, rng)
     instructors = [draft.id for draft in staff if draft.user_type == INSTRUCTOR_TYPE]
     planned = [
-        (plan, build_course(plan, n, day_start=day_start, creator_id=instructors[n % len(instructors)]))
-        for n, plan in enumerate(draw_plans(courses, today, rng))
+        (plan, build_course(plan, index, day_start=day_start, creator_id=instructors[index % len(instructors)]))
+        for index, plan in enumerate(draw_plans(courses, today, rng))
     ]
     if enrollments is None:
-        enrollments = round(learners * min(MOST_PER_LEARNER, courses * _SHARE_OF_COURSES))
+        enrollments = round(learners * min(MAX_ENROLLMENTS_PER_LEARNER, courses * _SHARE_OF_COURSES))
     everyone = [*staff, *drafts]
-    given = tuple(
+    drawn_enrollments = tuple(
         draw_enrollments(
             planned,
             [draft.id for draft in everyone if draft.enrolls],
@@ -70,35 +76,40 @@ def generate(
             rng=rng,
         )
     )
-    catalogue = tuple(course for _, course in planned)
-    halves = (tuple(course.id for course in catalogue[0::2]), tuple(course.id for course in catalogue[1::2]))
+    all_courses = tuple(course for _, course in planned)
+    halves = (tuple(course.id for course in all_courses[0::2]), tuple(course.id for course in all_courses[1::2]))
     return Organisation(
         today=today,
         portal=portal or SamplePortal(),
         custom_fields=CUSTOM_FIELDS,
         categories=categories(),
         branches=tuple(
-            SampleBranch(str(n), name, f"Branch {n}", halves[n % 2]) for n, name in enumerate(BRANCHES, start=1)
+            SampleBranch(str(number), name, f"Branch {number}", halves[number % 2])
+            for number, name in enumerate(BRANCHES, start=1)
         ),
-        groups=tuple(SampleGroup(str(n), name, "", halves[n % 2][:3]) for n, name in enumerate(GROUPS, start=1)),
-        people=_date_people(everyone, given, day_start, rng),
-        courses=catalogue,
-        enrollments=given,
+        groups=tuple(
+            SampleGroup(str(number), name, "", halves[number % 2][:3]) for number, name in enumerate(GROUPS, start=1)
+        ),
+        people=_date_people(everyone, drawn_enrollments, day_start, rng),
+        courses=all_courses,
+        enrollments=drawn_enrollments,
     )
 
 
 def _date_people(
     drafts: Sequence[PersonDraft], enrollments: Sequence[SampleEnrollment], day_start: int, rng: Random
 ) -> tuple[SamplePerson, ...]:
-    """Open each account before its first enrollment, and touch it last after its latest one."""
-    first = {draft.id: day_start - 400 * DAY_SECONDS for draft in drafts if not draft.enrolls}
-    for one in enrollments:
-        begun = one.enrolled_on if one.completed_on is None else min(one.enrolled_on, one.completed_on)
-        if begun < first.get(one.user_id, day_start):
-            first[one.user_id] = begun
+    """Return the people; each account is created before its first enrollment."""
+    first_event_on = {draft.id: day_start - 400 * DAY_SECONDS for draft in drafts if not draft.enrolls}
+    for enrollment in enrollments:
+        event_on = enrollment.enrolled_on
+        if enrollment.completed_on is not None:
+            event_on = min(event_on, enrollment.completed_on)
+        if event_on < first_event_on.get(enrollment.user_id, day_start):
+            first_event_on[enrollment.user_id] = event_on
     people: list[SamplePerson] = []
     for draft in drafts:
-        created_on = first.get(draft.id, day_start - 90 * DAY_SECONDS) - rng.randint(1, 200) * DAY_SECONDS
+        created_on = first_event_on.get(draft.id, day_start - 90 * DAY_SECONDS) - rng.randint(1, 200) * DAY_SECONDS
         updated_on = day_start - rng.randint(3_600, 20 * DAY_SECONDS)
-        people.append(draft.dated(created_on=created_on, updated_on=max(created_on, updated_on)))
+        people.append(draft.with_dates(created_on=created_on, updated_on=max(created_on, updated_on)))
     return tuple(people)

@@ -1,8 +1,8 @@
-"""The JSON of TalentLMS v1, printed from an organisation as the vendor prints it.
+"""The JSON of TalentLMS v1 for an organisation.
 
-The shapes are those of the vendor's documents, with their unevenness: a roster has short names and no status, a pair
-has neither ids nor names and the display word as its status, created dates have no timestamp, and live secrets (the
-one-click login, signed certificate addresses) stand among harmless fields. The secrets here are made up.
+The shapes are those of the vendor's documents, with their inconsistencies. A roster has short names and no status. A
+pair has neither ids nor names, and a display word as its status. Creation dates have no timestamp. Secrets (the
+one-click login, signed certificate addresses) are among the ordinary fields; those here are invented.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from mcp_truto_lms.sandbox.display import Printer, escape
+from mcp_truto_lms.sandbox.display import ValueFormatter, escape
 from mcp_truto_lms.sandbox.index import OrganisationIndex
 from mcp_truto_lms.sandbox.records import (
     Outcome,
@@ -24,7 +24,7 @@ from mcp_truto_lms.sandbox.records import (
 
 Json = dict[str, Any]
 
-SIGNATURE_MARK = "fakesignature"  # in every signed address, so that a leak can be searched for
+SIGNATURE_MARK = "fakesignature"  # in every signed address, so that tests can search for a leak
 LOGIN_KEY_MARK = "fakelogin"
 
 
@@ -38,96 +38,98 @@ def short_name(person: SamplePerson) -> str:
 
 
 class Payloads:
-    """Prints every answer of the API; what is asked for exists."""
+    """Returns the body of every endpoint, for records that exist."""
 
-    def __init__(self, index: OrganisationIndex, printer: Printer) -> None:
+    def __init__(self, index: OrganisationIndex, printer: ValueFormatter) -> None:
         self._index = index
-        self._print = printer
+        self._formatter = printer
         self._variations = printer.variations
         self._portal = index.organisation.portal
         self._host = f"https://{self._portal.host}"
 
     def user(self, person: SamplePerson) -> Json:
-        """Print a person as in the list of users."""
-        out = self._print
+        """Return a person as in the list of users."""
+        formatter = self._formatter
         return {
-            "id": out.number(person.id),
+            "id": formatter.number(person.id),
             "login": escape(person.login),
-            "first_name": out.text(person.first_name),
-            "last_name": out.text(person.last_name),
+            "first_name": formatter.text(person.first_name),
+            "last_name": formatter.text(person.last_name),
             "email": person.email,
             "restrict_email": "0",
             "user_type": person.user_type,
             "timezone": self._portal.zone_label,
-            "language": out.language,
+            "language": formatter.language,
             "status": "active" if person.active else "inactive",
-            "deactivation_date": out.empty if person.deactivated_on is None else out.date(person.deactivated_on),
+            "deactivation_date": formatter.empty
+            if person.deactivated_on is None
+            else formatter.date(person.deactivated_on),
             "level": "1",
             "points": "0",
             "credits": "0",
-            "created_on": out.date(person.created_on),
-            **out.moment("last_updated", person.updated_on),
+            "created_on": formatter.date(person.created_on),
+            **formatter.moment("last_updated", person.updated_on),
             "avatar": f"{self._host}/images/avatars/{person.id}.png",
-            "bio": out.text(person.bio) if person.bio else None,
+            "bio": formatter.text(person.bio) if person.bio else None,
             "login_key": f"{self._host}/index/autologin/key:{_secret(LOGIN_KEY_MARK, person.id)}",
             **{
-                field.key: out.text(value)
+                field.key: formatter.text(value)
                 for field, value in zip(self._index.organisation.custom_fields, person.custom_fields, strict=True)
             },
         }
 
     def user_in_full(self, person: SamplePerson) -> Json:
-        """Print a person with their transcript."""
+        """Return a person with their transcript."""
         transcript = self._index.transcript(person.id)
         return {
             **self.user(person),
-            "courses": self.listed([self._transcript_item(one) for one in transcript]),
-            "branches": self._named(self._index.branches[one] for one in person.branch_ids),
-            "groups": self._named(self._index.groups[one] for one in person.group_ids),
+            "courses": self.as_list([self._transcript_item(enrollment) for enrollment in transcript]),
+            "branches": self._ids_and_names(self._index.branches[branch_id] for branch_id in person.branch_ids),
+            "groups": self._ids_and_names(self._index.groups[group_id] for group_id in person.group_ids),
             "certifications": [
-                self._certification(one, self._index.courses[one.course_id])
-                for one in transcript
-                if one.outcome is Outcome.COMPLETED and self._index.courses[one.course_id].certificate
+                self._certification(enrollment, self._index.courses[enrollment.course_id])
+                for enrollment in transcript
+                if enrollment.outcome is Outcome.COMPLETED and self._index.courses[enrollment.course_id].certificate
             ],
             "badges": [],
         }
 
     def course(self, course: SampleCourse) -> Json:
-        """Print a course as in the list of courses."""
-        out = self._print
+        """Return a course as in the list of courses."""
+        formatter = self._formatter
         return {
-            "id": out.number(course.id),
-            "name": out.text(course.name),
-            "code": out.text(course.code),
-            "category_id": out.number(course.category_id),
+            "id": formatter.number(course.id),
+            "name": formatter.text(course.name),
+            "code": formatter.text(course.code),
+            "category_id": formatter.number(course.category_id),
             "description": course.description,
             "price": "&#36;0.00",
             "status": course.status,
-            "creation_date": out.date(course.created_on),
-            "last_update_on": out.date(course.updated_on),
-            "creator_id": out.number(course.creator_id),
+            "creation_date": formatter.date(course.created_on),
+            "last_update_on": formatter.date(course.updated_on),
+            "creator_id": formatter.number(course.creator_id),
             "hide_from_catalog": "0",
-            "time_limit": out.number(course.time_limit_days),
+            "time_limit": formatter.number(course.time_limit_days),
             "start_datetime": None,
-            "expiration_datetime": None if course.expires_on is None else out.number(course.expires_on),
-            "level": out.empty,
+            "expiration_datetime": None if course.expires_on is None else formatter.number(course.expires_on),
+            "level": formatter.empty,
             "shared": "0",
-            "shared_url": out.empty,
+            "shared_url": formatter.empty,
             "avatar": f"{self._host}/images/courses/{course.id}.png",
-            "certification": "Classic" if course.certificate else out.empty,
-            "certification_duration": "Forever" if course.certificate else out.empty,
+            "certification": "Classic" if course.certificate else formatter.empty,
+            "certification_duration": "Forever" if course.certificate else formatter.empty,
         }
 
     def course_in_full(self, course: SampleCourse) -> Json:
-        """Print a course with its roster."""
+        """Return a course with its roster."""
         return {
             **self.course(course),
-            "users": self.listed([self._roster_item(one) for one in self._index.roster(course.id)]),
+            "users": self.as_list([self._roster_item(enrollment) for enrollment in self._index.roster(course.id)]),
             "units": [
                 {
-                    "id": self._print.number(unit.id),
+                    "id": self._formatter.number(unit.id),
                     "type": unit.type,
-                    "name": self._print.text(unit.name),
+                    "name": self._formatter.text(unit.name),
                     "url": f"{self._host}/unit/view/id:{unit.id}",
                 }
                 for unit in course.units
@@ -136,65 +138,73 @@ class Payloads:
             "prerequisites": [],
         }
 
-    def pair(self, one: SampleEnrollment) -> Json:
-        """Print one person's progress in one course, unit by unit."""
-        units = self._index.courses[one.course_id].units
-        reached = len(units) if one.outcome is Outcome.COMPLETED else one.percent * len(units) // 100
-        out = self._print
-        printed: list[Json] = []
-        for place, unit in enumerate(units):
-            taken = unit.is_test and one.score is not None
-            outcome = Outcome.COMPLETED if place < reached else Outcome.NOT_ATTEMPTED
-            if taken:
-                outcome = one.outcome
-            printed.append(
+    def pair(self, enrollment: SampleEnrollment) -> Json:
+        """Return the progress of a person in a course, unit by unit."""
+        units = self._index.courses[enrollment.course_id].units
+        units_completed = (
+            len(units) if enrollment.outcome is Outcome.COMPLETED else enrollment.percent * len(units) // 100
+        )
+        formatter = self._formatter
+        raw_units: list[Json] = []
+        for index, unit in enumerate(units):
+            has_score = unit.is_test and enrollment.score is not None
+            outcome = Outcome.COMPLETED if index < units_completed else Outcome.NOT_ATTEMPTED
+            if has_score:
+                outcome = enrollment.outcome
+            raw_units.append(
                 {
-                    "id": out.number(unit.id),
-                    "name": out.text(unit.name),
+                    "id": formatter.number(unit.id),
+                    "name": formatter.text(unit.name),
                     "type": unit.type,
-                    "completion_status": out.status_word(outcome),
-                    **out.moment("completed_on", one.completed_on if outcome is Outcome.COMPLETED else None),
-                    "score": str(one.score) if taken else out.empty,
-                    **out.duration(one.seconds_spent // len(units) if place < reached else 0),
+                    "completion_status": formatter.status_word(outcome),
+                    **formatter.moment(
+                        "completed_on", enrollment.completed_on if outcome is Outcome.COMPLETED else None
+                    ),
+                    "score": str(enrollment.score) if has_score else formatter.empty,
+                    **formatter.duration(enrollment.seconds_spent // len(units) if index < units_completed else 0),
                 }
             )
         return {
-            "role": one.role,
-            **self._progress(one, {"completion_status": out.status_word(one.outcome)}),
-            "units": printed,
+            "role": enrollment.role,
+            **self._progress(enrollment, {"completion_status": formatter.status_word(enrollment.outcome)}),
+            "units": raw_units,
         }
 
-    def place(self, place: SampleBranch | SampleGroup) -> Json:
-        """Print a branch or a group as in its list."""
+    def branch_or_group(self, branch_or_group: SampleBranch | SampleGroup) -> Json:
+        """Return a branch or a group as in its list."""
         return {
-            "id": self._print.number(place.id),
-            "name": self._print.text(place.name),
-            "description": self._print.text(place.description),
+            "id": self._formatter.number(branch_or_group.id),
+            "name": self._formatter.text(branch_or_group.name),
+            "description": self._formatter.text(branch_or_group.description),
             "price": "&#36;0.00",
         }
 
-    def place_in_full(self, place: SampleBranch | SampleGroup, members: Iterable[SamplePerson]) -> Json:
-        """Print a branch or a group with its people and courses."""
+    def branch_or_group_in_full(
+        self, branch_or_group: SampleBranch | SampleGroup, members: Iterable[SamplePerson]
+    ) -> Json:
+        """Return a branch or a group with its people and courses."""
         return {
-            **self.place(place),
-            "users": [{"id": self._print.number(one.id), "name": escape(short_name(one))} for one in members],
-            "courses": self._named(self._index.courses[one] for one in place.course_ids),
+            **self.branch_or_group(branch_or_group),
+            "users": [
+                {"id": self._formatter.number(record.id), "name": escape(short_name(record))} for record in members
+            ],
+            "courses": self._ids_and_names(self._index.courses[course_id] for course_id in branch_or_group.course_ids),
         }
 
     def categories(self) -> list[Json]:
-        """Print all categories."""
+        """Return all categories."""
         return [
             {
-                "id": self._print.number(one.id),
-                "name": escape(one.name),
+                "id": self._formatter.number(category.id),
+                "name": escape(category.name),
                 "price": "&#36;0.00",
                 "parent_category_id": None,
             }
-            for one in self._index.organisation.categories
+            for category in self._index.organisation.categories
         ]
 
     def registration_fields(self) -> list[Json]:
-        """Print the portal's own fields."""
+        """Return the portal's registration fields."""
         return [
             {
                 "key": field.key,
@@ -202,89 +212,91 @@ class Payloads:
                 "type": "dropdown" if field.choices else "text",
                 "mandatory": "no",
                 "visible_on_reports": "yes",
-                "dropdown_values": escape(";".join(field.choices)) if field.choices else self._print.empty,
+                "dropdown_values": escape(";".join(field.choices)) if field.choices else self._formatter.empty,
                 "order": order,
             }
             for order, field in enumerate(self._index.organisation.custom_fields, start=1)
         ]
 
     def siteinfo(self) -> Json:
-        """Print what the portal says of itself."""
+        """Return the portal's information about itself."""
         organisation = self._index.organisation
-        out = self._print
+        formatter = self._formatter
         info: Json = {
-            "total_users": out.number(len(organisation.people)),
-            "total_courses": out.number(len(organisation.courses)),
-            "total_categories": out.number(len(organisation.categories)),
-            "total_groups": out.number(len(organisation.groups)),
-            "total_branches": out.number(len(organisation.branches)),
-            "monthly_active_users": sum(one.active for one in organisation.people),
+            "total_users": formatter.number(len(organisation.people)),
+            "total_courses": formatter.number(len(organisation.courses)),
+            "total_categories": formatter.number(len(organisation.categories)),
+            "total_groups": formatter.number(len(organisation.groups)),
+            "total_branches": formatter.number(len(organisation.branches)),
+            "monthly_active_users": sum(person.active for person in organisation.people),
             "signup_method": "manual",
-            "paypal_email": out.empty,
-            "domain_map": out.empty,
-            "date_format": out.date_format,
+            "paypal_email": formatter.empty,
+            "domain_map": formatter.empty,
+            "date_format": formatter.date_format,
         }
         if self._variations.zone_in_siteinfo:
-            info |= {"timezone": self._portal.zone_label, "language": out.language}
+            info |= {"timezone": self._portal.zone_label, "language": formatter.language}
         return info
 
-    def listed(self, items: list[Json]) -> list[Json] | Json:
-        """Print a list that PHP may have filtered: then it is an object, and `[]` where nothing is left."""
+    def as_list(self, items: list[Json]) -> list[Json] | Json:
+        """Return a list, or the object as which PHP encodes a filtered list; an empty one is always `[]`."""
         if not self._variations.lists_as_objects or not items:
             return items
-        return {str(2 * place + 1): item for place, item in enumerate(items)}
+        return {str(2 * index + 1): item for index, item in enumerate(items)}
 
-    def _named(self, things: Iterable[SampleBranch | SampleGroup | SampleCourse]) -> list[Json]:
-        return [{"id": self._print.number(one.id), "name": self._print.text(one.name)} for one in things]
+    def _ids_and_names(self, records: Iterable[SampleBranch | SampleGroup | SampleCourse]) -> list[Json]:
+        return [
+            {"id": self._formatter.number(record.id), "name": self._formatter.text(record.name)} for record in records
+        ]
 
-    def _progress(self, one: SampleEnrollment, status: Json) -> Json:
-        out = self._print
-        completed_on = one.completed_on
-        if one.outcome is Outcome.FAILED and self._variations.failed_sets_completed_on:
-            completed_on = one.failed_on
-        blank = self._variations.percent_missing and one.outcome is Outcome.NOT_ATTEMPTED
+    def _progress(self, enrollment: SampleEnrollment, status: Json) -> Json:
+        formatter = self._formatter
+        completed_on = enrollment.completed_on
+        if enrollment.outcome is Outcome.FAILED and self._variations.failed_sets_completed_on:
+            completed_on = enrollment.failed_on
+        omit_percent = self._variations.percent_missing and enrollment.outcome is Outcome.NOT_ATTEMPTED
         return {
-            **out.moment("enrolled_on", one.enrolled_on),
-            **out.moment("completed_on", completed_on),
+            **formatter.moment("enrolled_on", enrollment.enrolled_on),
+            **formatter.moment("completed_on", completed_on),
             **status,
-            "completion_percentage": out.empty if blank else out.number(one.percent),
-            **out.moment("expired_on", one.expired_on),
-            **out.duration(one.seconds_spent),
+            "completion_percentage": formatter.empty if omit_percent else formatter.number(enrollment.percent),
+            **formatter.moment("expired_on", enrollment.expired_on),
+            **formatter.duration(enrollment.seconds_spent),
         }
 
-    def _roster_item(self, one: SampleEnrollment) -> Json:
-        person = self._index.people[one.user_id]
+    def _roster_item(self, enrollment: SampleEnrollment) -> Json:
+        person = self._index.people[enrollment.user_id]
         return {
-            "id": self._print.number(one.user_id),
+            "id": self._formatter.number(enrollment.user_id),
             "name": escape(short_name(person)),
-            "role": one.role,
-            **self._progress(one, {}),
+            "role": enrollment.role,
+            **self._progress(enrollment, {}),
         }
 
-    def _transcript_item(self, one: SampleEnrollment) -> Json:
+    def _transcript_item(self, enrollment: SampleEnrollment) -> Json:
         status = {
-            "completion_status": one.outcome,
-            "completion_status_formatted": self._print.status_word(one.outcome),
+            "completion_status": enrollment.outcome,
+            "completion_status_formatted": self._formatter.status_word(enrollment.outcome),
         }
         return {
-            "id": self._print.number(one.course_id),
-            "name": self._print.text(self._index.courses[one.course_id].name),
-            "role": one.role,
-            **self._progress(one, status),
+            "id": self._formatter.number(enrollment.course_id),
+            "name": self._formatter.text(self._index.courses[enrollment.course_id].name),
+            "role": enrollment.role,
+            **self._progress(enrollment, status),
             "last_accessed_unit_url": (
-                f"{self._host}/course/lastaccessedunit/course_id:{one.course_id},user_id:{one.user_id}"
+                f"{self._host}/course/lastaccessedunit/course_id:{enrollment.course_id},user_id:{enrollment.user_id}"
             ),
         }
 
-    def _certification(self, one: SampleEnrollment, course: SampleCourse) -> Json:
-        signature = _secret(SIGNATURE_MARK, one.user_id, one.course_id)
-        day = (self._print.date(one.completed_on) or "").partition(",")[0]
+    def _certification(self, enrollment: SampleEnrollment, course: SampleCourse) -> Json:
+        signature = _secret(SIGNATURE_MARK, enrollment.user_id, enrollment.course_id)
+        day = (self._formatter.date(enrollment.completed_on) or "").partition(",")[0]
         return {
-            "course_id": self._print.number(course.id),
-            "course_name": self._print.text(course.name),
-            "unique_id": f"{int(one.user_id):07d}{int(course.id):07d}",
+            "course_id": self._formatter.number(course.id),
+            "course_name": self._formatter.text(course.name),
+            "unique_id": f"{int(enrollment.user_id):07d}{int(course.id):07d}",
             "issued_date": day,
-            "issued_date_timestamp": one.completed_on,
+            "issued_date_timestamp": enrollment.completed_on,
             "expiration_date": "Never",
             "expiration_date_timestamp": 0,
             "download_url": f"{self._host}/user/downloadcertification/{course.id}?Signature={signature}",

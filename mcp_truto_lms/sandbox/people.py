@@ -1,6 +1,6 @@
-"""Who works there: staff first (administrators and instructors), then the learners, the cast before the rest.
+"""Draws the people: first the staff (administrators and instructors), then the learners, fixed profiles first.
 
-People are drawn as drafts, because an account can only be dated once it is known when its first enrollment was.
+People are drawn as drafts without dates, because the date of an account depends on its first enrollment.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from mcp_truto_lms.sandbox.names import CAST, FIRST_NAMES, LAST_NAMES, CastMember, email_name
+from mcp_truto_lms.sandbox.names import FIRST_NAMES, FIXED_PROFILES, LAST_NAMES, PersonProfile, email_name
 from mcp_truto_lms.sandbox.records import CustomField, SamplePerson
 
 LEARNER_TYPE, INSTRUCTOR_TYPE, ADMIN_TYPE = "Learner-Type", "Trainer-Type", "SuperAdmin"
@@ -40,7 +40,7 @@ _STAFF = (
 
 @dataclass(frozen=True, slots=True)
 class PersonDraft:
-    """A person without dates; `enrolls` is False for those who were never given a course."""
+    """A person without dates; `enrolls` is False for people without a course."""
 
     id: str
     first_name: str
@@ -54,8 +54,8 @@ class PersonDraft:
     branch_ids: tuple[str, ...]
     group_ids: tuple[str, ...]
 
-    def dated(self, *, created_on: int, updated_on: int) -> SamplePerson:
-        """Open the account at a moment, and close it at the other where the person has left."""
+    def with_dates(self, *, created_on: int, updated_on: int) -> SamplePerson:
+        """Return the person with dates; an inactive person is deactivated at `updated_on`."""
         return SamplePerson(
             id=self.id,
             login=self.email.partition("@")[0] if int(self.id) % 3 else self.email,
@@ -74,55 +74,55 @@ class PersonDraft:
         )
 
 
-class _Desk:
-    """Hires people one after the other, with ids and addresses of their own."""
+class _PersonFactory:
+    """Draws people with consecutive ids and unique addresses."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._addresses: Counter[str] = Counter()
-        self._taken: set[str] = set()
+        self._used_addresses: set[str] = set()
         self._last_id = 0
 
-    def hire(self, member: CastMember, user_type: str, *, active: bool = True, enrolls: bool = True) -> PersonDraft:
+    def draw(self, profile: PersonProfile, user_type: str, *, active: bool = True, enrolls: bool = True) -> PersonDraft:
         rng = self._rng
         self._last_id += 1
         site = rng.choice(SITES) if rng.random() < 0.95 else ""
-        number = f"E-{self._last_id:05d}" if rng.random() < 0.9 else ""
+        employee_number = f"E-{self._last_id:05d}" if rng.random() < 0.9 else ""
         return PersonDraft(
             id=str(self._last_id),
-            first_name=member.first_name,
-            last_name=member.last_name,
-            email=self._address(member),
+            first_name=profile.first_name,
+            last_name=profile.last_name,
+            email=self._address(profile),
             user_type=user_type,
             active=active,
             enrolls=enrolls,
-            bio=member.bio,
-            custom_fields=(member.job_title or rng.choice(_JOB_TITLES), site, number),
+            bio=profile.bio,
+            custom_fields=(profile.job_title or rng.choice(_JOB_TITLES), site, employee_number),
             branch_ids=(str(rng.randint(1, len(BRANCHES))),) if rng.random() < 0.85 else (),
-            group_ids=tuple(str(n) for n in range(1, len(GROUPS) + 1) if rng.random() < 0.2),
+            group_ids=tuple(str(group_id) for group_id in range(1, len(GROUPS) + 1) if rng.random() < 0.2),
         )
 
-    def _address(self, member: CastMember) -> str:
-        name = email_name(member.first_name, member.last_name, f"person{self._last_id}")
+    def _address(self, profile: PersonProfile) -> str:
+        name = email_name(profile.first_name, profile.last_name, f"person{self._last_id}")
         address = name
-        while address in self._taken:
+        while address in self._used_addresses:
             self._addresses[name] += 1
             address = f"{name}{self._addresses[name] + 1}"
-        self._taken.add(address)
+        self._used_addresses.add(address)
         return f"{address}@{MAIL_DOMAIN}"
 
 
 def draw_people(learners: int, courses: int, rng: Random) -> tuple[list[PersonDraft], list[PersonDraft]]:
-    """Draw the staff and, apart from them, that many learners."""
-    desk = _Desk(rng)
-    staff = [desk.hire(CastMember(first, last, job), user_type) for first, last, user_type, job in _STAFF]
+    """Draw the staff, and that many learners."""
+    factory = _PersonFactory(rng)
+    staff = [factory.draw(PersonProfile(first, last, job), user_type) for first, last, user_type, job in _STAFF]
     for _ in range(max(3, courses // COURSES_PER_INSTRUCTOR)):
-        member = CastMember(rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES), "Instructor")
-        staff.append(desk.hire(member, INSTRUCTOR_TYPE))
+        profile = PersonProfile(rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES), "Instructor")
+        staff.append(factory.draw(profile, INSTRUCTOR_TYPE))
 
-    drafts = [desk.hire(member, LEARNER_TYPE) for member in CAST[:learners]]
+    drafts = [factory.draw(profile, LEARNER_TYPE) for profile in FIXED_PROFILES[:learners]]
     while len(drafts) < learners:
-        member = CastMember(rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES))
+        profile = PersonProfile(rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES))
         active = rng.random() >= INACTIVE_SHARE
-        drafts.append(desk.hire(member, LEARNER_TYPE, active=active, enrolls=rng.random() >= UNENROLLED_SHARE))
+        drafts.append(factory.draw(profile, LEARNER_TYPE, active=active, enrolls=rng.random() >= UNENROLLED_SHARE))
     return staff, drafts

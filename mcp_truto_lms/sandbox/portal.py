@@ -36,16 +36,16 @@ def sample_app(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> TalentLmsSandbox:
-    """Put an organisation behind the API.
+    """Return a portal that serves an organisation.
 
     Args:
-        organisation: what the portal knows
-        api_key: the one key that it accepts
-        variations: how it differs from the portal of the documents
-        faults: what will go wrong; also `app.faults`
-        now: epoch seconds, only for when the hour's budget is said to open again
-        monotonic: seconds for the limits
-        sleep: what delays wait with
+        organisation: the content of the portal
+        api_key: the only key that it accepts
+        variations: how it differs from the portal of the vendor's documents
+        faults: the planned faults, also as `app.faults`
+        now: epoch seconds, for the time at which the hourly limit resets
+        monotonic: the clock of the limits, in seconds
+        sleep: waits for the delays of faults
     """
     return TalentLmsSandbox(
         organisation,
@@ -67,8 +67,8 @@ async def serve(
 ) -> None:
     """Serve the portal, or another application, on a port until cancelled.
 
-    Port 0 takes a free one, which `task_group.start` returns. Signals are left to the caller. What is still being
-    answered when it ends fails.
+    Port 0 means any free port, which `task_group.start` returns. The caller handles signals. Requests that are running
+    at the end fail.
 
     Raises:
         OSError: the address cannot be bound.

@@ -1,7 +1,7 @@
-"""What an organisation is made of: plain values that say what is true, before any API has printed it.
+"""The records of an organisation, as plain values before an API formats them.
 
-Identifiers are texts as in every answer of the portal; moments are epoch seconds in UTC, or None where there is none.
-Names are what people typed, unescaped, with whatever they hid in them.
+Ids are texts, as in every response of the portal. Moments are epoch seconds in UTC, or None. Names are unescaped, with
+any markup and control characters that people typed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 
 
 class CourseRole(StrEnum):
-    """What a person is in a course."""
+    """The role of a person in a course."""
 
     LEARNER = "learner"
     INSTRUCTOR = "instructor"
@@ -32,8 +32,8 @@ class SamplePortal:
     """The portal's own settings.
 
     Args:
-        zone: the IANA name of the zone in which dates are printed
-        zone_label: the same zone as TalentLMS names it
+        zone: the IANA name of the zone of printed dates
+        zone_label: TalentLMS's name of the same zone
         date_format: DDMMYYYY, MMDDYYYY or YYYYMMDD
     """
 
@@ -47,7 +47,7 @@ class SamplePortal:
 
 @dataclass(frozen=True, slots=True)
 class CustomField:
-    """A field that the portal asks of everyone who registers; no choices means free text."""
+    """A registration field of the portal; without choices it is free text."""
 
     key: str
     name: str
@@ -64,7 +64,7 @@ class SampleCategory:
 
 @dataclass(frozen=True, slots=True)
 class SampleBranch:
-    """A part of the organisation with its own page, and the courses that it offers."""
+    """A part of the organisation with its own page and courses."""
 
     id: str
     name: str
@@ -74,7 +74,7 @@ class SampleBranch:
 
 @dataclass(frozen=True, slots=True)
 class SampleGroup:
-    """People who get the same courses."""
+    """A set of people with the same courses."""
 
     id: str
     name: str
@@ -84,7 +84,7 @@ class SampleGroup:
 
 @dataclass(frozen=True, slots=True)
 class SamplePerson:
-    """Somebody with an account; `custom_fields` are the values in the order of the organisation's fields."""
+    """A person with an account; `custom_fields` has the values in the order of the organisation's fields."""
 
     id: str
     login: str
@@ -104,7 +104,7 @@ class SamplePerson:
 
 @dataclass(frozen=True, slots=True)
 class CourseUnit:
-    """A part of a course. Only a test has a score."""
+    """A unit of a course. Only a test has a score."""
 
     id: str
     name: str
@@ -118,7 +118,7 @@ class CourseUnit:
 
 @dataclass(frozen=True, slots=True)
 class SampleCourse:
-    """A course; `status` is active, inactive or archived, `time_limit_days` is 0 where there is none."""
+    """A course; `status` is active, inactive or archived, `time_limit_days` is 0 without a limit."""
 
     id: str
     name: str
@@ -140,9 +140,9 @@ class SampleEnrollment:
     """One person in one course.
 
     Args:
-        expired_on: when access ends or ended, where the portal closes it for this person
-        failed_on: when a failed one was judged; the API may or may not show that as its completion
-        score: of the course's test, where it was taken
+        expired_on: when access ends for this person
+        failed_on: when the learner failed; the API may report it as the completion date
+        score: the score of the course's test, if it was taken
     """
 
     user_id: str
@@ -160,7 +160,7 @@ class SampleEnrollment:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """Everything that the portal knows, as of the start (UTC) of `today`."""
+    """The content of the portal, as of the start (UTC) of `today`."""
 
     today: date
     portal: SamplePortal

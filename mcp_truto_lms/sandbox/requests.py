@@ -1,4 +1,4 @@
-"""What a client asked of the portal: parsed from the path, and remembered without its credentials."""
+"""The requests to the portal, parsed from their paths and recorded without credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-MAX_REMEMBERED = 200_000
+MAX_RECORDED_REQUESTS = 200_000
 _KEYED = ("users", "courses", "branches", "groups")
 _KEYS = ("id", "email", "username")
 
@@ -19,8 +19,8 @@ class ApiRequest:
     """One request.
 
     Args:
-        endpoint: lower-case; with its key where one thing is asked for by it, such as `users/email`
-        known: whether the endpoint is one that reads; False for anything that would change the portal
+        endpoint: in lower case; with the key of a single record, such as `users/email`
+        known: whether it is an endpoint that reads; False for anything that would change the portal
     """
 
     method: str
@@ -30,10 +30,10 @@ class ApiRequest:
 
 
 class RequestLog:
-    """The requests that came, oldest first; only so many are kept that a long-lived portal does not grow."""
+    """The most recent requests, oldest first."""
 
     def __init__(self) -> None:
-        self._requests: deque[ApiRequest] = deque(maxlen=MAX_REMEMBERED)
+        self._requests: deque[ApiRequest] = deque(maxlen=MAX_RECORDED_REQUESTS)
 
     def __iter__(self) -> Iterator[ApiRequest]:
         return iter(self._requests)
@@ -42,33 +42,33 @@ class RequestLog:
         return len(self._requests)
 
     def add(self, request: ApiRequest) -> None:
-        """Remember a request."""
+        """Record a request."""
         self._requests.append(request)
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Remove all requests."""
         self._requests.clear()
 
     def counts(self) -> Counter[str]:
         """Count the requests by endpoint."""
-        return Counter(one.endpoint for one in self._requests)
+        return Counter(request.endpoint for request in self._requests)
 
     def refused(self) -> list[ApiRequest]:
-        """List the requests for what the portal does not offer, changes above all."""
-        return [one for one in self._requests if not one.known]
+        """Return the requests for endpoints that the portal does not offer, such as changes."""
+        return [request for request in self._requests if not request.known]
 
 
 def parse_path(raw_path: str) -> tuple[str, dict[str, str]]:
-    """Split the still encoded path after `/api/v1` into an endpoint and its arguments.
+    """Split the encoded path after `/api/v1` into an endpoint and its arguments.
 
     Raises:
-        ValueError: an argument has no name, or there is more than one part of arguments.
+        ValueError: an argument has no name, or the arguments span several segments.
     """
     name, *rest = [part for part in raw_path.split("/") if part] or [""]
     endpoint = unquote(name).lower()
     arguments: dict[str, str] = {}
     if len(rest) > 1:
-        raise ValueError("the arguments are one part of the path")
+        raise ValueError("the arguments are one segment of the path")
     for pair in rest[0].split(",") if rest else ():
         key, colon, value = (pair if ":" in pair else unquote(pair)).partition(":")
         if not colon:
@@ -82,7 +82,7 @@ def parse_path(raw_path: str) -> tuple[str, dict[str, str]]:
 
 
 def basic_key(authorization: bytes | None) -> str | None:
-    """Read the key of HTTP Basic authentication: the user name, where the password is empty."""
+    """Return the key of HTTP Basic authentication: the user name, if the password is empty."""
     if authorization is None:
         return None
     scheme, _, encoded = authorization.partition(b" ")

@@ -1,8 +1,8 @@
 """An emulator of the TalentLMS v1 API over an organisation, as a plain ASGI application.
 
-It offers the endpoints that read, and answers anything else, a change above all, as the portal answers an action that
-does not exist; what came is in `log`. A request is looked at in the order in which a portal and the way to it would:
-planned fault, key, limits, endpoint, arguments. Nothing is kept from one request to the next but counts.
+It offers the endpoints that read. Any other endpoint, such as one that changes data, is an action that does not exist.
+`log` records the requests. A request is checked in the order of a real portal: planned fault, key, limits, endpoint,
+arguments. Only the log and the counts of the limits outlast a request.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 
-from mcp_truto_lms.sandbox.display import Printer
+from mcp_truto_lms.sandbox.display import ValueFormatter
 from mcp_truto_lms.sandbox.faults import Fault, Faults
 from mcp_truto_lms.sandbox.index import OrganisationIndex
-from mcp_truto_lms.sandbox.limits import CallLimits, Verdict
+from mcp_truto_lms.sandbox.limits import CallLimits, LimitDecision
 from mcp_truto_lms.sandbox.payloads import Payloads
 from mcp_truto_lms.sandbox.records import Organisation, SampleCourse, SamplePerson
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog, basic_key, parse_path
@@ -36,7 +36,7 @@ WRONG_KEY_TEXT = "HTTP Basic: Access denied."
 
 
 class PortalError(Exception):
-    """An error that the API answers with."""
+    """An error response of the API."""
 
     def __init__(self, status: int, message: str, kind: str = "invalid_request_error") -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class PortalError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The error as the API writes it."""
+        """The body of the response."""
         return {"error": {"type": self.kind, "message": str(self)}}
 
 
@@ -58,7 +58,7 @@ def _invalid_arguments() -> PortalError:
 
 
 class TalentLmsSandbox:
-    """The emulator; its `faults` and `limits` can be changed, and its `log` read, while it runs."""
+    """The emulator; `faults` and `limits` can be changed, and `log` read, while it runs."""
 
     def __init__(
         self,
@@ -80,23 +80,27 @@ class TalentLmsSandbox:
         self._now = now
         self._sleep = sleep
         self._index = OrganisationIndex(organisation)
-        self._printer = Printer.of(organisation.portal, variations)
-        self._payloads = Payloads(self._index, self._printer)
+        self._formatter = ValueFormatter.for_portal(organisation.portal, variations)
+        self._payloads = Payloads(self._index, self._formatter)
         self._endpoints: dict[str, Callable[[Arguments], Any]] = {
             "users": self._users,
-            "users/id": lambda given: self._payloads.user_in_full(self._person(self._index.people, given["id"])),
-            "users/email": lambda given: self._payloads.user_in_full(
-                self._person(self._index.people_by_email, given["email"].lower())
+            "users/id": lambda arguments: self._payloads.user_in_full(
+                self._person(self._index.people, arguments["id"])
             ),
-            "users/username": lambda given: self._payloads.user_in_full(
-                self._person(self._index.people_by_login, given["username"].lower())
+            "users/email": lambda arguments: self._payloads.user_in_full(
+                self._person(self._index.people_by_email, arguments["email"].lower())
             ),
-            "courses": lambda _: self._payloads.listed([self._payloads.course(one) for one in organisation.courses]),
-            "courses/id": lambda given: self._payloads.course_in_full(self._course(given["id"])),
+            "users/username": lambda arguments: self._payloads.user_in_full(
+                self._person(self._index.people_by_login, arguments["username"].lower())
+            ),
+            "courses": lambda _: self._payloads.as_list(
+                [self._payloads.course(course) for course in organisation.courses]
+            ),
+            "courses/id": lambda arguments: self._payloads.course_in_full(self._course(arguments["id"])),
             "getuserstatusincourse": self._pair,
-            "branches": lambda _: [self._payloads.place(one) for one in organisation.branches],
+            "branches": lambda _: [self._payloads.branch_or_group(branch) for branch in organisation.branches],
             "branches/id": self._branch,
-            "groups": lambda _: [self._payloads.place(one) for one in organisation.groups],
+            "groups": lambda _: [self._payloads.branch_or_group(group) for group in organisation.groups],
             "groups/id": self._group,
             "categories": lambda _: self._payloads.categories(),
             "siteinfo": lambda _: self._payloads.siteinfo(),
@@ -105,50 +109,52 @@ class TalentLmsSandbox:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; start-up and shut-down events have nothing to do."""
+        """Respond to an HTTP request; lifespan events are only acknowledged."""
         if scope["type"] == "lifespan":
             await _acknowledge_lifespan(receive, send)
             return
         if scope["type"] != "http":
-            raise ValueError(f"the portal speaks HTTP, not {scope['type']}")
-        _, found, raw_path = _raw_path(scope).partition(API_ROOT)
-        if not found:
-            await _answer(send, 404, HTML_PAGE, "text/html")
+            raise ValueError(f"the portal serves HTTP, not {scope['type']}")
+        _, prefix, raw_path = _raw_path(scope).partition(API_ROOT)
+        if not prefix:
+            await _send_response(send, 404, HTML_PAGE, "text/html")
             return
 
-        request = self._read(scope["method"], raw_path)
+        request = self._parse_request(scope["method"], raw_path)
         self.log.add(request)
         fault = self.faults.take(request.endpoint, request.arguments)
         if fault is not None:
             if fault.delay_seconds:
                 await self._sleep(fault.delay_seconds)
             if not fault.only_delays:
-                await _fail(send, fault)
+                await _send_fault(send, fault)
                 return
 
         if basic_key(dict(scope["headers"]).get(b"authorization")) != self._api_key:
-            await _answer(send, 401, WRONG_KEY_TEXT, "text/plain", {"www-authenticate": 'Basic realm="TalentLMS API"'})
+            await _send_response(
+                send, 401, WRONG_KEY_TEXT, "text/plain", {"www-authenticate": 'Basic realm="TalentLMS API"'}
+            )
             return
         try:
-            status, body = 200, self._look_up(request)
+            status, body = 200, self._respond(request)
         except PortalError as error:
             as_success = self.variations.errors_with_200 and error.kind == "invalid_request_error"
             status, body = 200 if as_success else error.status, error.body
-        await _answer(send, status, json.dumps(body), "application/json")
+        await _send_response(send, status, json.dumps(body), "application/json")
 
-    def _read(self, method: str, raw_path: str) -> ApiRequest:
+    def _parse_request(self, method: str, raw_path: str) -> ApiRequest:
         try:
             endpoint, arguments = parse_path(raw_path)
         except ValueError:
             endpoint, arguments = raw_path.strip("/").lower(), {}
         return ApiRequest(method, endpoint, arguments, known=method == "GET" and endpoint in self._endpoints)
 
-    def _look_up(self, request: ApiRequest) -> Any:
+    def _respond(self, request: ApiRequest) -> Any:
         if request.endpoint != "ratelimit":
-            verdict = self.limits.charge()
-            if verdict is Verdict.TOO_FAST:
+            decision = self.limits.charge()
+            if decision is LimitDecision.TOO_FAST:
                 raise PortalError(429, "Too many requests: the limit is 200 calls in 5 seconds", "api_error")
-            if verdict is Verdict.EXHAUSTED:
+            if decision is LimitDecision.EXHAUSTED:
                 raise PortalError(
                     self.variations.exhausted_status, "You have reached your hourly API rate limit", "api_error"
                 )
@@ -156,50 +162,52 @@ class TalentLmsSandbox:
             raise _unknown_action()
         return self._endpoints[request.endpoint](request.arguments)
 
-    def _users(self, given: Arguments) -> list[dict[str, Any]]:
+    def _users(self, arguments: Arguments) -> list[dict[str, Any]]:
         people = self.organisation.people
         try:
-            size = int(given.get("page_size") or self.variations.default_page_size)
-            page = int(given.get("page_number") or 1)
+            page_size = int(arguments.get("page_size") or self.variations.default_page_size)
+            page_number = int(arguments.get("page_number") or 1)
         except ValueError:
             raise _invalid_arguments() from None
-        if size < 1 or page < 1:
+        if page_size < 1 or page_number < 1:
             raise _invalid_arguments()
         if not self.variations.paging_ignored:
-            size = min(size, self.variations.max_page_size)
-            people = people[(page - 1) * size : page * size]
-        return [self._payloads.user(one) for one in people]
+            page_size = min(page_size, self.variations.max_page_size)
+            people = people[(page_number - 1) * page_size : page_number * page_size]
+        return [self._payloads.user(user) for user in people]
 
-    def _pair(self, given: Arguments) -> dict[str, Any]:
-        if not given.get("user_id") or not given.get("course_id"):
+    def _pair(self, arguments: Arguments) -> dict[str, Any]:
+        if not arguments.get("user_id") or not arguments.get("course_id"):
             raise _invalid_arguments()
-        person = self._person(self._index.people, given["user_id"])
-        course = self._course(given["course_id"])
+        person = self._person(self._index.people, arguments["user_id"])
+        course = self._course(arguments["course_id"])
         enrollment = self._index.pair(person.id, course.id)
         if enrollment is None:
             raise PortalError(404, "The requested user is not enrolled in this course")
         return self._payloads.pair(enrollment)
 
-    def _branch(self, given: Arguments) -> dict[str, Any]:
-        branch = self._index.branches.get(given["id"])
+    def _branch(self, arguments: Arguments) -> dict[str, Any]:
+        branch = self._index.branches.get(arguments["id"])
         if branch is None:
             raise PortalError(404, "The requested branch does not exist")
-        return self._payloads.place_in_full(branch, self._index.members(branch_id=branch.id))
+        return self._payloads.branch_or_group_in_full(branch, self._index.members(branch_id=branch.id))
 
-    def _group(self, given: Arguments) -> dict[str, Any]:
-        group = self._index.groups.get(given["id"])
+    def _group(self, arguments: Arguments) -> dict[str, Any]:
+        group = self._index.groups.get(arguments["id"])
         if group is None:
             raise PortalError(404, "The requested group does not exist")
-        return self._payloads.place_in_full(group, self._index.members(group_id=group.id))
+        return self._payloads.branch_or_group_in_full(group, self._index.members(group_id=group.id))
 
     def _ratelimit(self) -> dict[str, Any]:
-        budget = self.limits.budget()
-        reset = int(self._now() + budget.resets_in_seconds)
+        remaining_calls = self.limits.remaining_calls()
+        resets_at = int(self._now() + remaining_calls.resets_in_seconds)
         return {
-            "limit": str(budget.limit),
-            "remaining": budget.remaining if self.variations.numbers_as_numbers else str(budget.remaining),
-            "reset": str(reset),
-            "formatted_reset": self._printer.date(reset),
+            "limit": str(remaining_calls.limit),
+            "remaining": remaining_calls.remaining
+            if self.variations.numbers_as_numbers
+            else str(remaining_calls.remaining),
+            "reset": str(resets_at),
+            "formatted_reset": self._formatter.date(resets_at),
         }
 
     def _person(self, people: Mapping[str, SamplePerson], key: str) -> SamplePerson:
@@ -225,25 +233,25 @@ async def _acknowledge_lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{phase}.complete"})
 
 
-async def _start(send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]) -> None:
-    full = {"content-type": f"{content_type}; charset=utf-8", "content-length": str(length), **headers}
-    encoded = [(name.encode(), value.encode()) for name, value in full.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+async def _send_start(send: Send, status: int, content_type: str, length: int, headers: Mapping[str, str]) -> None:
+    all_headers = {"content-type": f"{content_type}; charset=utf-8", "content-length": str(length), **headers}
+    encoded_headers = [(name.encode(), value.encode()) for name, value in all_headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded_headers})
 
 
-async def _answer(
+async def _send_response(
     send: Send, status: int, text: str, content_type: str, headers: Mapping[str, str] | None = None
 ) -> None:
     body = text.encode()
-    await _start(send, status, content_type, len(body), headers or {})
+    await _send_start(send, status, content_type, len(body), headers or {})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _fail(send: Send, fault: Fault) -> None:
+async def _send_fault(send: Send, fault: Fault) -> None:
     if fault.cut:
-        await _start(send, 200, "application/json", 1000, {})
+        await _send_start(send, 200, "application/json", 1000, {})
         await send({"type": "http.response.body", "body": b'[{"id":"1",', "more_body": True})
-        # A server drops the connection; in process, the client meets what it would meet on a network.
+        # a server drops the connection; in process, the client gets the error that it would get over a network
         raise httpx.ReadError("the connection was cut")
     status = fault.status or 200
     error = PortalError(status, "Too many requests" if status == 429 else "An error occurred", "api_error")
@@ -254,4 +262,4 @@ async def _fail(send: Send, fault: Fault) -> None:
         "malformed": ('[{"id":"1","name":"Broken off', "application/json"),
     }[fault.body]
     headers = {} if fault.retry_after is None else {"retry-after": fault.retry_after}
-    await _answer(send, status, text, content_type, headers)
+    await _send_response(send, status, text, content_type, headers)

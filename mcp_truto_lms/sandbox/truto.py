@@ -8,10 +8,10 @@
 ...     headers={"Authorization": f"Bearer {SAMPLE_TRUTO_TOKEN}"},
 ... )
 
-Records come from this project's own unified endpoint; what Truto adds to it is here: an account that needs pairs, two
-tiers of limits, the proxy, what the account can do, and everything that may go wrong. A stream is the endpoint's own:
-it can be refused, delayed and cut, but its records are not varied. A request is looked at in the order in which the
-service would: planned fault, token, limits, path, parameters.
+Records come from this project's own unified endpoint. This module adds what Truto adds: an account that requires pairs,
+two rate limits, the proxy, the capabilities of the account, and faults. A stream is the endpoint's own: faults can
+refuse, delay and cut it, but not change its records. A request is checked in the order of the service: planned fault,
+token, limits, path, parameters.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLmsSandbox
-from mcp_truto_lms.sandbox.truto_account import capabilities, list_schema
-from mcp_truto_lms.sandbox.truto_answers import by_options, cursor_meant, twisted
-from mcp_truto_lms.sandbox.truto_failures import fail, not_enrolled, too_many_requests
+from mcp_truto_lms.sandbox.truto_account import account_capabilities, list_schema
+from mcp_truto_lms.sandbox.truto_failures import not_enrolled_error, rate_limit_error, send_fault
 from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_limits import TrutoLimits
 from mcp_truto_lms.sandbox.truto_options import STRICT, TrutoOptions
-from mcp_truto_lms.sandbox.truto_proxy import Proxy
+from mcp_truto_lms.sandbox.truto_proxy import TrutoProxy
+from mcp_truto_lms.sandbox.truto_responses import apply_changes, apply_options, resolve_cursor
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.app import ROOT, unified_app
 from mcp_truto_lms.unified_api.errors import ApiError, missing_parameters
 from mcp_truto_lms.unified_api.query_string import QueryString
 from mcp_truto_lms.unified_api.responses import error_response, json_response
 
-SAMPLE_TRUTO_TOKEN = "sample-truto-token"  # noqa: S105 - opens nothing
+SAMPLE_TRUTO_TOKEN = "sample-truto-token"  # noqa: S105 - gives access to nothing
 SAMPLE_ACCOUNT_ID = "sample-account"
 SAMPLE_TRUTO_URL = "http://sample.truto.example"
 
 _UNLIMITED = 10**9
-_UNPACED = replace(TALENTLMS, windows=(), tries=MappingProxyType({}), network_tries=1)
-_SPELLINGS = {"courseenrollments": "course-enrollments"}
+_WITHOUT_LIMITS_AND_RETRIES = replace(TALENTLMS, windows=(), tries=MappingProxyType({}), network_tries=1)
+_CANONICAL_RESOURCES = {"courseenrollments": "course-enrollments"}
 
 
 class TrutoSandbox:
-    """The emulator; its `options` and `faults` can be changed, and its `log` read, while it runs.
+    """The emulator; `options` and `faults` can be changed, and `log` read, while it runs.
 
-    `portal` is the portal's own API at `/api/v1`; `behind` is the same portal as Truto calls it, without limits.
+    `portal` is the portal's own API at `/api/v1`. `unlimited_portal` is the same portal without limits; Truto calls it.
     """
 
     def __init__(
@@ -87,20 +87,20 @@ class TrutoSandbox:
             organisation, variations=variations, now=now, monotonic=monotonic, sleep=sleep
         )
         unlimited = replace(variations, hourly_limit=_UNLIMITED, burst_limit=_UNLIMITED)
-        self.behind: TalentLmsSandbox = sample_app(
+        self.unlimited_portal: TalentLmsSandbox = sample_app(
             organisation, variations=unlimited, now=now, monotonic=monotonic, sleep=sleep
         )
         http = HttpClient(
             SAMPLE_BASE_URL,
-            _UNPACED,
+            _WITHOUT_LIMITS_AND_RETRIES,
             authorization=basic_authorization(SAMPLE_API_KEY),
-            transport=httpx.ASGITransport(app=self.behind),
+            transport=httpx.ASGITransport(app=self.unlimited_portal),
             clock=monotonic,
             sleep=sleep,
             now=now,
         )
         self._source = TalentLmsSource(TalentLmsApi(http, now=now), remote_data=True)
-        self._proxy = Proxy(http)
+        self._proxy = TrutoProxy(http)
         self._token = token
         self._account_id = account_id
         self._now = now
@@ -110,7 +110,7 @@ class TrutoSandbox:
 
     @property
     def options(self) -> TrutoOptions:
-        """How this Truto differs from the next one; to be replaced while it runs."""
+        """The options of the service; they may be replaced while it runs."""
         return self._options
 
     @options.setter
@@ -126,45 +126,45 @@ class TrutoSandbox:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request; start-up and shut-down events have nothing to do."""
+        """Respond to an HTTP request; lifespan events are only acknowledged."""
         if scope["type"] == "lifespan" or str(scope["path"]).startswith(f"{API_ROOT}/"):
             await self.portal(scope, receive, send)
             return
-        request = _read(scope)
+        request = _parse_request(scope)
         self.log.add(request)
         fault = self.faults.take(request.endpoint, request.arguments)
         if fault is not None:
             if fault.delay_seconds:
                 await self._sleep(fault.delay_seconds)
             if not fault.only_delays:
-                await fail(fault, scope, receive, send, secrets=self._options.remote_secrets)
+                await send_fault(fault, scope, receive, send, secrets=self._options.remote_secrets)
                 return
         try:
-            self._admit(scope, request)
+            self._check_access(scope, request)
             response = await self._respond(scope, receive, request, fault)
         except ApiError as error:
             response = error_response(error)
         if response is not None and self._options.rate_limits and self._options.rate_headers:
-            response.headers.update(self.limits.left(self._options).headers(self._options.limit_seconds))
+            response.headers.update(self.limits.remaining(self._options).headers(self._options.limit_seconds))
         await (response or self._unified)(scope, receive, send)
 
-    def _admit(self, scope: Scope, request: ApiRequest) -> None:
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+    def _check_access(self, scope: Scope, request: ApiRequest) -> None:
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(authorization, f"Bearer {self._token}".encode()):
             raise ApiError(401, "Invalid or missing API token")
         if self._options.rate_limits and not self.limits.charge(self._options):
-            raise too_many_requests(self._options)
+            raise rate_limit_error(self._options)
         if not request.known:
-            supported = request.method == "GET"
-            raise ApiError(404 if supported else 405, "Not found" if supported else "This method is not supported")
+            is_get = request.method == "GET"
+            raise ApiError(404 if is_get else 405, "Not found" if is_get else "This method is not supported")
 
     async def _respond(
         self, scope: Scope, receive: Receive, request: ApiRequest, fault: Fault | None
     ) -> Response | None:
-        """Give the answer; None where the endpoint streams it itself."""
-        asked = request.arguments
+        """Return the response; None if the endpoint streams it."""
+        arguments = request.arguments
         if request.endpoint == "capabilities":
-            return json_response(capabilities(asked["id"], self._account_id))
+            return json_response(account_capabilities(arguments["id"], self._account_id))
         query = QueryString(scope["query_string"].decode("ascii", "replace"))
         account_id = query.value("integrated_account_id")
         if account_id is None:
@@ -184,29 +184,31 @@ class TrutoSandbox:
             raise missing_parameters(missing)
         if query.value("truto_response_format") == "stream":
             return None
-        status, headers, body = await self._ask(scope, receive)
+        status, headers, body = await self._call_endpoint(scope, receive)
         if status == 200:
             if is_enrollments and not missing and not body["result"] and self._options.not_enrolled == "error":
-                raise not_enrolled()
-            body = by_options(body, self._options, request.endpoint)
-            twists = fault.twists if isinstance(fault, TrutoFault) else ()
-            body = twisted(body, twists, asked.get("next_cursor", ""))
+                raise not_enrolled_error()
+            body = apply_options(body, self._options, request.endpoint)
+            changes = fault.changes if isinstance(fault, TrutoFault) else ()
+            body = apply_changes(body, changes, arguments.get("next_cursor", ""))
         return json_response(body, status=status, headers=headers)
 
-    async def _ask(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, str], Any]:
-        """Ask the endpoint, and give its answer as JSON."""
+    async def _call_endpoint(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, str], Any]:
+        """Call the endpoint; return the status, the headers and the JSON of its response."""
         pairs = parse_qsl(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
-        meant = [(name, cursor_meant(value) if name == "next_cursor" else value) for name, value in pairs]
+        parameters = [(name, resolve_cursor(value) if name == "next_cursor" else value) for name, value in pairs]
         start: Message = {}
         body = bytearray()
 
-        async def keep(message: Message) -> None:
+        async def collect(message: Message) -> None:
             start.update(message)
             body.extend(message.get("body", b""))
 
-        await self._unified({**scope, "query_string": urlencode(meant).encode()}, receive, keep)
-        kept = {"retry-after", "allow"}
-        headers = {name.decode(): value.decode() for name, value in start["headers"] if name.decode() in kept}
+        await self._unified({**scope, "query_string": urlencode(parameters).encode()}, receive, collect)
+        forwarded_headers = {"retry-after", "allow"}
+        headers = {
+            name.decode(): value.decode() for name, value in start["headers"] if name.decode() in forwarded_headers
+        }
         return start["status"], headers, json.loads(body)
 
 
@@ -222,18 +224,18 @@ def truto_app(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> TrutoSandbox:
-    """Put an organisation behind Truto; the portal's own API is at `/api/v1` of the same application.
+    """Return a Truto that serves an organisation; the portal's own API is at `/api/v1` of the same application.
 
     Args:
-        organisation: what the portal knows
-        token: the one token that is accepted
-        account_id: the one integrated account that it opens
-        options: how this Truto differs from the next one; also `app.options`
-        faults: what will go wrong; also `app.faults`
-        variations: how the portal behind it differs from the portal of the documents
+        organisation: the content of the portal
+        token: the only accepted token
+        account_id: the only integrated account
+        options: the options of the service, also as `app.options`
+        faults: the planned faults, also as `app.faults`
+        variations: how the portal differs from the portal of the vendor's documents
         now: epoch seconds, by which access ends
-        monotonic: seconds for the limits
-        sleep: what delays wait with
+        monotonic: the clock of the limits, in seconds
+        sleep: waits for the delays of faults
     """
     return TrutoSandbox(
         organisation,
@@ -248,8 +250,8 @@ def truto_app(
     )
 
 
-def _read(scope: Scope) -> ApiRequest:
-    """Tell what is asked for: an endpoint without its id, and the parameters as they were sent."""
+def _parse_request(scope: Scope) -> ApiRequest:
+    """Parse a request: the endpoint without its id, and the parameters as they were sent."""
     path, method = str(scope["path"]), str(scope["method"])
     arguments = dict(parse_qsl(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True))
     match [part for part in path.split("/") if part]:
@@ -258,7 +260,7 @@ def _read(scope: Scope) -> ApiRequest:
         case ["unified", "lms", "course-enrollments" | "courseenrollments", "meta", "list"]:
             endpoint = "meta"
         case ["unified", "lms", "course-enrollments" | "courseenrollments" | "users" | "courses" as resource]:
-            endpoint = _SPELLINGS.get(resource, resource)
+            endpoint = _CANONICAL_RESOURCES.get(resource, resource)
         case ["unified", "lms", "users" | "courses" as resource, record_id]:
             endpoint, arguments = f"{resource}/id", {**arguments, "id": record_id}
         case ["proxy", resource]:

@@ -1,4 +1,4 @@
-"""What an integrated account can do: the two routes by which a client finds out before it asks."""
+"""The two endpoints that describe an integrated account: its capabilities, and the parameters of its list."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from mcp_truto_lms.unified_api.parameters import ResponseFormat
 Json = dict[str, Any]
 
 
-def capabilities(asked: str, account_id: str) -> Json:
-    """Tell which resources an account has, and how they can be read.
+def account_capabilities(requested_id: str, account_id: str) -> Json:
+    """Return the resources of an account, and the methods of each.
 
     Raises:
-        ApiError: there is no such account.
+        ApiError: the account does not exist.
     """
-    if asked != account_id:
+    if requested_id != account_id:
         raise ApiError(404, "Integrated account not found")
     methods = {"users": ["list", "get"], "courses": ["list", "get"], "course-enrollments": ["list"]}
     return {
         "integrated_account_id": account_id,
         "integration": "talentlms",
-        "unified": {"lms": {resource: {"methods": known} for resource, known in methods.items()}},
+        "unified": {"lms": {resource: {"methods": names} for resource, names in methods.items()}},
     }
 
 
 def list_schema(options: TrutoOptions) -> Json:
-    """Tell what a list of course enrollments takes, and which filters it cannot do without."""
+    """Return the parameters of the list of course enrollments, and which of them it requires."""
     identifier = {"type": "object", "properties": {"id": {"type": "string", "required": options.pair_required}}}
     return {
         "resource": "course-enrollments",

@@ -1,4 +1,4 @@
-"""Failures as Truto answers them: its own, and the provider's that it passes on with the provider's words."""
+"""Truto's error responses: its own, and those of the provider with the provider's message."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _BODIES = {
     "plain": (PLAIN_TEXT, "text/plain"),
     "malformed": ('{"result":[{"id":"1_2","user":{"na', "application/json"),
 }
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-def too_many_requests(options: TrutoOptions) -> ApiError:
-    """Refuse a request over a tier of Truto's own limit."""
+def rate_limit_error(options: TrutoOptions) -> ApiError:
+    """Return the error of a request over one of Truto's own limits."""
     return ApiError(
         429,
         "Too many requests",
@@ -39,8 +39,8 @@ def too_many_requests(options: TrutoOptions) -> ApiError:
     )
 
 
-def remote_error(status: int, message: str, *, insight: Mapping[str, Any] = _NOTHING, url: str = "") -> Response:
-    """Pass on an error of the provider, with the provider's body."""
+def remote_error(status: int, message: str, *, insight: Mapping[str, Any] = _EMPTY, url: str = "") -> Response:
+    """Return the response for an error of the provider, with the provider's body."""
     error = ApiError(status, message, is_remote=True, insight=insight or _insight(status, message))
     raw: dict[str, Any] = {"error": {"type": "api_error", "message": message}}
     if url:
@@ -48,40 +48,40 @@ def remote_error(status: int, message: str, *, insight: Mapping[str, Any] = _NOT
     return json_response({**error.body, "raw_response": raw}, status=status)
 
 
-def not_enrolled() -> ApiError:
-    """Say of a pair that it is none, as the provider says it."""
+def not_enrolled_error() -> ApiError:
+    """Return the provider's error for a pair that is not enrolled."""
     message = "The requested user is not enrolled in this course"
     return ApiError(404, message, is_remote=True, insight=_insight(404, message))
 
 
-async def fail(fault: Fault, scope: Scope, receive: Receive, send: Send, *, secrets: bool) -> None:
-    """Answer with a fault.
+async def send_fault(fault: Fault, scope: Scope, receive: Receive, send: Send, *, secrets: bool) -> None:
+    """Send the response of a fault.
 
     Args:
-        fault: what goes wrong
-        scope: the request's
-        receive: the request's
-        send: the answer's
-        secrets: whether the provider's words hold a one-click login
+        fault: the failure
+        scope: of the request
+        receive: of the request
+        send: of the request
+        secrets: whether the provider's body holds a one-click login
     """
     if fault.cut:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"result":[{"id":"1', "more_body": True})
-        # A server drops the connection; in process, the client meets what it would meet on a network.
+        # a server drops the connection; in process, the client gets the error that it would get over a network
         raise httpx.ReadError("the connection was cut")
     status = fault.status or 200
     if fault.body != "error":
         text, content_type = _BODIES[fault.body]
         response = Response(text, status, media_type=content_type)
     else:
-        told = fault if isinstance(fault, TrutoFault) else TrutoFault(status=status)
-        message = HTTPStatus(status).phrase if told.message is None else told.message
-        if told.remote:
+        truto_fault = fault if isinstance(fault, TrutoFault) else TrutoFault(status=status)
+        message = HTTPStatus(status).phrase if truto_fault.message is None else truto_fault.message
+        if truto_fault.remote:
             url = f"https://sample.example/index/autologin/key:{LOGIN_KEY_MARK}0123456789abcdef" if secrets else ""
-            response = remote_error(status, message, insight=told.insight, url=url)
+            response = remote_error(status, message, insight=truto_fault.insight, url=url)
         else:
-            response = json_response(ApiError(status, message, insight=told.insight).body, status=status)
+            response = json_response(ApiError(status, message, insight=truto_fault.insight).body, status=status)
     if fault.retry_after is not None:
         response.headers["retry-after"] = fault.retry_after
     await response(scope, receive, send)

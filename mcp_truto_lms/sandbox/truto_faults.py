@@ -1,14 +1,13 @@
-"""What can go wrong at Truto, or behind it, on top of what can go wrong at any portal.
+"""Faults of Truto and of the provider behind it, in addition to those of any portal.
 
     >>> faults = Faults()
     >>> faults.add(REMOTE_UNAUTHORIZED, times=None)
     >>> faults.add(RATE_LIMITED, times=2, endpoint="course-enrollments")
     >>> faults.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint="users")
 
-A fault either answers in the service's place (`status`, `cut`), or twists the answer that it gives, or delays it. The
-endpoints are `course-enrollments`, `users`, `users/id`, `courses`, `courses/id`, `capabilities`, `meta`, and under
-`/proxy` the same with `proxy/` in front; arguments are those of the query, such as `{"user[id]": "101"}`, and `id`
-where the path has one.
+A fault replaces the response (`status`, `cut`), changes it (`changes`), or delays it. The endpoints are
+`course-enrollments`, `users`, `users/id`, `courses`, `courses/id`, `capabilities`, `meta`, and those of the proxy with
+`proxy/` in front. Arguments are those of the query, such as `{"user[id]": "101"}`, and the `id` in the path.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ __all__ = [
     "FORBIDDEN",
     "NOT_JSON",
     "RATE_LIMITED",
-    "RATE_LIMITED_UNTOLD",
+    "RATE_LIMITED_WITHOUT_RETRY_AFTER",
     "REMOTE_UNAUTHORIZED",
     "Fault",
     "Faults",
+    "ResponseChange",
     "TrutoFault",
-    "Twist",
-    "fault_named",
+    "fault_by_name",
 ]
 
 
-class Twist(StrEnum):
-    """A way in which a good answer is not as expected."""
+class ResponseChange(StrEnum):
+    """A change of a successful response that clients must handle."""
 
     REPEATED_CURSOR = "repeated_cursor"
     EMPTY_PAGE_WITH_CURSOR = "empty_page_with_cursor"
@@ -53,19 +52,19 @@ class Twist(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrutoFault(Fault):
-    """One way to fail, in Truto's shape.
+    """One failure in Truto's form.
 
     Args:
         remote: the provider failed, not Truto
-        message: of the error; None is the one that goes with the status
+        message: the message of the error; None for the phrase of the status
         insight: the error's `truto_error_insight`
-        twists: what is done to the answer, where the fault does not answer itself
+        changes: the changes of the response, if the fault does not replace it
     """
 
     remote: bool = False
     message: str | None = None
     insight: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType[str, Any]({}))
-    twists: frozenset[Twist] = frozenset()
+    changes: frozenset[ResponseChange] = frozenset()
 
 
 REMOTE_UNAUTHORIZED = TrutoFault(status=401, remote=True)
@@ -82,17 +81,17 @@ FORBIDDEN = TrutoFault(
     ),
 )
 RATE_LIMITED = TrutoFault(status=429, remote=True, retry_after="10")
-RATE_LIMITED_UNTOLD = TrutoFault(status=429, remote=True)
+RATE_LIMITED_WITHOUT_RETRY_AFTER = TrutoFault(status=429, remote=True)
 BLOCKED_ACCOUNT = TrutoFault(status=503, message="The integrated account is blocked")
 EMPTY_MESSAGE = TrutoFault(status=500, message="")
 NOT_JSON = TrutoFault(status=200, body="html")
 
-_NAMED: Mapping[str, Fault] = MappingProxyType(
+_FAULTS_BY_NAME: Mapping[str, Fault] = MappingProxyType(
     {
         "remote-401": REMOTE_UNAUTHORIZED,
         "forbidden": FORBIDDEN,
         "rate-limited": RATE_LIMITED,
-        "rate-limited-untold": RATE_LIMITED_UNTOLD,
+        "rate-limited-untold": RATE_LIMITED_WITHOUT_RETRY_AFTER,
         "500": TrutoFault(status=500),
         "502": TrutoFault(status=502),
         "504": TrutoFault(status=504),
@@ -101,17 +100,17 @@ _NAMED: Mapping[str, Fault] = MappingProxyType(
         "not-json": NOT_JSON,
         "cut": CUT_CONNECTION,
         "slow": TrutoFault(delay_seconds=3.0),
-        **{twist.value.replace("_", "-"): TrutoFault(twists=frozenset({twist})) for twist in Twist},
+        **{change.value.replace("_", "-"): TrutoFault(changes=frozenset({change})) for change in ResponseChange},
     }
 )
 
 
-def fault_named(name: str) -> Fault:
-    """Find a fault by its name on the command line.
+def fault_by_name(name: str) -> Fault:
+    """Return a fault by its name on the command line.
 
     Raises:
-        ValueError: there is none of this name; the message lists all.
+        ValueError: the name is unknown; the message lists all names.
     """
-    if name not in _NAMED:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(_NAMED)}")
-    return _NAMED[name]
+    if name not in _FAULTS_BY_NAME:
+        raise ValueError(f"there is no fault {name!r}; there are {', '.join(_FAULTS_BY_NAME)}")
+    return _FAULTS_BY_NAME[name]

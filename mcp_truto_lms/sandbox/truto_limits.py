@@ -1,6 +1,6 @@
-"""Truto's two tiers of rate limit: requests of a token, and requests for an integrated account.
+"""Truto's two rate limits: requests of a token, and requests for an integrated account.
 
-Both windows slide. A refused request counts in neither. What is left is told of the account's tier, the tighter one.
+Both windows slide. A refused request counts in neither. The headers report the limit of the account, the smaller one.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from mcp_truto_lms.sandbox.truto_options import TrutoOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of a tier."""
+class RemainingRequests:
+    """The remaining requests of a limit."""
 
     limit: int
     remaining: int
     resets_in_seconds: float
 
     def headers(self, width_seconds: float) -> dict[str, str]:
-        """Write it as answers carry it."""
+        """Return the headers of a response."""
         return {
             "ratelimit-limit": f"{self.limit};w={width_seconds:g}",
             "ratelimit-remaining": str(self.remaining),
@@ -31,28 +31,30 @@ class Left:
 
 
 class TrutoLimits:
-    """Counts requests against both tiers."""
+    """Counts requests against both limits."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._of_token: deque[float] = deque()
-        self._of_account: deque[float] = deque()
+        self._token_requests: deque[float] = deque()
+        self._account_requests: deque[float] = deque()
 
     def charge(self, options: TrutoOptions) -> bool:
-        """Count one request, and tell whether it may be answered."""
+        """Count one request and return whether it is allowed."""
         now = self._monotonic()
-        tiers = ((self._of_token, options.token_limit), (self._of_account, options.account_limit))
-        for recent, _ in tiers:
+        limits = ((self._token_requests, options.token_limit), (self._account_requests, options.account_limit))
+        for recent, _ in limits:
             while recent and recent[0] <= now - options.limit_seconds:
                 recent.popleft()
-        if any(len(recent) >= limit for recent, limit in tiers):
+        if any(len(recent) >= limit for recent, limit in limits):
             return False
-        for recent, _ in tiers:
+        for recent, _ in limits:
             recent.append(now)
         return True
 
-    def left(self, options: TrutoOptions) -> Left:
-        """Tell what is left of the account's tier."""
-        recent, now = self._of_account, self._monotonic()
-        resets = recent[0] + options.limit_seconds - now if recent else 0.0
-        return Left(options.account_limit, max(0, options.account_limit - len(recent)), max(0.0, resets))
+    def remaining(self, options: TrutoOptions) -> RemainingRequests:
+        """Return the remaining requests for the account."""
+        recent, now = self._account_requests, self._monotonic()
+        resets_in_seconds = recent[0] + options.limit_seconds - now if recent else 0.0
+        return RemainingRequests(
+            options.account_limit, max(0, options.account_limit - len(recent)), max(0.0, resets_in_seconds)
+        )

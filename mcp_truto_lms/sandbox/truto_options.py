@@ -1,6 +1,6 @@
-"""How this Truto differs from the next one: what its documentation leaves open, as one frozen value.
+"""The options of the Truto sandbox: the behaviour that Truto's documentation leaves open, as one frozen value.
 
-The default is the hardest of what is known: pairs only, both rate tiers, remote data as the provider sent it.
+The default is the most restrictive known behaviour: pairs only, both rate limits, remote data as the provider sent it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class TrutoOptions:
-    """The service's variations; may be replaced while it runs.
+    """The options of the service; they may be replaced while it runs.
 
     Args:
-        pair_required: course enrollments need `user[id]` and `course[id]`; False lists them all, and by either
-        remote_data: records carry what the provider sent; False takes the rosters and transcripts away with it
-        remote_secrets: remote data holds the provider's one-click logins and signed addresses, as a real one does
-        proxy: the provider's own bodies can be asked for at `/proxy`
-        rate_limits: both tiers count; False is as many requests as one likes
+        pair_required: course enrollments require `user[id]` and `course[id]`; False also lists all, or by either
+        remote_data: records carry the provider's payload; without it they have no rosters and transcripts
+        remote_secrets: remote data holds the provider's one-click logins and signed addresses, as in reality
+        proxy: the provider's own bodies are available at `/proxy`
+        rate_limits: both limits apply; False allows any number of requests
         token_limit: requests of a token within `limit_seconds`
         account_limit: requests for an integrated account within `limit_seconds`
         limit_seconds: the width of both windows
-        rate_headers: answers tell what is left of the account's tier
-        not_enrolled: a pair that is none is an empty result, or a 404 from the provider
-        names: enrollments name their user and course; False is ids alone
-        last_cursor: how a last page says that it is one
-        default_page_size: where no limit is asked for
-        max_page_size: whatever limit is asked for
+        rate_headers: responses report the remaining requests for the account
+        not_enrolled: a pair that is not enrolled is an empty result, or a 404 from the provider
+        names: enrollments name their user and course; False for ids alone
+        last_cursor: the `next_cursor` of a last page
+        default_page_size: the size of a page if no limit is given
+        max_page_size: the largest size of a page
     """
 
     pair_required: bool = True

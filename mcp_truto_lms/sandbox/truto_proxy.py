@@ -1,7 +1,7 @@
-"""The proxy: what the provider answers, passed on as it is, secrets and all.
+"""The proxy API: passes on the provider's responses unchanged, secrets included.
 
-A client of a real proxy could reach what changes data. Here it cannot: calls are those that the portal's own client may
-make, by endpoint and by the names of their arguments.
+A client of a real proxy can reach endpoints that change data. This one allows only the calls that the TalentLMS client
+of this project makes, by endpoint and by the names of arguments.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from mcp_truto_lms.sandbox.truto_failures import remote_error
 from mcp_truto_lms.unified_api.errors import ApiError
 
 
-class Proxy:
-    """Passes requests on to the portal behind."""
+class TrutoProxy:
+    """Passes requests on to the portal."""
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
 
     async def respond(self, request: ApiRequest) -> Response:
-        """Answer as the provider does.
+        """Return the provider's response.
 
         Raises:
-            ApiError: the provider has nothing of that kind to read.
+            ApiError: the provider has no such resource to read.
         """
         endpoint = request.endpoint.removeprefix("proxy/").removesuffix("/id")
-        names = {name for one in READABLE.get(endpoint, ()) for name in one}
+        names = {name for argument_names in READABLE.get(endpoint, ()) for name in argument_names}
         arguments = {name: value for name, value in request.arguments.items() if name in names}
         try:
             path = path_of(endpoint, arguments)
         except ValueError:
             raise ApiError(404, "The provider has no such resource to read") from None
-        found = await self._http.get(path, endpoint=endpoint)
-        if found.status == 200:
-            return Response(found.content, media_type="application/json")
+        response = await self._http.get(path, endpoint=endpoint)
+        if response.status == 200:
+            return Response(response.content, media_type="application/json")
         try:
-            message = text(as_object(as_object(found.json()).get("error")).get("message"))
+            message = text(as_object(as_object(response.json()).get("error")).get("message"))
         except ValueError:
             message = None
-        return remote_error(found.status, message or "The provider failed")
+        return remote_error(response.status, message or "The provider failed")

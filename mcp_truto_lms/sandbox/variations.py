@@ -1,7 +1,7 @@
-"""How this portal differs from the next one: everything that a client must bear, as one frozen value.
+"""The variations of a portal that a client must handle, as one frozen value.
 
-The default is the portal of TalentLMS's own documents. Each field is a difference that was seen in real answers, or
-that nobody outside knows, so that a client can be tested against both.
+The default is the portal of TalentLMS's own documents. Each field is a difference that was observed in real responses,
+or that the documents leave open, so that a client can be tested with both.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ class Variations:
     """The portal's variations.
 
     Args:
-        language: English, Greek or German; None is the organisation's own
-        date_format: DDMMYYYY, MMDDYYYY or YYYYMMDD; None is the organisation's own
+        language: English, Greek or German; None for the organisation's own
+        date_format: DDMMYYYY, MMDDYYYY or YYYYMMDD; None for the organisation's own
         am_pm: dates with a 12-hour clock
-        null_instead_of_empty: null where there is nothing, not ""
-        no_date: what stands for no date, unless it is null; seen are "", "0", "-" and "Never"
+        null_instead_of_empty: null for an empty field, not ""
+        no_date: the text of an empty date; observed are "", "0", "-" and "Never"
         numbers_as_numbers: ids, percentages and timestamps as JSON numbers
         without_total_time_seconds: only the text, as in older portals
-        percent_missing: no percentage where nothing was attempted
-        lists_as_objects: courses and users of an answer as an object, as PHP prints a filtered list
+        percent_missing: no percentage for a course that was not attempted
+        lists_as_objects: courses and users as an object, as PHP encodes a filtered list
         failed_sets_completed_on: a failed course has a completion date
-        paging_ignored: every page of users is all of them
+        paging_ignored: every page of users has all users
         zone_in_siteinfo: siteinfo names the portal's zone and language
-        errors_with_200: an error in the body of a successful answer
-        default_page_size: of users, where none is asked for
-        max_page_size: of users, whatever is asked for
+        errors_with_200: an error in the body of a response with status 200
+        default_page_size: users on a page if no size is given
+        max_page_size: the largest number of users on a page
         hourly_limit: calls an hour
-        exhausted_status: how a used-up hour is answered; with 400 and 403 only the message tells
+        exhausted_status: the status after the hourly limit; with 400 and 403 only the message names it
         burst_limit: calls within `burst_seconds`
     """
 

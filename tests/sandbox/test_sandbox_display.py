@@ -1,6 +1,6 @@
 import pytest
 
-from mcp_truto_lms.sandbox.display import Printer, escape, total_time
+from mcp_truto_lms.sandbox.display import ValueFormatter, escape, total_time
 from mcp_truto_lms.sandbox.records import SamplePortal
 from mcp_truto_lms.sandbox.variations import Variations
 
@@ -18,16 +18,16 @@ VENDOR_EPOCH = 1378463092  # printed by the vendor as 06/09/2013, 13:24:52
     ],
 )
 def test_dates_are_printed_in_the_portals_zone_and_order(variations: Variations, printed: str):
-    assert Printer.of(SamplePortal(), variations).date(VENDOR_EPOCH) == printed
+    assert ValueFormatter.for_portal(SamplePortal(), variations).date(VENDOR_EPOCH) == printed
 
 
 def test_the_zone_knows_summer_and_winter():
-    assert Printer.of(SamplePortal(), Variations()).date(1519743871) == "27/02/2018, 17:04:31"
+    assert ValueFormatter.for_portal(SamplePortal(), Variations()).date(1519743871) == "27/02/2018, 17:04:31"
 
 
 @pytest.mark.parametrize(("epoch", "printed"), [(0, "12:00:00 AM"), (43_200, "12:00:00 PM"), (46_800, "01:00:00 PM")])
 def test_a_12_hour_clock_has_no_hour_zero(epoch: int, printed: str):
-    printer = Printer.of(SamplePortal(zone="UTC"), Variations(am_pm=True))
+    printer = ValueFormatter.for_portal(SamplePortal(zone="UTC"), Variations(am_pm=True))
     assert printer.date(epoch) == f"01/01/1970, {printed}"
 
 
@@ -36,7 +36,7 @@ def test_a_12_hour_clock_has_no_hour_zero(epoch: int, printed: str):
     [(Variations(), ""), (Variations(null_instead_of_empty=True), None), (Variations(no_date="Never"), "Never")],
 )
 def test_no_date_is_printed_as_the_portal_does(variations: Variations, nothing: str | None):
-    assert Printer.of(SamplePortal(), variations).moment("expired_on", None) == {
+    assert ValueFormatter.for_portal(SamplePortal(), variations).moment("expired_on", None) == {
         "expired_on": nothing,
         "expired_on_timestamp": nothing,
     }
@@ -56,4 +56,4 @@ def test_text_is_escaped_as_php_does():
 @pytest.mark.parametrize("variations", [Variations(language="Klingon"), Variations(date_format="YYMMDD")])
 def test_an_unknown_language_or_date_format_is_refused(variations: Variations):
     with pytest.raises(ValueError, match=r"Klingon|YYMMDD"):
-        Printer.of(SamplePortal(), variations)
+        ValueFormatter.for_portal(SamplePortal(), variations)

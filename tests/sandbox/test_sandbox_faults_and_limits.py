@@ -51,7 +51,7 @@ async def test_the_201st_call_within_5_seconds_is_refused(
         assert "retry-after" not in refused.headers
         clock.seconds += 5
         assert await statuses(client, 1) == [200]
-    assert app.limits.budget().remaining == 2_000 - 201
+    assert app.limits.remaining_calls().remaining == 2_000 - 201
 
 
 async def test_the_burst_window_slides(organisation: Organisation, client_of: ClientOf, clock: Clock):
@@ -111,7 +111,7 @@ async def test_a_call_without_the_key_is_charged_to_nobody(organisation: Organis
     app = sample_app(organisation)
     async with client_of(app, key="wrong") as client:
         await client.get("courses")
-    assert app.limits.budget().remaining == 2_000
+    assert app.limits.remaining_calls().remaining == 2_000
 
 
 async def test_a_fault_is_used_up_after_its_number_of_requests(organisation: Organisation, client_of: ClientOf):

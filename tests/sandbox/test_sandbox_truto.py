@@ -178,8 +178,8 @@ async def test_the_proxy_reaches_nothing_that_changes_the_portal(organisation, p
         params = {"user_id": "8", "course_id": "101", "status": "inactive"}
         response = await client.get(f"/proxy/{path}", params=params)
     assert response.status_code in (200, 404)
-    assert app.behind.log.refused() == []
-    assert not {"usersetstatus", "removeuserfromcourse"} & set(app.behind.log.counts())
+    assert app.unlimited_portal.log.refused() == []
+    assert not {"usersetstatus", "removeuserfromcourse"} & set(app.unlimited_portal.log.counts())
 
 
 async def test_the_proxy_can_be_closed(organisation):
@@ -191,7 +191,7 @@ async def test_the_proxy_can_be_closed(organisation):
 
 async def test_a_provider_that_answers_the_proxy_with_no_json_is_a_remote_error(organisation):
     app = truto_app(organisation)
-    app.behind.faults.add(Fault(status=500, body="html"))
+    app.unlimited_portal.faults.add(Fault(status=500, body="html"))
     async with client_of(app) as client:
         response = await client.get("/proxy/courses/101")
     assert response.status_code == 500

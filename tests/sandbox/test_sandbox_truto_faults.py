@@ -17,10 +17,10 @@ from mcp_truto_lms.sandbox.truto_faults import (
     FORBIDDEN,
     NOT_JSON,
     RATE_LIMITED,
-    RATE_LIMITED_UNTOLD,
+    RATE_LIMITED_WITHOUT_RETRY_AFTER,
     REMOTE_UNAUTHORIZED,
+    ResponseChange,
     TrutoFault,
-    Twist,
 )
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
 
@@ -107,8 +107,8 @@ async def test_answers_tell_what_is_left_of_the_tier(app, client, clock):
 async def test_a_request_without_the_token_counts_nowhere(app, client):
     client.headers["Authorization"] = "Bearer wrong"
     assert await statuses(client, 60) == [401] * 60
-    assert app.limits.left(app.options).remaining == 50
-    assert app.limits.left(app.options).resets_in_seconds == 0
+    assert app.limits.remaining(app.options).remaining == 50
+    assert app.limits.remaining(app.options).resets_in_seconds == 0
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_a_request_without_the_token_counts_nowhere(app, client):
         (REMOTE_UNAUTHORIZED, 401, True, None),
         (FORBIDDEN, 403, True, None),
         (RATE_LIMITED, 429, True, "10"),
-        (RATE_LIMITED_UNTOLD, 429, True, None),
+        (RATE_LIMITED_WITHOUT_RETRY_AFTER, 429, True, None),
         (
             TrutoFault(status=429, retry_after="Mon, 23 Nov 2026 12:00:07 GMT"),
             429,
@@ -199,12 +199,12 @@ async def test_a_fault_can_be_bound_to_an_endpoint_and_its_parameters(app, clien
     assert await statuses(client, 1, f"{COURSES}/102") == [200]
 
 
-def twist(*twists, **options):
-    return TrutoFault(twists=frozenset(twists), **options)
+def twist(*changes, **options):
+    return TrutoFault(changes=frozenset(changes), **options)
 
 
 async def test_a_repeated_cursor_leads_to_the_same_page_again(app, client):
-    app.faults.add(twist(Twist.REPEATED_CURSOR), times=None)
+    app.faults.add(twist(ResponseChange.REPEATED_CURSOR), times=None)
     first = await page(client, limit=2)
     again = await page(client, limit=2, next_cursor=first["next_cursor"])
     assert again == first
@@ -212,32 +212,32 @@ async def test_a_repeated_cursor_leads_to_the_same_page_again(app, client):
 
 async def test_an_empty_page_with_a_cursor_leads_on_to_what_it_left_out(app, client):
     expected = await page(client, limit=2)
-    app.faults.add(twist(Twist.EMPTY_PAGE_WITH_CURSOR), times=2)
+    app.faults.add(twist(ResponseChange.EMPTY_PAGE_WITH_CURSOR), times=2)
     first = await page(client, limit=2)
     assert (first["result"], first["result_count"]) == ([], 0)
     second = await page(client, limit=2, next_cursor=first["next_cursor"])
     assert second["result"] == []
     assert await page(client, limit=2, next_cursor=second["next_cursor"]) == expected
-    app.faults.add(twist(Twist.EMPTY_PAGE_WITH_CURSOR))
+    app.faults.add(twist(ResponseChange.EMPTY_PAGE_WITH_CURSOR))
     third = await page(client, limit=2, next_cursor=expected["next_cursor"])
     following = await page(client, limit=2, next_cursor=third["next_cursor"])
     assert following == await page(client, limit=2, next_cursor=expected["next_cursor"])
 
 
 async def test_a_cursor_can_be_absent_or_null_although_there_is_more(app, client):
-    app.faults.add(twist(Twist.ABSENT_CURSOR))
-    app.faults.add(twist(Twist.NULL_CURSOR))
+    app.faults.add(twist(ResponseChange.ABSENT_CURSOR))
+    app.faults.add(twist(ResponseChange.NULL_CURSOR))
     assert "next_cursor" not in await page(client, limit=2)
     assert (await page(client, limit=2))["next_cursor"] is None
 
 
 async def test_a_response_can_be_partial(app, client):
-    app.faults.add(twist(Twist.PARTIAL))
+    app.faults.add(twist(ResponseChange.PARTIAL))
     assert (await page(client))["is_partial_response"] is True
 
 
 async def test_several_twists_make_one_answer_and_spare_the_envelope_of_a_bare_record(app, client):
-    app.faults.add(twist(*Twist), times=2)
+    app.faults.add(twist(*ResponseChange), times=2)
     course = await page(client, f"{COURSES}/101")
     assert course["status"] == "on_sabbatical"
     assert "next_cursor" not in course
@@ -246,7 +246,7 @@ async def test_several_twists_make_one_answer_and_spare_the_envelope_of_a_bare_r
 
 
 async def test_values_can_be_unknown_and_fields_a_customers_own(app, client):
-    app.faults.add(twist(Twist.UNKNOWN_VALUES), times=None)
+    app.faults.add(twist(ResponseChange.UNKNOWN_VALUES), times=None)
     (one,) = (await page(client, limit=1))["result"]
     assert one["status"] == "on_sabbatical"
     assert one["field_of_this_customer"]
@@ -255,13 +255,13 @@ async def test_values_can_be_unknown_and_fields_a_customers_own(app, client):
 
 
 async def test_optional_fields_can_be_missing(app, client):
-    app.faults.add(twist(Twist.MISSING_FIELDS))
+    app.faults.add(twist(ResponseChange.MISSING_FIELDS))
     for one in (await page(client))["result"]:
         assert set(one) == {"id", "user", "course", "status", "remote_data"}
 
 
 async def test_numbers_can_be_strings_and_ids_numbers(app, client):
-    app.faults.add(twist(Twist.NUMBERS_AS_STRINGS))
+    app.faults.add(twist(ResponseChange.NUMBERS_AS_STRINGS))
     keyed = await page(client, limit=3, truto_key_by="id", truto_exclude_fields="course")
     for one in keyed["result"].values():
         assert isinstance(one["progress_percent"], str)
@@ -270,7 +270,7 @@ async def test_numbers_can_be_strings_and_ids_numbers(app, client):
 
 
 async def test_an_error_is_not_twisted(app, client):
-    app.faults.add(twist(*Twist))
+    app.faults.add(twist(*ResponseChange))
     response = await client.get(ENROLLMENTS, params={"limit": "many"})
     assert response.status_code == 400
     assert set(response.json()) == {"statusCode", "error", "message"}

@@ -143,7 +143,7 @@ async def test_the_hour_is_never_used_up_to_its_end(portal_source, organisation,
         await source.find_learner(user_id="1")
     with pytest.raises(RateLimited, match="hourly limit of 30"):
         await source.courses()
-    assert app.limits.budget().remaining == 3
+    assert app.limits.remaining_calls().remaining == 3
 
 
 async def test_calls_that_wait_for_their_turn_count_too(portal_source):
@@ -160,14 +160,14 @@ async def test_calls_that_wait_for_their_turn_count_too(portal_source):
         for _ in range(60):
             group.start_soon(read)
     assert outcomes.count(None) == 36
-    assert app.limits.budget().remaining == 4
+    assert app.limits.remaining_calls().remaining == 4
 
 
 @pytest.mark.parametrize("status", [429, 400, 403])
 async def test_an_hour_that_others_used_up_is_named(portal_source, status):
     source, app = portal_source(Variations(hourly_limit=40, exhausted_status=status))
     await source.portal()
-    while app.limits.budget().remaining:
+    while app.limits.remaining_calls().remaining:
         app.limits.charge()
     with pytest.raises(RateLimited, match="hourly limit of 40"):
         await source.courses()

@@ -32,11 +32,11 @@ from mcp_truto_lms.sandbox.truto_faults import (
     FORBIDDEN,
     NOT_JSON,
     RATE_LIMITED,
-    RATE_LIMITED_UNTOLD,
+    RATE_LIMITED_WITHOUT_RETRY_AFTER,
     REMOTE_UNAUTHORIZED,
     Faults,
+    ResponseChange,
     TrutoFault,
-    Twist,
 )
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
 from mcp_truto_lms.server.app_context import AppContext
@@ -238,11 +238,11 @@ async def test_a_person_is_identified_by_id_whatever_truto_allows(open_truto, op
 
 FAULTS = {
     "an error that passes": [TrutoFault(status=500), TrutoFault(status=502), TrutoFault(status=504)],
-    "a limit": [RATE_LIMITED, RATE_LIMITED_UNTOLD],
+    "a limit": [RATE_LIMITED, RATE_LIMITED_WITHOUT_RETRY_AFTER],
     "a cut connection": [CUT_CONNECTION],
     "no message": [EMPTY_MESSAGE],
-    "another cursor": [TrutoFault(twists=frozenset({Twist.EMPTY_PAGE_WITH_CURSOR}))],
-    "numbers as texts": [TrutoFault(twists=frozenset({Twist.NUMBERS_AS_STRINGS}))] * 9,
+    "another cursor": [TrutoFault(changes=frozenset({ResponseChange.EMPTY_PAGE_WITH_CURSOR}))],
+    "numbers as texts": [TrutoFault(changes=frozenset({ResponseChange.NUMBERS_AS_STRINGS}))] * 9,
 }
 
 
@@ -278,7 +278,7 @@ async def test_a_lasting_failure_is_called_once_and_explained(open_truto, fault,
 async def test_a_partial_list_is_not_reported_as_complete(open_truto):
     planned_faults = Faults()
     async with open_truto(ALL_LISTS, faults=planned_faults) as desk:
-        planned_faults.add(TrutoFault(twists=frozenset({Twist.PARTIAL})), endpoint="course-enrollments")
+        planned_faults.add(TrutoFault(changes=frozenset({ResponseChange.PARTIAL})), endpoint="course-enrollments")
         assert "at least" in (await desk.client.summarize()).splitlines()[0]
 
 
@@ -287,15 +287,17 @@ async def test_a_list_that_ends_at_a_repeated_cursor_is_not_reported_as_complete
     planned_faults = Faults()
     small_pages = replace(ALL_LISTS, max_page_size=5)
     async with open_truto(small_pages, faults=planned_faults) as desk:
-        planned_faults.add(TrutoFault(twists=frozenset({Twist.REPEATED_CURSOR})), times=None, endpoint=endpoint)
+        planned_faults.add(
+            TrutoFault(changes=frozenset({ResponseChange.REPEATED_CURSOR})), times=None, endpoint=endpoint
+        )
         assert "at least" in (await desk.client.summarize()).splitlines()[0]
 
 
 async def test_unknown_words_and_missing_fields_lose_no_record(open_truto):
     planned_faults = Faults()
     async with open_truto(ALL_LISTS, faults=planned_faults) as desk:
-        twists = frozenset({Twist.UNKNOWN_VALUES, Twist.MISSING_FIELDS})
-        planned_faults.add(TrutoFault(twists=twists), times=None, endpoint="course-enrollments")
+        changes = frozenset({ResponseChange.UNKNOWN_VALUES, ResponseChange.MISSING_FIELDS})
+        planned_faults.add(TrutoFault(changes=changes), times=None, endpoint="course-enrollments")
         assert re.search(r"By status: unknown \d+\.", await desk.client.summarize())
 
 
