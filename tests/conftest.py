@@ -1,4 +1,7 @@
-"""What every test can ask for: the sample organisation on a fixed day, its portal, and the server over it."""
+"""Fixtures for every test: the sample organisation on a fixed day, its portal, and the server over it.
+
+It also marks the tests that `make test-fast` leaves out.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,12 +30,38 @@ from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
 from tests.postgres import NewAddress, running
 
-# how long an example takes, or the first use of its tables of characters, is no behaviour
+# a busy machine takes long for an example, and for the first use of hypothesis' tables of characters
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
 TODAY = date(2026, 11, 23)
 LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
+WAIT_SECONDS = 120
+"""How long a test waits before it fails, far above what a busy machine takes."""
+
+_SLOW_FOLDERS = {"e2e"}
+_SLOW_FILES: set[str] = set()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs other processes, Node or PostgreSQL, or takes seconds."""
+    for item in items:
+        if _is_slow(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    return (
+        item.path.parent.name in _SLOW_FOLDERS
+        or item.path.name in _SLOW_FILES
+        or item.get_closest_marker("node") is not None
+        or "new_address" in getattr(item, "fixturenames", ())
+        or "postgres" in [*parameters]
+    )
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +72,8 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def new_address() -> Iterator[NewAddress]:
     """Makes empty databases on a PostgreSQL server."""
-    with running() as made:
-        yield made
+    with running() as new_address:
+        yield new_address
 
 
 @pytest.fixture(scope="session")
@@ -60,17 +90,21 @@ class Desk:
     portal: TalentLmsSandbox
 
     async def ask(self, tool: str, **arguments: Any) -> str:
-        """Call a tool; its text, which must be no error."""
-        result = await self.client.call_tool(tool, arguments)
-        text = "".join(block.text for block in result.content if isinstance(block, TextContent))
-        assert not result.is_error, text
+        """Call a tool, and return its text, which must not be an error."""
+        text, is_error = await self._call(tool, arguments)
+        assert not is_error, text
         return text
 
     async def refused(self, tool: str, **arguments: Any) -> str:
-        """Call a tool; the text of its error."""
-        result = await self.client.call_tool(tool, arguments)
-        assert result.is_error
-        return "".join(block.text for block in result.content if isinstance(block, TextContent))
+        """Call a tool, and return the text of its error."""
+        text, is_error = await self._call(tool, arguments)
+        assert is_error, text
+        return text
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+        with anyio.fail_after(WAIT_SECONDS):
+            result = await self.client.call_tool(tool, arguments)
+        return "".join(block.text for block in result.content if isinstance(block, TextContent)), result.is_error
 
     async def list(self, **arguments: Any) -> str:
         return await self.ask(LIST, **arguments)
@@ -83,7 +117,7 @@ OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
 async def no_sleep(seconds: float) -> None:
-    """Wait for nothing: pacing and retries are injected."""
+    """Return at once: rate limits and retries wait by an injected sleep."""
 
 
 @pytest.fixture(scope="module")
@@ -97,19 +131,21 @@ def open_desk(organisation: Organisation) -> OpenDesk:
         of: Organisation | None = None,
         key: str = SAMPLE_API_KEY,
         clock: Clock | None = None,
-        **settings: Any,
+        **overrides: Any,
     ) -> AsyncGenerator[Desk]:
-        wanted = Variations(burst_limit=100_000, hourly_limit=100_000) if variations is None else variations
-        portal = sample_app(of or organisation, variations=wanted)
-        chosen = Settings(**{"source": "talentlms", "today": TODAY, **settings})
+        portal = sample_app(
+            of or organisation, variations=variations or Variations(burst_limit=100_000, hourly_limit=100_000)
+        )
 
         def source(_: Any) -> TalentLmsSource:
             transport = httpx.ASGITransport(app=portal)
             return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=transport, sleep=no_sleep)
 
-        async with AppContext(chosen, source=source, clock=clock) as connection:
-            server = create_server(connection)
-            async with Client(server, raise_exceptions=True) as client:
-                yield Desk(client, await connection.account(), portal)
+        app_settings = Settings(**{"source": "talentlms", "today": TODAY, **overrides})
+        async with (
+            AppContext(app_settings, source=source, clock=clock) as app_context,
+            Client(create_server(app_context), raise_exceptions=True) as client,
+        ):
+            yield Desk(client, await app_context.account(), portal)
 
     return opened

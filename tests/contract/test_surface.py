@@ -133,6 +133,7 @@ async def test_whatever_the_schema_offers_is_understood(tools: dict[str, Any]):
                     query.parse({argument: node[bound]})
 
 
+@pytest.mark.node
 async def test_both_definitions_fit_into_1050_tokens(tools: dict[str, Any]):
     shown = [
         {"name": one.name, "description": one.description, "inputSchema": one.input_schema} for one in tools.values()
@@ -141,6 +142,7 @@ async def test_both_definitions_fit_into_1050_tokens(tools: dict[str, Any]):
     assert tokens <= 1_050
 
 
+@pytest.mark.node
 async def test_the_instructions_fit_into_150_tokens_and_name_what_there_is(client: Client):
     text = client.instructions or ""
     (tokens,) = count([text])

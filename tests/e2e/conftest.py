@@ -1,4 +1,4 @@
-"""The sample portal as a process of its own, and servers that read from it."""
+"""The sample portal as a process, and servers that read from it."""
 
 from collections.abc import Iterator
 

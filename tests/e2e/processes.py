@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,25 +29,25 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "mcp_truto_lms"]
 LIST, SUMMARIZE = TOOLS = ["list_course_enrollments", "summarize_learner_progress"]
 TODAY = "2026-11-23"
-DEADLINE_SECONDS = 30
-"""How long anything may take on a busy machine before it counts as hanging."""
+DEADLINE_SECONDS = 120
+"""How long a step may take, far above what it takes on a busy machine, before it counts as hanging."""
 
 _OURS = re.compile("TALENTLMS_|MCP_TRUTO_LMS_|TRUTO_")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """Give the environment of the tests with these settings alone; the package is found from any folder."""
-    kept = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
-    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"} | settings
+    """Return an environment with these settings alone, in which the package can be imported from any folder."""
+    inherited = {name: value for name, value in os.environ.items() if not _OURS.match(name)}
+    return inherited | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"} | settings
 
 
 def sample(**settings: str) -> dict[str, str]:
-    """Give an environment in which answers are those of the sample portal on a fixed day."""
+    """Return an environment in which the sample portal answers, on a fixed day."""
     return environment(MCP_TRUTO_LMS_SOURCE="sample", MCP_TRUTO_LMS_TODAY=TODAY, **settings)
 
 
 def run(*command: str, env: dict[str, str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; what it prints is read as UTF-8."""
+    """Run a command to its end, and decode its output as UTF-8."""
     return subprocess.run(
         command,
         env=env,
@@ -56,24 +56,24 @@ def run(*command: str, env: dict[str, str], cwd: Path = ROOT) -> subprocess.Comp
         capture_output=True,
         encoding="utf-8",
         errors="backslashreplace",
-        timeout=4 * DEADLINE_SECONDS,
+        timeout=2 * DEADLINE_SECONDS,
         check=False,
     )
 
 
 def in_terminal(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours, as in a terminal."""
+    """Run a command of the package, as in a terminal."""
     return run(*COMMAND, *arguments, env=sample() if env is None else env)
 
 
 def by_stdio(env: dict[str, str], cwd: Path = ROOT) -> StdioServerParameters:
-    """Tell the official client how to start the server."""
+    """Describe to the official client how to start the server."""
     return StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=env, cwd=cwd)
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that runs beside the test; what it prints goes to files, so that it never waits for a reader."""
+    """A process that runs beside the test, and writes its output to files, so that it never waits for a reader."""
 
     popen: subprocess.Popen[bytes]
     folder: Path
@@ -87,12 +87,12 @@ class Process:
         return _printed(self.folder / "stderr")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait until something is printed."""
+        """Wait until a line with the pattern is printed."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
             ended = self.popen.poll() is not None
-            if found := re.search(pattern, f"{self.stdout}\n{self.stderr}", re.MULTILINE):
-                return found
+            if match := re.search(pattern, f"{self.stdout}\n{self.stderr}", re.MULTILINE):
+                return match
             assert not ended, self.stdout + self.stderr
             time.sleep(0.02)
         raise AssertionError(f"{pattern} was not printed, but {self.stdout}{self.stderr}")
@@ -104,7 +104,7 @@ def _printed(file: Path) -> str:
 
 @contextmanager
 def running(*arguments: str, env: dict[str, str]) -> Iterator[Process]:
-    """Run a command of ours beside the test; ended with it."""
+    """Run a command of the package beside the test, and end it after the block."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
@@ -125,14 +125,14 @@ def running(*arguments: str, env: dict[str, str]) -> Iterator[Process]:
 
 @contextmanager
 def serving(transport: str, *, env: dict[str, str]) -> Iterator[tuple[str, Process]]:
-    """Serve over HTTP on a free loopback port; give the address."""
+    """Serve over HTTP on a free loopback port; yield the address."""
     with running("--transport", transport, "--port", "0", env=env) as process:
         yield process.wait_for(r"^Serving (http://127\.0\.0\.1:\d+/\w+)$")[1], process
 
 
 @contextmanager
 def sandbox(provider: str = "TALENTLMS", *options: str) -> Iterator[tuple[dict[str, str], Process]]:
-    """Serve the sample portal on a free loopback port; give the environment that connects a server to it."""
+    """Serve the sample portal on a free loopback port; yield the environment that connects a server to it."""
     with running("sandbox", "--port", "0", *options, env=environment(MCP_TRUTO_LMS_TODAY=TODAY)) as process:
         process.wait_for("^TRUTO_INTEGRATED_ACCOUNT_ID=")
         printed = dict(line.split("=", 1) for line in process.stdout.splitlines() if line.startswith(provider))
@@ -141,7 +141,7 @@ def sandbox(provider: str = "TALENTLMS", *options: str) -> Iterator[tuple[dict[s
 
 @contextmanager
 def client_target(transport: str, env: dict[str, str]) -> Iterator[Callable[[], Any]]:
-    """Start the server, or tell how; give what makes the official client's target for a connection."""
+    """Start the server, or describe how; yield a function that makes the official client's target for a connection."""
     if transport == "stdio":
         yield lambda: by_stdio(env)
     else:
@@ -150,10 +150,10 @@ def client_target(transport: str, env: dict[str, str]) -> Iterator[Callable[[], 
 
 
 def ask(target: Any, tool: str, arguments: dict[str, Any] | None = None, *, mode: str = "auto") -> tuple[str, bool]:
-    """Call one tool through the official client; its text, and whether it is an error."""
+    """Call a tool through the official client; return its text, and whether it is an error."""
 
     async def call() -> tuple[str, bool]:
-        with anyio.fail_after(2 * DEADLINE_SECONDS):
+        with anyio.fail_after(DEADLINE_SECONDS):
             async with Client(target, mode=mode) as client:
                 result = await client.call_tool(tool, arguments or {})
                 return "".join(getattr(block, "text", "") for block in result.content), bool(result.is_error)
@@ -162,20 +162,20 @@ def ask(target: Any, tool: str, arguments: dict[str, Any] | None = None, *, mode
 
 
 class StdioServer:
-    """The stdio server spoken to by hand, line by line, where a test must hold its process."""
+    """The stdio server, spoken to line by line, where a test controls its process."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], command: Sequence[str] = COMMAND) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._err = Path(self._folder.name) / "stderr"
         with self._err.open("wb") as err:
             self.popen = subprocess.Popen(
-                COMMAND, env=env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err
+                command, env=env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err
             )
         assert self.popen.stdin
         assert self.popen.stdout
         self.stdin, self._out = self.popen.stdin, self.popen.stdout
         self.messages: list[dict[str, Any]] = []
-        self._asked = 0
+        self._last_id = 0
 
     def __enter__(self) -> Self:
         client = {"name": "test", "version": "0"}
@@ -201,33 +201,37 @@ class StdioServer:
 
     def start(self, method: str, **params: Any) -> int:
         """Send a request without waiting for its answer."""
-        self._asked += 1
-        self.send({"jsonrpc": "2.0", "id": self._asked, "method": method, "params": params})
-        return self._asked
+        self._last_id += 1
+        self.send({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params})
+        return self._last_id
 
     def request(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a request, and read until it is answered."""
-        asked = self.start(method, **params)
-        while True:
-            line = self._out.readline()
-            assert line, f"the server ended: {self.stderr}"
-            self.messages.append(json.loads(line))
-            if self.messages[-1].get("id") == asked:
-                return self.messages[-1]["result"]
+        """Send a request, and read until it is answered; a server that does not answer is killed."""
+        request_id = self.start(method, **params)
+        watchdog = threading.Timer(DEADLINE_SECONDS, self.popen.kill)
+        watchdog.start()
+        try:
+            while line := self._out.readline():
+                self.messages.append(json.loads(line))
+                if self.messages[-1].get("id") == request_id:
+                    return self.messages[-1]["result"]
+        finally:
+            watchdog.cancel()
+        raise AssertionError(f"the server ended before it answered {method}: {self.stderr}")
 
     def rest(self) -> bytes:
-        """Read what is left on stdout after the end."""
+        """Read what is left on stdout after the server ended."""
         return self._out.read()
 
 
 @dataclass
 class SlowPortal:
-    """The sample portal on a port of this process; it never answers what reads a course or a person in full."""
+    """The sample portal on a port of this process; it never answers a request for one course or one person."""
 
     env: dict[str, str]
-    asked: threading.Event = field(default_factory=threading.Event)
-    left: threading.Event = field(default_factory=threading.Event)
-    """Set when a client has gone away from an answer that it was waiting for."""
+    requested: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    """Set when a client has closed its connection before the answer."""
 
 
 Message = MutableMapping[str, Any]
@@ -235,11 +239,11 @@ Message = MutableMapping[str, Any]
 
 @contextmanager
 def slow_portal(organisation: Organisation) -> Iterator[SlowPortal]:
-    """Serve a portal that lets every enrollment be waited for."""
+    """Serve a portal whose enrollments never come."""
     slow = SlowPortal({})
 
     async def wait(seconds: float) -> None:
-        slow.asked.set()
+        slow.requested.set()
         await anyio.sleep(seconds)
 
     app = sample_app(organisation, sleep=wait)
@@ -255,7 +259,7 @@ def slow_portal(organisation: Organisation) -> Iterator[SlowPortal]:
             while (await receive())["type"] != "http.disconnect":
                 pass
             if not answered:
-                slow.left.set()
+                slow.abandoned.set()
                 group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:

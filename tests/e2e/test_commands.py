@@ -12,7 +12,7 @@ def test_demo_answers_at_least_six_questions():
     assert done.stdout.count("\n> ") >= 6
 
 
-def test_the_document_of_answers_is_what_its_command_prints():
+def test_the_page_of_answers_is_what_its_command_prints():
     done = run(sys.executable, "examples/demo.py", "--document", env=environment())
     assert done.returncode == 0, done.stderr
     assert done.stdout == (ROOT / "docs" / "answers.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What the README shows is what the commands print, what it configures starts, and its table is the settings."""
+"""The README: its commands print what it shows, its configurations start, and its table lists the settings."""
 
 import json
 import re
@@ -15,27 +15,27 @@ SHOWN = re.findall(r"^```console\n\$ (.+)\n((?:.*\n)*?)```$", README, re.MULTILI
 CONFIGURATIONS = [json.loads(block) for block in re.findall(r"^```json\n((?:.*\n)*?)```$", README, re.MULTILINE)]
 PROGRAMS = {"mcp-truto-lms": COMMAND, "make bench-tokens": [sys.executable, "-m", "bench.tokens"]}
 CURSOR = re.compile(r"(?<=cursor=)\S+")
-LEFT_OUT = re.escape("...\n")
+OMITTED = re.escape("...\n")
 
 
-def started_as(line: str) -> list[str]:
+def command_of(line: str) -> list[str]:
     program = next(name for name in PROGRAMS if line.startswith(name))
     return [*PROGRAMS[program], *shlex.split(line.removeprefix(program))]
 
 
 @pytest.mark.parametrize(("line", "output"), SHOWN, ids=[line for line, _ in SHOWN])
-def test_what_a_command_is_shown_to_print_is_what_it_prints(line, output):
-    done = run(*started_as(line), env=sample())
+def test_a_command_prints_what_the_readme_shows(line, output):
+    done = run(*command_of(line), env=sample())
     assert done.returncode == 0, done.stdout + done.stderr
-    printed = re.escape(CURSOR.sub("c", output)).replace(LEFT_OUT, r"(.*\n)+")
+    printed = re.escape(CURSOR.sub("c", output)).replace(OMITTED, r"(.*\n)+")
     assert re.fullmatch(printed, CURSOR.sub("c", done.stdout)), done.stdout
 
 
-def test_both_tools_are_shown():
+def test_both_tools_have_an_example():
     assert [line.split()[1] for line, _ in SHOWN if line.startswith("mcp-truto-lms")] == ["list", "summarize"]
 
 
-def test_every_setting_stands_in_the_table_once():
+def test_every_setting_is_in_the_table_once():
     read: list[str] = []
 
     class Recorder(dict[str, str]):
@@ -62,7 +62,7 @@ def test_a_configuration_starts_the_server(configuration):
         assert len(started.request("tools/list")["tools"]) == 2
 
 
-def test_the_commands_that_make_is_told_exist():
+def test_the_targets_of_make_exist():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"(?:^|`|\$ )make ([a-z-]+)", README, re.MULTILINE))
     assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

@@ -1,8 +1,19 @@
-"""`serve` and the Truto sandbox as processes: what a person would start, and clients of it."""
+"""`serve` and the Truto sandbox as processes, and clients of them."""
 
 import httpx
 import pytest
-from processes import LIST, SUMMARIZE, ask, by_stdio, environment, in_terminal, running, sandbox, serving
+from processes import (
+    DEADLINE_SECONDS,
+    LIST,
+    SUMMARIZE,
+    ask,
+    by_stdio,
+    environment,
+    in_terminal,
+    running,
+    sandbox,
+    serving,
+)
 
 TOKEN = "a-token-of-this-test-alone"
 COURSE = "Forklift Safety"
@@ -18,13 +29,13 @@ def endpoint(connected):
 
 def get(url: str, token: str | None = TOKEN, **params: str) -> httpx.Response:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return httpx.get(url, params=params, headers=headers, timeout=60)
+    return httpx.get(url, params=params, headers=headers, timeout=DEADLINE_SECONDS)
 
 
 def test_the_unified_endpoint_answers_over_a_portal_in_another_process(endpoint):
     params = {"integrated_account_id": "acme", "user[id]": "8", "course[id]": "102"}
     answer = get(f"{endpoint}/unified/lms/course-enrollments", **params).json()
-    assert [one["id"] for one in answer["result"]] == ["8_102"]
+    assert [record["id"] for record in answer["result"]] == ["8_102"]
 
 
 @pytest.mark.parametrize("path", ["/unified/lms/courses", "/mcp"])
@@ -33,7 +44,7 @@ def test_without_the_token_there_is_no_answer(endpoint, path, token):
     assert get(f"{endpoint}{path}", token).status_code == 401
 
 
-def test_its_health_is_told_to_everyone(endpoint):
+def test_the_health_check_needs_no_token(endpoint):
     assert get(f"{endpoint}/healthz", None).json() == {"status": "ok"}
 
 
@@ -43,28 +54,29 @@ def test_another_address_than_loopback_needs_a_token():
     assert "MCP_TRUTO_LMS_HTTP_TOKENS" in done.stderr
 
 
-def test_a_name_that_others_use_needs_a_token_too():
+def test_an_allowed_host_needs_a_token_too():
     done = in_terminal("serve", "--allowed-host", "lms.example.com")
     assert done.returncode == 1
     assert "MCP_TRUTO_LMS_HTTP_TOKENS" in done.stderr
 
 
 @pytest.mark.parametrize("transport", ["streamable-http", "sse"])
-def test_the_other_transports_ask_for_the_token_as_well(connected, transport):
+def test_the_other_transports_need_the_token_too(connected, transport):
     with serving(transport, env=connected | {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN}) as (url, _):
         assert get(url, None).status_code == 401
 
 
-def test_nothing_shows_a_token_whatever_goes_wrong_and_however_much_is_logged():
+def test_nothing_shows_a_token_whatever_fails_and_however_much_is_logged():
     with sandbox("TRUTO", "--fault", "remote-401") as (env, _):
         settings = env | {"MCP_TRUTO_LMS_HTTP_TOKENS": TOKEN, "MCP_TRUTO_LMS_LOG_LEVEL": "debug"}
         with running("serve", "--port", "0", env=settings) as process:
             address = process.wait_for(r"^Serving (http://127\.0\.0\.1:\d+)/mcp")[1]
             params = {"integrated_account_id": "default"}
-            answers = [get(f"{address}/unified/lms/{one}", **params) for one in ("courses", "course-enrollments")]
+            paths = ("unified/lms/courses", "unified/lms/course-enrollments")
+            answers = [get(f"{address}/{path}", **params) for path in paths]
             answers.append(get(f"{address}/unified/lms/courses", TOKEN[:-1], **params))
-            shown = "".join(one.text for one in answers) + process.stdout + process.stderr
-    assert [one.status_code for one in answers] == [401, 401, 401]
+            shown = "".join(answer.text for answer in answers) + process.stdout + process.stderr
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert "reconnect the account" in shown
     assert "DEBUG" in shown
     assert [secret for secret in (TOKEN, TOKEN[:-1], env["TRUTO_API_TOKEN"]) if secret in shown] == []
@@ -77,7 +89,7 @@ def test_a_fault_of_the_sandbox_is_what_the_tools_explain():
     assert "blocked" in text
 
 
-def test_an_unknown_fault_lists_those_that_there_are():
+def test_an_unknown_fault_lists_the_known_ones():
     done = in_terminal("sandbox", "--port", "0", "--fault", "boredom")
     assert done.returncode == 1
     assert "there are remote-401, " in done.stderr
@@ -91,7 +103,7 @@ def test_a_token_that_is_too_short_is_refused_without_being_shown():
 
 
 @pytest.mark.parametrize("options", [[], ["--permissive"]])
-def test_the_tools_answer_through_truto_what_they_answer_of_the_portal(connected, options):
+def test_the_tools_answer_the_same_through_truto_and_from_the_portal(connected, options):
     question = {"course": COURSE, "state": "overdue", "fields": ["user.name", "progress_percent"]}
     expected, _ = ask(by_stdio(connected), LIST, question)
     with sandbox("TRUTO", *options) as (env, _):

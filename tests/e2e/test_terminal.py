@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from processes import COMMAND, LIST, ROOT, SUMMARIZE, StdioServer, environment, in_terminal, sample
+from processes import COMMAND, DEADLINE_SECONDS, LIST, ROOT, SUMMARIZE, StdioServer, environment, in_terminal, sample
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.cli.main import main
@@ -56,7 +56,7 @@ def test_a_command_prints_what_the_tool_answers(command, tool, arguments, connec
     assert without_time(done.stdout) == without_time(answer["content"][0]["text"])
 
 
-def test_a_flag_given_twice_takes_both_values_and_a_list_that_goes_on_says_how_to_see_more():
+def test_a_repeated_flag_takes_both_values_and_a_longer_list_says_how_to_see_more():
     done = in_terminal("list", "--user", "Jane Doe", "--user", "Grace Lindholm", "--limit", "1")
     assert "Jane Doe" in done.stdout.splitlines()[0]
     assert "Grace Lindholm" in done.stdout.splitlines()[0]
@@ -95,7 +95,7 @@ def test_a_command_line_that_is_wrong_exits_with_2(arguments, capsys):
     assert "error: " in capsys.readouterr().err
 
 
-def test_a_terminal_that_is_not_utf_8_takes_and_prints_names_as_well_as_it_can():
+def test_a_terminal_that_is_not_utf_8_reads_names_and_prints_them_in_ascii():
     done = in_terminal("list", "--user", "Søren", "--limit", "2", env=sample(**ASCII_ONLY))
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
@@ -162,27 +162,34 @@ def test_a_setting_that_is_wrong_is_named():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
-def test_someone_who_starts_the_server_by_hand_is_told_what_it_waits_for():
+def test_a_person_who_starts_the_server_reads_what_it_waits_for():
     ours, theirs = os.openpty()
     with subprocess.Popen(
         COMMAND, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, cwd=ROOT, env=sample()
-    ) as one:
+    ) as server:
         shown = b""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while b"Ctrl-C ends it." not in shown and time.monotonic() < deadline:
             shown += os.read(ours, 1000)
-        one.terminate()
-        assert one.wait(10) == 0
+        server.terminate()
+        assert server.wait(DEADLINE_SECONDS) == 0
     os.close(ours)
     os.close(theirs)
     assert shown.startswith(b"Waiting for an MCP client on stdin. For people: mcp-truto-lms --help.")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
-def test_someone_who_waits_for_an_answer_sees_how_far_the_reading_is():
+def test_a_person_who_waits_for_an_answer_sees_the_progress():
     ours, theirs = os.openpty()
-    command = [*COMMAND, "list", "--limit", "1"]
-    done = subprocess.run(command, stderr=theirs, stdout=subprocess.PIPE, cwd=ROOT, env=sample(), check=True)
+    done = subprocess.run(
+        [*COMMAND, "list", "--limit", "1"],
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=sample(),
+        timeout=DEADLINE_SECONDS,
+        check=True,
+    )
     shown = os.read(ours, 10_000)
     os.close(ours)
     os.close(theirs)
@@ -190,12 +197,18 @@ def test_someone_who_waits_for_an_answer_sees_how_far_the_reading_is():
     assert b"courses read" not in done.stdout
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
+def test_a_reader_that_closes_the_pipe_causes_no_error_message():
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
-            [*COMMAND, "summarize"], env=sample(), cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False
+            [*COMMAND, "summarize"],
+            env=sample(),
+            cwd=ROOT,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE_SECONDS,
+            check=False,
         )
     finally:
         os.close(writing)

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 from processes import (
+    DEADLINE_SECONDS,
     LIST,
     SUMMARIZE,
     TOOLS,
@@ -28,16 +29,17 @@ COURSE = "GDPR & Data Protection"
 
 
 @pytest.mark.parametrize("transport", ["stdio", "sse", "streamable-http"])
-def test_a_client_of_either_protocol_finds_two_tools_and_gets_right_answers(transport, connected, organisation):
-    in_course = [one for one in facts(organisation) if one.course == COURSE]
-    overdue = number(in_course, lambda one: one.overdue)
-    finished = number(in_course, lambda one: one.finished)
+def test_a_client_of_either_protocol_lists_two_tools_and_gets_right_answers(transport, connected, organisation):
+    in_course = [fact for fact in facts(organisation) if fact.course == COURSE]
+    overdue = number(in_course, lambda fact: fact.overdue)
+    finished = number(in_course, lambda fact: fact.finished)
 
     async def use(target, mode: str) -> None:
-        async with Client(target, mode=mode) as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
-            rows = await client.call_tool(LIST, {"course": COURSE, "state": "overdue", "limit": 200})
-            counts = await client.call_tool(SUMMARIZE, {"course": COURSE, "group_by": "course"})
+        with anyio.fail_after(DEADLINE_SECONDS):
+            async with Client(target, mode=mode) as client:
+                assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+                rows = await client.call_tool(LIST, {"course": COURSE, "state": "overdue", "limit": 200})
+                counts = await client.call_tool(SUMMARIZE, {"course": COURSE, "group_by": "course"})
         assert not rows.is_error
         assert rows.content[0].text.startswith(f"{overdue} of {overdue} enrollments: overdue, {COURSE}")
         assert not counts.is_error
@@ -53,7 +55,7 @@ def test_nothing_but_protocol_is_on_stdout_and_nothing_at_all_on_stderr(connecte
         for tool in TOOLS:
             server.request("tools/call", name=tool, arguments={})
         server.stdin.close()
-        assert server.popen.wait(10) == 0
+        assert server.popen.wait(DEADLINE_SECONDS) == 0
         assert server.rest() == b""
         assert server.stderr == ""
         assert {message["jsonrpc"] for message in server.messages} == {"2.0"}
@@ -78,7 +80,7 @@ def test_the_sample_portal_too_refuses_an_address_that_others_can_reach():
 
 
 @pytest.mark.parametrize("command", [["--transport", "sse"], ["sandbox"]])
-def test_a_port_that_is_taken_is_named(command):
+def test_a_port_in_use_is_named(command):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = in_terminal(*command, "--port", port)
@@ -105,11 +107,11 @@ def test_a_web_page_cannot_reach_the_server_through_the_browser(connected):
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
     usual = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     with serving("streamable-http", env=connected) as (url, _):
-        with urllib.request.urlopen(urllib.request.Request(url, body, usual)) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, usual), timeout=DEADLINE_SECONDS) as answer:
             assert answer.status == 200
         for header in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
             with pytest.raises(urllib.error.HTTPError, match=r"421|403") as refused:
-                urllib.request.urlopen(urllib.request.Request(url, body, usual | header))
+                urllib.request.urlopen(urllib.request.Request(url, body, usual | header), timeout=DEADLINE_SECONDS)
             refused.value.close()
 
 

