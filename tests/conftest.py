@@ -40,12 +40,12 @@ WAIT_SECONDS = 120
 """How long a test waits before it fails, far above what a busy machine takes."""
 
 _SLOW_FOLDERS = {"e2e"}
-_SLOW_FILES: set[str] = set()
+_SLOW_FILES = {"test_processes.py", "test_export_download.py"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs other processes, Node or PostgreSQL, or takes seconds."""
+    """Mark as slow what needs other processes, Node or PostgreSQL, or tries hundreds of examples."""
     for item in items:
         if _is_slow(item):
             item.add_marker(pytest.mark.slow)
@@ -59,6 +59,7 @@ def _is_slow(item: pytest.Item) -> bool:
         item.path.parent.name in _SLOW_FOLDERS
         or item.path.name in _SLOW_FILES
         or item.get_closest_marker("node") is not None
+        or getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         or "new_address" in getattr(item, "fixturenames", ())
         or "postgres" in [*parameters]
     )
