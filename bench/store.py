@@ -32,7 +32,8 @@ from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.providers.talentlms import enrollments as mapping
 from mcp_truto_lms.providers.talentlms.people import user
-from mcp_truto_lms.store import scope_writer
+from mcp_truto_lms.store import list_writer, scope_writer
+from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.schema import enrollments, metadata
@@ -40,7 +41,7 @@ from mcp_truto_lms.store.schema import enrollments, metadata
 RATIO_BAR = 0.5
 ROWS_BAR = 15_000
 ACCOUNT, SCOPE = "bench", Scope(course_id="7")
-FETCH_INFO = scope_writer.FetchInfo(fetched_at=1_795_000_000, took_seconds=1.0)
+FETCH_INFO = FetchInfo(fetched_at=1_795_000_000, took_seconds=1.0)
 Work = Callable[[Connection], Any]
 
 
@@ -228,7 +229,7 @@ def main() -> int:
     directory = learner_rows(ACCOUNT, material.directory.values())
     with tempfile.TemporaryDirectory() as folder, open_stores(Path(folder)) as stores:
         for store in stores:
-            store.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, directory, FETCH_INFO))
+            store.run(lambda c: list_writer.replace_learners(c, ACCOUNT, directory, FETCH_INFO))
             measure(store, material)  # fills caches
         for round_number in range(options.rounds):
             for store in stores[:: 1 if round_number % 2 else -1]:

@@ -18,10 +18,10 @@ from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import enrollment_rows, scope_writer
+from mcp_truto_lms.store import enrollment_rows, list_writer, scope_writer
+from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
-from mcp_truto_lms.store.scope_writer import FetchInfo
 from mcp_truto_lms.store.selection import Selection
 from tests.conftest import TODAY, Desk
 from tests.truth import NOON
@@ -207,8 +207,8 @@ def filled(
     database = new_store()
 
     def fill(connection: Any) -> None:
-        scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
-        scope_writer.replace_courses(connection, ACCOUNT, titles, STAMP)
+        list_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
+        list_writer.replace_courses(connection, ACCOUNT, titles, STAMP)
         by_course: dict[str, list[EnrollmentRecord]] = {}
         for one in records:
             assert one.enrollment.course is not None

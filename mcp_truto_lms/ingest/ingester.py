@@ -15,11 +15,11 @@ from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Portal, Scope, Source, TeamDirectory, directory_pages, scope_parts
 from mcp_truto_lms.ingest.joined_records import FetchedPeople
-from mcp_truto_lms.store import account_state, scope_writer
+from mcp_truto_lms.store import account_state, list_writer, scope_writer
+from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
-from mcp_truto_lms.store.scope_writer import FetchInfo
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Ingester:
         courses = await self._source.courses()
         fetch_info = self._fetch_info(started_at)
         await self._database.run(
-            lambda c: scope_writer.replace_courses(c, self._account, courses, fetch_info), write=True
+            lambda c: list_writer.replace_courses(c, self._account, courses, fetch_info), write=True
         )
 
     async def learners(self) -> FetchedPeople:
@@ -80,9 +80,7 @@ class Ingester:
                 rows.add(learner_rows(self._account, page))
                 people.add(page)
         fetch_info = self._fetch_info(started_at)
-        await self._database.run(
-            lambda c: scope_writer.replace_learners(c, self._account, rows, fetch_info), write=True
-        )
+        await self._database.run(lambda c: list_writer.replace_learners(c, self._account, rows, fetch_info), write=True)
         return people
 
     async def teams(self, source: TeamDirectory) -> None:
@@ -90,13 +88,13 @@ class Ingester:
         started_at = anyio.current_time()
         teams = await source.teams()
         fetch_info = self._fetch_info(started_at)
-        await self._database.run(lambda c: scope_writer.replace_teams(c, self._account, teams, fetch_info), write=True)
+        await self._database.run(lambda c: list_writer.replace_teams(c, self._account, teams, fetch_info), write=True)
 
     async def person(self, email: str) -> None:
         """Fetch the person with an e-mail address, if there is one."""
         person = await self._source.find_learner(email=email)
         if person is not None:
-            await self._database.run(lambda c: scope_writer.upsert_learners(c, self._account, [person]), write=True)
+            await self._database.run(lambda c: list_writer.upsert_learners(c, self._account, [person]), write=True)
 
     async def scope(self, scope: Scope, *, courses: Mapping[str, Course], people: Mapping[str, User]) -> None:
         """Fetch a scope of enrollments.

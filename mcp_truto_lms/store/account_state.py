@@ -1,6 +1,6 @@
-"""What is known of an account: what its LMS says of itself, the state of its rows, and when its scopes were read.
+"""The state of an account: its portal's own settings, its data version, and when each scope was fetched.
 
-What every question begins with is one statement. The data version moves only when what answers show changes.
+Every question begins with one statement that reads it. The data version changes only if what answers show changes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, and_, bindparam, insert, not_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, not_, select, update
 
 from mcp_truto_lms.domain.source import Portal, Scope
 from mcp_truto_lms.store.advisory_locks import lock_account
@@ -26,8 +26,21 @@ EVERYTHING = Scope().key
 
 
 @dataclass(frozen=True, slots=True)
+class FetchInfo:
+    """When a scope was fetched, and how long that took.
+
+    Args:
+        fetched_at: epoch seconds
+        took_seconds: from the first call to the last answer
+    """
+
+    fetched_at: int
+    took_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeState:
-    """When a scope was read last, whether it was whole, and how long it took."""
+    """When a scope was last fetched, in epoch seconds, how long that took, and whether all of it came."""
 
     fetched_at: int
     took_seconds: float
@@ -36,13 +49,13 @@ class ScopeState:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """What is known of an account.
+    """The state of an account.
 
     Args:
-        portal: what the LMS says of itself; None where it was never asked
-        asked_at: when that was, in epoch seconds
-        data_version: the state that the rows are in
-        lists: what is known of the lists that were read, and of everything, by key
+        portal: what the LMS says about itself; None if it was never asked
+        asked_at: when it was asked, in epoch seconds
+        data_version: of the account's rows
+        lists: the states of the lists, and of everything, by key
     """
 
     portal: Portal | None
@@ -51,9 +64,9 @@ class AccountState:
     lists: Mapping[str, ScopeState]
 
 
-_asked = select(bindparam("account", type_=StorableText()).label("account")).subquery()
-_listed = scopes.c.scope.in_([*LISTS, EVERYTHING])
-_STANDING = select(
+_account = select(bindparam("account", type_=StorableText()).label("account")).subquery()
+_is_list = scopes.c.scope.in_([*LISTS, EVERYTHING])
+_ACCOUNT_STATE = select(
     accounts.c.zone,
     accounts.c.unreported,
     accounts.c.asked_at,
@@ -63,42 +76,14 @@ _STANDING = select(
     scopes.c.took_seconds,
     scopes.c.complete,
 ).select_from(
-    _asked.outerjoin(accounts, accounts.c.account == _asked.c.account).outerjoin(
-        scopes, and_(scopes.c.account == _asked.c.account, _listed)
+    _account.outerjoin(accounts, accounts.c.account == _account.c.account).outerjoin(
+        scopes, and_(scopes.c.account == _account.c.account, _is_list)
     )
 )
-
-
-def load(connection: Connection, account: str) -> AccountState:
-    """Tell what is known of an account; of one that nobody asked for, nothing."""
-    found = connection.execute(_STANDING, {"account": account}).all()
-    zone, unreported, asked_at, version, *_ = found[0]
-    portal = None if asked_at is None else Portal(_read(zone), frozenset(json.loads(unreported)))
-    lists = {row.scope: ScopeState(*row[-3:]) for row in found if row.scope is not None}
-    return AccountState(portal, asked_at or 0, version or 0, lists)
-
-
-_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
+_SCOPE_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
     scopes.c.account == bindparam("account")
 )
-_SOME_STATES = _STATES.where(in_bound_list(scopes.c.scope, "keys"))
-
-
-def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
-    """Read what is known of some scopes, by key; without keys, of every scope."""
-    if keys is None:
-        found = connection.execute(_STATES, {"account": account})
-    else:
-        found = connection.execute(_SOME_STATES, {"account": account, "keys": pack(keys)})
-    return {key: ScopeState(*state) for key, *state in found}
-
-
-def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
-    """Read what is known of the roster of every course that is not archived, by the course's id."""
-    found = connection.execute(_ROSTERS, {"account": account})
-    return {key: None if state[0] is None else ScopeState(*state) for key, *state in found}
-
-
+_LISTED_SCOPE_STATES = _SCOPE_STATES.where(in_bound_list(scopes.c.scope, "keys"))
 _ROSTERS = (
     select(courses.c.id, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete)
     .select_from(
@@ -111,38 +96,80 @@ _ROSTERS = (
 )
 
 
+def load(connection: Connection, account: str) -> AccountState:
+    """Read the state of an account; a new account has none of it."""
+    rows = connection.execute(_ACCOUNT_STATE, {"account": account}).all()
+    zone, unreported, asked_at, version, *_ = rows[0]
+    portal = None if asked_at is None else Portal(_parse_zone(zone), frozenset(json.loads(unreported)))
+    lists = {row.scope: ScopeState(*row[-3:]) for row in rows if row.scope is not None}
+    return AccountState(portal, asked_at or 0, version or 0, lists)
+
+
+def scope_states(connection: Connection, account: str, keys: Collection[str] | None = None) -> dict[str, ScopeState]:
+    """Read the states of scopes, by key; without keys, of all scopes."""
+    if keys is None:
+        rows = connection.execute(_SCOPE_STATES, {"account": account})
+    else:
+        rows = connection.execute(_LISTED_SCOPE_STATES, {"account": account, "keys": pack(keys)})
+    return {key: ScopeState(*state) for key, *state in rows}
+
+
+def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
+    """Read the state of the roster of every course that is not archived, by the course's id."""
+    rows = connection.execute(_ROSTERS, {"account": account})
+    return {course_id: None if state[0] is None else ScopeState(*state) for course_id, *state in rows}
+
+
 def save_portal(connection: Connection, account: str, portal: Portal, *, now: int) -> None:
-    """Keep what the LMS said of itself, at epoch seconds."""
+    """Store what the LMS says about itself, at epoch seconds."""
     lock_account(connection, account)
-    said = {"zone": _printed(portal.zone), "unreported": json.dumps(sorted(portal.unreported)), "asked_at": now}
-    if not connection.execute(update(accounts).where(accounts.c.account == account).values(said)).rowcount:
-        connection.execute(insert(accounts).values(account=account, data_version=0, **said))
+    values = {
+        "zone": _serialize_zone(portal.zone),
+        "unreported": json.dumps(sorted(portal.unreported)),
+        "asked_at": now,
+    }
+    if not connection.execute(update(accounts).where(accounts.c.account == account).values(values)).rowcount:
+        connection.execute(insert(accounts).values(account=account, data_version=0, **values))
+
+
+def save_scope_state(connection: Connection, account: str, key: str, fetch_info: FetchInfo, *, complete: bool) -> None:
+    """Store when a scope or a list was fetched, and whether all of it came."""
+    connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope == key))
+    connection.execute(
+        insert(scopes).values(
+            account=account,
+            scope=key,
+            fetched_at=fetch_info.fetched_at,
+            took_seconds=fetch_info.took_seconds,
+            complete=complete,
+        )
+    )
 
 
 def increment_data_version(connection: Connection, account: str) -> None:
-    """Move the data version: pages of the state before end here."""
-    mine = update(accounts).where(accounts.c.account == account)
-    if not connection.execute(mine.values(data_version=accounts.c.data_version + 1)).rowcount:
+    """Increment the data version, which ends the cursors of earlier answers."""
+    account_row = update(accounts).where(accounts.c.account == account)
+    if not connection.execute(account_row.values(data_version=accounts.c.data_version + 1)).rowcount:
         connection.execute(insert(accounts).values(account=account, data_version=1))
 
 
-def _printed(zone: tzinfo | None) -> str | None:
-    """Write a zone: by its name, else as its distance from UTC in seconds."""
+def _serialize_zone(zone: tzinfo | None) -> str | None:
+    """Serialize a zone as its name, or else as its distance from UTC in seconds."""
     if zone is None:
         return None
-    key = getattr(zone, "key", None)
-    if key is not None:
-        return str(key)
+    name = getattr(zone, "key", None)
+    if name is not None:
+        return str(name)
     offset = datetime.now(UTC).astimezone(zone).utcoffset() or timedelta()
     return f"{offset.total_seconds():+.0f}"
 
 
-def _read(text: str | None) -> tzinfo | None:
+def _parse_zone(text: str | None) -> tzinfo | None:
     if text is None:
         return None
     if text[0] in "+-":
         return timezone(timedelta(seconds=int(text)))
     try:
         return ZoneInfo(text)
-    except ZoneInfoNotFoundError:  # written on a machine that knows more zones
+    except ZoneInfoNotFoundError:  # stored by a machine that knows more zones
         return None

@@ -7,12 +7,23 @@ is fetched again. A store with a newer content version, or one of another progra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, Integer, MetaData, Select, Table, insert, literal_column, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    MetaData,
+    Table,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mcp_truto_lms.domain.errors import ConfigurationError
@@ -52,9 +63,10 @@ def read_version(connection: Connection, table_names: list[str]) -> StoreVersion
     if _store_version.name not in table_names:
         return None
     # all columns: a store of another version may have others
-    query: Select[Any] = select(literal_column("*")).select_from(_store_version)
-    row: Mapping[str, Any] = connection.execute(query).mappings().first() or {}
-    return StoreVersion(row.get("content_version", UNVERSIONED.content), row.get("tables_digest", ""))
+    all_columns: ColumnElement[Any] = literal_column("*")
+    row = connection.execute(select(all_columns).select_from(_store_version)).mappings().first()
+    values = {} if row is None else {str(name): value for name, value in row.items()}
+    return StoreVersion(values.get("content_version", UNVERSIONED.content), values.get("tables_digest", ""))
 
 
 def needs_rebuild(connection: Connection, version: StoreVersion | None, *, is_empty: bool, place: str) -> bool:

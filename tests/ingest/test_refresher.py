@@ -22,9 +22,9 @@ from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
-from mcp_truto_lms.store import account_state, scope_writer
+from mcp_truto_lms.store import account_state, list_writer, scope_writer
+from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.scope_writer import FetchInfo
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.stored import (
     ACCOUNT,
@@ -227,7 +227,7 @@ async def test_what_takes_long_to_read_is_good_for_ten_times_as_long():
     database, clock = Database(), MovableClock()
     async with refreshing(Shelf(), database, clock) as refresher:
         stamp = FetchInfo(fetched_at=refresher.now(), took_seconds=300)
-        await database.run(lambda c: scope_writer.replace_courses(c, ACCOUNT, [course("c", "C")], stamp), write=True)
+        await database.run(lambda c: list_writer.replace_courses(c, ACCOUNT, [course("c", "C")], stamp), write=True)
         scope = Scope(course_id="c")
         await database.run(
             lambda c: scope_writer.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, Reading(())), stamp), write=True
@@ -278,7 +278,7 @@ async def test_many_courses_that_take_long_together_are_good_for_longer_together
     titles = [course(str(n), "C") for n in range(READERS * 3)]
     async with refreshing(Shelf([person("u", "U")] * 99, titles), database, clock) as refresher:
         stamp = FetchInfo(fetched_at=refresher.now(), took_seconds=60)
-        await database.run(lambda c: scope_writer.replace_courses(c, ACCOUNT, titles, stamp), write=True)
+        await database.run(lambda c: list_writer.replace_courses(c, ACCOUNT, titles, stamp), write=True)
         for one in titles:
             scope = Scope(course_id=one.id)
             await database.run(

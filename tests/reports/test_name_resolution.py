@@ -17,7 +17,7 @@ from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import name_resolution
-from mcp_truto_lms.store import scope_writer
+from mcp_truto_lms.store import list_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.schema import learners
 from tests.stored import ACCOUNT, course, filled, person
@@ -235,7 +235,7 @@ def test_a_further_address_of_a_person_is_theirs(database: Database):
     several = person("30", "Two Homes").model_copy(
         update={"emails": [Email(email="One_b@acme.example", is_primary=True), Email(email="Other@acme.example")]}
     )
-    database._transact(lambda c: scope_writer.upsert_learners(c, ACCOUNT, [several]))
+    database._transact(lambda c: list_writer.upsert_learners(c, ACCOUNT, [several]))
     try:
         assert ids(database, "OTHER@acme.example") == ids(database, "one_b@acme.example") == ["30"]
         assert not look("one.b@acme.example")

@@ -27,7 +27,7 @@ from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store import scope_writer
+from mcp_truto_lms.store import list_writer
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import cursors
 from tests.conftest import LIST, TODAY, Desk, OpenDesk
@@ -249,7 +249,7 @@ async def test_a_change_between_a_page_and_its_cursor_is_noticed(open_desk: Open
     async with open_desk(of=SMALL) as desk:
         answer = await desk.account.list_enrollments(EnrollmentQuery(limit=5))
         await desk.account._database.run(
-            lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, []), STAMP)
+            lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, []), STAMP)
         )
         await desk.account.keep_cursor(answer, "token", 5)
         assert "The data changed" in await desk.refused(LIST, cursor="token")

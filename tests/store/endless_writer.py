@@ -12,8 +12,8 @@ from itertools import count
 
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.store import scope_writer
+from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.database import Database
-from mcp_truto_lms.store.scope_writer import FetchInfo
 from tests.stored import ACCOUNT, record, scope_rows
 
 COURSES = ("c", "d", "e")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from mcp_truto_lms.domain.source import FetchRoute, Reading, Scope
-from mcp_truto_lms.store import account_state, scope_writer
+from mcp_truto_lms.store import account_state, list_writer, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -128,10 +128,10 @@ def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
 def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUNT) -> None:
     if kind == "people":
         found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
-        scope_writer.replace_learners(connection, account, learner_rows(account, found), STAMP)
+        list_writer.replace_learners(connection, account, learner_rows(account, found), STAMP)
     elif kind == "courses":
         titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
-        scope_writer.replace_courses(connection, account, titles, STAMP)
+        list_writer.replace_courses(connection, account, titles, STAMP)
     else:
         scope, rows, complete = what
         records = tuple(

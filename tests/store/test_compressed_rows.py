@@ -6,7 +6,7 @@ import pytest
 
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
-from mcp_truto_lms.store import catalogue, scope_writer
+from mcp_truto_lms.store import catalogue, list_writer, scope_writer
 from mcp_truto_lms.store.compressed_rows import CompressedPeople, CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -45,10 +45,10 @@ def test_rows_come_out_as_they_went_in_as_often_as_they_are_asked_for():
 def test_packed_rows_are_written_like_others(database: Database):
     many = [person(str(n), f"Person {n}") for n in range(2_100)]
     database._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN], many[:1_500], many[1_500:]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN], many[:1_500], many[1_500:]), STAMP)
     )
     assert len(database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))) == 2_100
-    database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
     assert [*database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))] == ["1"]
 
 
@@ -61,11 +61,11 @@ def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_
         )
         found = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))
         assert User.model_validate_json(found["u"]).name == name
-        database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, [], STAMP))
+        database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, [], STAMP))
 
 
 def test_people_have_what_an_enrollment_carries_or_all_there_is(database: Database):
-    database._transact(lambda c: scope_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
     carried = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=False))
     whole = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=True))
     assert [*carried] == [*whole] == ["1"]

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from mcp_truto_lms.domain.errors import QueryError, UnknownCursor
-from mcp_truto_lms.store import account_state, cursors, scope_writer
+from mcp_truto_lms.store import account_state, cursors, list_writer
 from mcp_truto_lms.store.cursors import MAX_AGE_SECONDS
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
@@ -21,7 +21,7 @@ UNKNOWN, CHANGED = "unknown or has expired", "The data changed since that page"
 def database() -> Database:
     database = new_store()
     database._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
     )
     return database
 
@@ -71,15 +71,15 @@ def test_a_cursor_of_another_caller_is_as_unknown_as_any(database: Database, own
 def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
     save(database)
     database._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
     )
     assert load(database) == "{}"
     database._transact(
-        lambda c: scope_writer.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP)
+        lambda c: list_writer.replace_learners(c, "other", learner_rows("other", [person("1", "B")]), STAMP)
     )
     assert load(database) == "{}"
     database._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
     )
     with pytest.raises(QueryError, match=CHANGED):
         load(database)
@@ -88,7 +88,7 @@ def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
 def test_a_cursor_ends_when_a_course_changes_its_category_by_which_it_may_be_mandatory(database: Database):
     def read_courses(category: str) -> None:
         found = course("c", "C").model_copy(update={"categories": [{"name": category}]})
-        database._transact(lambda c: scope_writer.replace_courses(c, ACCOUNT, [found], STAMP))
+        database._transact(lambda c: list_writer.replace_courses(c, ACCOUNT, [found], STAMP))
 
     read_courses("Safety")
     save(database, version=2)
@@ -128,12 +128,12 @@ def test_another_process_of_the_store_goes_on_with_a_cursor():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
     first._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "A")]), STAMP)
     )
     save(first)
     assert load(second) == "{}"
     second._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, [person("1", "B")]), STAMP)
     )
     with pytest.raises(QueryError, match=CHANGED):
         load(first)

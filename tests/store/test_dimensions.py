@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.people.people_file import People, parse
-from mcp_truto_lms.store import account_state, dimensions, scope_writer
+from mcp_truto_lms.store import account_state, dimensions, list_writer, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
@@ -45,10 +45,10 @@ class Store:
         return self.database._transact(work, write=True)
 
     def directory(self, *people: User) -> None:
-        self.run(lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
+        self.run(lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def put(self, *people: User) -> None:
-        self.run(lambda c: scope_writer.upsert_learners(c, ACCOUNT, people))
+        self.run(lambda c: list_writer.upsert_learners(c, ACCOUNT, people))
 
     def teams(self, **teams: tuple[str, ...]) -> None:
         self.run(lambda c: dimensions.replace_teams(c, ACCOUNT, {key.strip("_"): teams[key] for key in teams}))
@@ -266,7 +266,7 @@ def test_accounts_share_nothing(store: Store):
 
     def elsewhere(connection: Connection) -> None:
         other = person("1", "one@acme.example", Site="Hull")
-        scope_writer.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
+        list_writer.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
         dimensions.replace_teams(connection, "other", {"1": ("North",)})
         assert dimensions.replace_people_file(connection, "other", None) == 0
         assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, sel
 
 from mcp_truto_lms.domain.errors import ConfigurationError, LmsError, StoreError
 from mcp_truto_lms.domain.source import Reading, Scope
-from mcp_truto_lms.store import schema_rebuild, scope_writer
+from mcp_truto_lms.store import list_writer, schema_rebuild, scope_writer
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import calls, enrollments, learners, metadata
@@ -42,7 +42,7 @@ def database(path: Path) -> Iterator[Database]:
 
 
 def fill(connection: Connection) -> None:
-    scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
+    list_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
 
 
 def names(connection: Connection) -> list[str]:
@@ -149,7 +149,7 @@ def test_damage_further_inside_is_reported_when_it_is_read(path: Path):
     database = Database(str(path))
     many = [person(str(n), f"Somebody {n}") for n in range(500)]
     database._transact(
-        lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, many), STAMP), write=True
+        lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, many), STAMP), write=True
     )
     database.close()
     content = bytearray(path.read_bytes())
@@ -262,7 +262,7 @@ def test_a_full_disk_is_reported_and_leaves_the_stored_rows(database: Database):
     def too_much(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
         people = [person(str(n), "x" * 1000) for n in range(500)]
-        scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
+        list_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
 
     with pytest.raises(StoreError, match="its disk is full"):
         database._transact(too_much, write=True)

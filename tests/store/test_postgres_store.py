@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, insert, select, text, update
 
 from mcp_truto_lms.domain.errors import ConfigurationError, StoreError
-from mcp_truto_lms.store import postgres, schema_rebuild, scope_writer
+from mcp_truto_lms.store import list_writer, postgres, schema_rebuild
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.postgres import Postgres
 from mcp_truto_lms.store.rows import learner_rows
@@ -33,7 +33,7 @@ def address(new_address: Callable[..., str]) -> str:
 
 
 def fill(connection: Connection) -> None:
-    scope_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
+    list_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, [person("u", "U")]), STAMP)
 
 
 def names(connection: Connection) -> list[str]:
@@ -228,12 +228,12 @@ def test_writers_of_one_account_wait_for_each_other_and_not_for_those_of_another
 
     def put(account: str) -> None:
         impatient.transact(
-            lambda c: scope_writer.replace_learners(c, account, learner_rows(account, [person("v", "V")]), STAMP),
+            lambda c: list_writer.replace_learners(c, account, learner_rows(account, [person("v", "V")]), STAMP),
             write=True,
         )
 
     def meanwhile(connection: Connection) -> None:
-        scope_writer.replace_courses(connection, ACCOUNT, [], STAMP)  # writes no row of the other one
+        list_writer.replace_courses(connection, ACCOUNT, [], STAMP)  # writes no row of the other one
         put("other")
         with pytest.raises(StoreError, match="locked by another process for too long"):
             put(ACCOUNT)

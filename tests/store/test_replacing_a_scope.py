@@ -17,7 +17,7 @@ from mcp_truto_lms.domain.errors import StoreError
 from mcp_truto_lms.domain.model import Email, EnrolledUser
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
-from mcp_truto_lms.store import account_state, catalogue, name_search, not_enrolled, scope_writer
+from mcp_truto_lms.store import account_state, catalogue, list_writer, name_search, not_enrolled, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import accounts, courses, enrollments, learners, scopes
@@ -45,10 +45,10 @@ class Store:
         self.do(lambda c: scope_writer.replace_scope(c, ACCOUNT, scope, scope_rows(ACCOUNT, reading), STAMP))
 
     def people(self, *people: Any) -> None:
-        self.do(lambda c: scope_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
+        self.do(lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
 
     def courses(self, *found: Any) -> None:
-        self.do(lambda c: scope_writer.replace_courses(c, ACCOUNT, found, STAMP))
+        self.do(lambda c: list_writer.replace_courses(c, ACCOUNT, found, STAMP))
 
     def rows(self) -> dict[str, dict[str, Any]]:
         def work(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_an_enrollment_that_moved_to_another_learner_is_still_one_row(store: Sto
 def test_accounts_do_not_see_each_others_rows(store: Store):
     store.read_scope(COURSE, record("u", "c", "enrolled"))
     store.do(lambda c: scope_writer.replace_scope(c, "other", COURSE, scope_rows("other", Reading(())), STAMP))
-    store.do(lambda c: scope_writer.replace_learners(c, "other", learner_rows("other", []), STAMP))
+    store.do(lambda c: list_writer.replace_learners(c, "other", learner_rows("other", []), STAMP))
     assert {*store.rows()} == {"u_c"}
     assert store.do(lambda c: count_by_course_and_status(c, Selection("other", NOON))).totals.enrollments == 0
 
