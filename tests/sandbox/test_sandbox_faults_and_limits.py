@@ -1,4 +1,4 @@
-"""The portal's limits, and what can be made to go wrong."""
+"""The limits and the faults of the TalentLMS sandbox."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -10,30 +10,16 @@ from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, HTML_BODY, MALFORMED_BO
 from mcp_truto_lms.sandbox.portal import sample_app
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.variations import Variations
+from tests.sandbox.fake_clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 ClientOf = Callable[..., httpx.AsyncClient]
 NOW = 1_795_435_200.0
 
 
-class Clock:
-    """Stands still until it is told otherwise, and moves on by what is slept."""
-
-    def __init__(self) -> None:
-        self.seconds = 50.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 async def statuses(client: httpx.AsyncClient, count: int, path: str = "siteinfo") -> list[int]:
@@ -41,7 +27,7 @@ async def statuses(client: httpx.AsyncClient, count: int, path: str = "siteinfo"
 
 
 async def test_the_201st_call_within_5_seconds_is_refused(
-    organisation: Organisation, client_of: ClientOf, clock: Clock
+    organisation: Organisation, client_of: ClientOf, clock: FakeClock
 ):
     app = sample_app(organisation, monotonic=clock)
     async with client_of(app) as client:
@@ -54,7 +40,7 @@ async def test_the_201st_call_within_5_seconds_is_refused(
     assert app.limits.remaining_calls().remaining == 2_000 - 201
 
 
-async def test_the_burst_window_slides(organisation: Organisation, client_of: ClientOf, clock: Clock):
+async def test_the_burst_window_slides(organisation: Organisation, client_of: ClientOf, clock: FakeClock):
     app = sample_app(organisation, monotonic=clock, variations=Variations(burst_limit=2))
     async with client_of(app) as client:
         assert await statuses(client, 1) == [200]
@@ -65,8 +51,8 @@ async def test_the_burst_window_slides(organisation: Organisation, client_of: Cl
 
 
 @pytest.mark.parametrize("status", [429, 400, 403])
-async def test_a_used_up_hour_is_answered_in_the_portals_way_and_ends(
-    organisation: Organisation, client_of: ClientOf, clock: Clock, status: Literal[429, 400, 403]
+async def test_a_used_up_hour_is_refused_with_the_portals_status_and_ends(
+    organisation: Organisation, client_of: ClientOf, clock: FakeClock, status: Literal[429, 400, 403]
 ):
     variations = Variations(hourly_limit=3, exhausted_status=status, errors_with_200=True)
     async with client_of(sample_app(organisation, monotonic=clock, variations=variations)) as client:
@@ -78,8 +64,8 @@ async def test_a_used_up_hour_is_answered_in_the_portals_way_and_ends(
         assert await statuses(client, 1) == [200]
 
 
-async def test_ratelimit_tells_what_is_left_and_is_not_charged(
-    organisation: Organisation, client_of: ClientOf, clock: Clock
+async def test_ratelimit_reports_the_remaining_calls_and_is_not_counted(
+    organisation: Organisation, client_of: ClientOf, clock: FakeClock
 ):
     app = sample_app(organisation, monotonic=clock, now=lambda: NOW)
     async with client_of(app) as client:
@@ -87,8 +73,8 @@ async def test_ratelimit_tells_what_is_left_and_is_not_charged(
         await client.get("courses")
         clock.seconds += 600
         for _ in range(2):
-            budget = (await client.get("ratelimit")).json()
-        assert budget == {
+            rate_limit = (await client.get("ratelimit")).json()
+        assert rate_limit == {
             "limit": "2000",
             "remaining": "1999",
             "reset": str(int(NOW) + 3_000),
@@ -96,7 +82,7 @@ async def test_ratelimit_tells_what_is_left_and_is_not_charged(
         }
 
 
-async def test_the_hour_can_be_used_up_by_others(organisation: Organisation, client_of: ClientOf, clock: Clock):
+async def test_other_clients_can_use_up_the_hour(organisation: Organisation, client_of: ClientOf, clock: FakeClock):
     app = sample_app(organisation, monotonic=clock, variations=Variations(numbers_as_numbers=True))
     app.limits.use_up(remaining=1)
     async with client_of(app) as client:
@@ -107,28 +93,28 @@ async def test_the_hour_can_be_used_up_by_others(organisation: Organisation, cli
         assert await statuses(client, 1) == [200]
 
 
-async def test_a_call_without_the_key_is_charged_to_nobody(organisation: Organisation, client_of: ClientOf):
+async def test_a_call_without_the_key_is_not_counted(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     async with client_of(app, key="wrong") as client:
         await client.get("courses")
     assert app.limits.remaining_calls().remaining == 2_000
 
 
-async def test_a_fault_is_used_up_after_its_number_of_requests(organisation: Organisation, client_of: ClientOf):
+async def test_a_fault_ends_after_its_number_of_requests(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     app.faults.add(Fault(status=503), times=2)
     async with client_of(app) as client:
         assert await statuses(client, 3) == [503, 503, 200]
 
 
-async def test_a_fault_can_wait_until_some_requests_were_answered(organisation: Organisation, client_of: ClientOf):
+async def test_a_fault_can_start_after_some_requests(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     app.faults.add(Fault(status=500), after=2)
     async with client_of(app) as client:
         assert await statuses(client, 4) == [200, 200, 500, 200]
 
 
-async def test_a_fault_can_be_bound_to_an_endpoint_and_its_arguments(organisation: Organisation, client_of: ClientOf):
+async def test_a_fault_can_be_limited_to_an_endpoint_and_its_arguments(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     app.faults.add(Fault(status=502), times=None, endpoint="courses/id", arguments={"id": "102"})
     async with client_of(app) as client:
@@ -139,7 +125,7 @@ async def test_a_fault_can_be_bound_to_an_endpoint_and_its_arguments(organisatio
         assert await statuses(client, 1, "courses/id:102") == [200]
 
 
-async def test_faults_come_in_the_order_in_which_they_were_added(organisation: Organisation, client_of: ClientOf):
+async def test_faults_are_used_in_the_order_in_which_they_were_added(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     app.faults.add(Fault(status=500))
     app.faults.add(Fault(status=503))
@@ -148,7 +134,7 @@ async def test_faults_come_in_the_order_in_which_they_were_added(organisation: O
 
 
 @pytest.mark.parametrize("retry_after", ["7", "Mon, 23 Nov 2026 12:00:07 GMT", None])
-async def test_a_429_can_say_when_to_come_back(
+async def test_a_429_can_have_a_retry_after_header(
     organisation: Organisation, client_of: ClientOf, retry_after: str | None
 ):
     app = sample_app(organisation)
@@ -160,7 +146,7 @@ async def test_a_429_can_say_when_to_come_back(
     assert response.json()["error"]["type"] == "api_error"
 
 
-async def test_a_delay_is_slept_and_then_answered(organisation: Organisation, client_of: ClientOf, clock: Clock):
+async def test_a_delay_precedes_the_response(organisation: Organisation, client_of: ClientOf, clock: FakeClock):
     app = sample_app(organisation, sleep=clock.sleep)
     app.faults.add(Fault(delay_seconds=30))
     async with client_of(app) as client:
@@ -177,7 +163,7 @@ async def test_a_delay_is_slept_and_then_answered(organisation: Organisation, cl
         (Fault(status=503, body="plain"), 503, "text/plain", "Service"),
     ],
 )
-async def test_bodies_can_be_other_than_json(
+async def test_bodies_can_be_something_other_than_json(
     organisation: Organisation, client_of: ClientOf, fault: Fault, status: int, content_type: str, start: str
 ):
     app = sample_app(organisation)
@@ -200,7 +186,7 @@ async def test_a_cut_connection_is_a_transport_error_in_process(organisation: Or
         assert await statuses(client, 1) == [200]
 
 
-async def test_failed_requests_are_in_the_log_too(organisation: Organisation, client_of: ClientOf):
+async def test_the_log_includes_failed_requests(organisation: Organisation, client_of: ClientOf):
     app = sample_app(organisation)
     app.faults.add(Fault(status=500))
     async with client_of(app) as client:

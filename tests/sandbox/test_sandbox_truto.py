@@ -1,4 +1,4 @@
-"""Truto's emulator: what it asks for, what it gives, and its variations."""
+"""The Truto sandbox: its requirements, its responses and its options."""
 
 import json
 from dataclasses import replace
@@ -14,6 +14,7 @@ from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
 from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, SAMPLE_TRUTO_URL, truto_app
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
+from tests.sandbox.fake_clock import WAIT_SECONDS
 
 pytestmark = pytest.mark.anyio
 ENROLLMENTS = "/unified/lms/course-enrollments"
@@ -32,14 +33,18 @@ def client_of(app, token=SAMPLE_TRUTO_TOKEN):
 
 @pytest.fixture
 def pairs(organisation):
-    return [(one.user_id, one.course_id) for one in organisation.enrollments if one.role is CourseRole.LEARNER]
+    return [
+        (enrollment.user_id, enrollment.course_id)
+        for enrollment in organisation.enrollments
+        if enrollment.role is CourseRole.LEARNER
+    ]
 
 
-def of(pair):
+def pair_parameters(pair):
     return {"user[id]": pair[0], "course[id]": pair[1]}
 
 
-async def test_an_account_that_needs_pairs_names_what_is_missing(organisation, pairs):
+async def test_an_account_that_requires_pairs_names_the_missing_parameters(organisation, pairs):
     async with client_of(truto_app(organisation)) as client:
         for params, missing in (
             ({}, ["user[id]", "course[id]"]),
@@ -52,21 +57,21 @@ async def test_an_account_that_needs_pairs_names_what_is_missing(organisation, p
             body = response.json()
             assert body["truto_error_insight"][MISSING]["value"] == missing
             assert "truto_is_remote_error" not in body
-        (one,) = (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result"]
-        assert (one["user"]["id"], one["course"]["id"]) == pairs[0]
+        (enrollment,) = (await client.get(ENROLLMENTS, params=pair_parameters(pairs[0]))).json()["result"]
+        assert (enrollment["user"]["id"], enrollment["course"]["id"]) == pairs[0]
 
 
 async def test_a_permissive_account_lists_everything(organisation, pairs):
     app = truto_app(organisation, options=replace(UNLIMITED, max_page_size=500))
-    found, cursor = [], ""
+    listed_pairs, cursor = [], ""
     async with client_of(app) as client:
         while cursor is not None:
             body = (await client.get(ENROLLMENTS, params={"limit": 10_000, "next_cursor": cursor})).json()
             assert body["result_count"] <= 500
-            found += [(one["user"]["id"], one["course"]["id"]) for one in body["result"]]
+            listed_pairs += [(enrollment["user"]["id"], enrollment["course"]["id"]) for enrollment in body["result"]]
             cursor = body["next_cursor"]
         streamed = await client.get(ENROLLMENTS, params={"truto_response_format": "stream"})
-    assert sorted(found) == sorted(pairs)
+    assert sorted(listed_pairs) == sorted(pairs)
     assert len(streamed.text.splitlines()) == len(pairs)
 
 
@@ -99,7 +104,7 @@ async def test_the_token_and_the_account_must_be_right(organisation):
         ("DELETE", "/unified/lms/users/8", 405),
     ],
 )
-async def test_what_is_not_offered_is_refused_and_remembered(organisation, method, path, status):
+async def test_unknown_requests_are_refused_and_recorded(organisation, method, path, status):
     app = truto_app(organisation)
     async with client_of(app) as client:
         response = await client.request(method, path)
@@ -112,24 +117,28 @@ async def test_the_log_counts_requests_and_holds_no_credentials(organisation, pa
     app = truto_app(organisation)
     async with client_of(app) as client:
         for path in (ENROLLMENTS, "/unified/lms/courses", "/unified/lms/courses/101", "/unified/lms/users/8"):
-            await client.get(path, params=of(pairs[0]))
+            await client.get(path, params=pair_parameters(pairs[0]))
         await client.get("/proxy/courses/101")
     counts = {"course-enrollments": 1, "courses": 1, "courses/id": 1, "users/id": 1, "proxy/courses/id": 1}
     assert app.log.counts() == counts
-    assert [one.arguments.get("id") for one in app.log] == [None, None, "101", "8", "101"]
+    assert [request.arguments.get("id") for request in app.log] == [None, None, "101", "8", "101"]
     assert next(iter(app.log)).arguments["user[id]"] == pairs[0][0]
     assert SAMPLE_TRUTO_TOKEN not in repr(list(app.log))
 
 
 async def test_remote_data_has_rosters_and_transcripts_with_the_providers_secrets(organisation, pairs):
-    certified = {one.id for one in organisation.courses if one.certificate}
-    completed = [one for one in organisation.enrollments if one.outcome is Outcome.COMPLETED]
-    user_id = next(one.user_id for one in completed if one.course_id in certified)
+    certified = {record.id for record in organisation.courses if record.certificate}
+    completed = [record for record in organisation.enrollments if record.outcome is Outcome.COMPLETED]
+    user_id = next(record.user_id for record in completed if record.course_id in certified)
     async with client_of(truto_app(organisation)) as client:
         course = (await client.get("/unified/lms/courses/101")).json()
-        assert {one["id"] for one in course["remote_data"]["users"]} >= {who for who, at in pairs if at == "101"}
+        assert {record["id"] for record in course["remote_data"]["users"]} >= {
+            learner_id for learner_id, course_id in pairs if course_id == "101"
+        }
         user = (await client.get(f"/unified/lms/users/{user_id}")).json()
-        assert {one["id"] for one in user["remote_data"]["courses"]} >= {at for who, at in pairs if who == user_id}
+        assert {record["id"] for record in user["remote_data"]["courses"]} >= {
+            course_id for learner_id, course_id in pairs if learner_id == user_id
+        }
         assert LOGIN_KEY_MARK in user["remote_data"]["login_key"]
         assert SIGNATURE_MARK in json.dumps(user["remote_data"]["certifications"])
         listed = await client.get("/unified/lms/users", params={"truto_key_by": "id", "limit": 3})
@@ -138,35 +147,35 @@ async def test_remote_data_has_rosters_and_transcripts_with_the_providers_secret
         assert LOGIN_KEY_MARK in raw.text
 
 
-async def test_secrets_can_be_left_out(organisation):
+async def test_secrets_can_be_switched_off(organisation):
     async with client_of(truto_app(organisation, options=replace(STRICT, remote_secrets=False))) as client:
         assert LOGIN_KEY_MARK not in (await client.get("/unified/lms/users/8")).text
 
 
-async def test_without_remote_data_there_is_none_anywhere(organisation, pairs):
+async def test_without_remote_data_no_response_has_any(organisation, pairs):
     async with client_of(truto_app(organisation, options=replace(UNLIMITED, remote_data=False))) as client:
         for path in (ENROLLMENTS, "/unified/lms/users", "/unified/lms/users/8", "/unified/lms/courses/101"):
-            for params in ({}, {"truto_ignore_remote_data": "false"}, of(pairs[0])):
+            for params in ({}, {"truto_ignore_remote_data": "false"}, pair_parameters(pairs[0])):
                 assert "remote_data" not in (await client.get(path, params=params)).text
         assert (await client.get("/unified/lms/users/8", params={"truto_response_format": "raw"})).status_code == 400
 
 
-async def test_the_proxy_gives_the_providers_body_verbatim(organisation):
+async def test_the_proxy_returns_the_providers_body_unchanged(organisation):
     app = truto_app(organisation)
     async with client_of(app) as client:
-        portal = {"auth": (SAMPLE_API_KEY, "")}
-        for path, of_portal in (
+        portal_auth = {"auth": (SAMPLE_API_KEY, "")}
+        for path, portal_path in (
             ("/proxy/users/8", "users/id:8"),
             ("/proxy/courses/101", "courses/id:101"),
             ("/proxy/courses", "courses"),
             ("/proxy/users?page_size=2&page_number=3", "users/page_size:2,page_number:3"),
         ):
             proxied = await client.get(path, params={**httpx.URL(path).params, **client.params})
-            assert proxied.content == (await client.get(f"/api/v1/{of_portal}", **portal)).content
-        gone = await client.get("/proxy/users/999999")
-        assert gone.status_code == 404
-        assert gone.json()["truto_is_remote_error"] is True
-        assert gone.json()["raw_response"]["error"]["message"] == "The requested user does not exist"
+            assert proxied.content == (await client.get(f"/api/v1/{portal_path}", **portal_auth)).content
+        not_found = await client.get("/proxy/users/999999")
+        assert not_found.status_code == 404
+        assert not_found.json()["truto_is_remote_error"] is True
+        assert not_found.json()["raw_response"]["error"]["message"] == "The requested user does not exist"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ async def test_the_proxy_reaches_nothing_that_changes_the_portal(organisation, p
     assert not {"usersetstatus", "removeuserfromcourse"} & set(app.unlimited_portal.log.counts())
 
 
-async def test_the_proxy_can_be_closed(organisation):
+async def test_the_proxy_can_be_switched_off(organisation):
     async with client_of(truto_app(organisation, options=replace(STRICT, proxy=False))) as client:
         response = await client.get("/proxy/courses/101")
     assert response.status_code == 403
@@ -198,11 +207,11 @@ async def test_a_provider_that_answers_the_proxy_with_no_json_is_a_remote_error(
     assert response.json()["message"] == "The provider failed"
 
 
-async def test_what_the_account_can_do_can_be_asked(organisation):
+async def test_an_account_reports_its_capabilities_and_its_required_parameters(organisation):
     app = truto_app(organisation)
     async with client_of(app) as client:
-        found = await client.get(f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities?type=unified")
-        assert found.json()["unified"]["lms"]["course-enrollments"] == {"methods": ["list"]}
+        response = await client.get(f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities?type=unified")
+        assert response.json()["unified"]["lms"]["course-enrollments"] == {"methods": ["list"]}
         assert (await client.get("/integrated-account/other/capabilities?type=unified")).status_code == 404
         for options, required in ((STRICT, True), (PERMISSIVE, False)):
             app.options = options
@@ -211,29 +220,29 @@ async def test_what_the_account_can_do_can_be_asked(organisation):
             assert schema["course"]["properties"]["id"]["required"] is required
 
 
-async def test_a_pair_that_is_none_is_empty_or_a_404_of_the_provider(organisation, pairs):
-    nobody = next(("8", one.id) for one in organisation.courses if ("8", one.id) not in pairs)
+async def test_a_pair_that_is_not_enrolled_is_empty_or_a_404_of_the_provider(organisation, pairs):
+    missing_pair = next(("8", course.id) for course in organisation.courses if ("8", course.id) not in pairs)
     app = truto_app(organisation)
     async with client_of(app) as client:
-        assert (await client.get(ENROLLMENTS, params=of(nobody))).json()["result"] == []
+        assert (await client.get(ENROLLMENTS, params=pair_parameters(missing_pair))).json()["result"] == []
         app.options = replace(STRICT, not_enrolled="error")
-        response = await client.get(ENROLLMENTS, params=of(nobody))
+        response = await client.get(ENROLLMENTS, params=pair_parameters(missing_pair))
         assert response.status_code == 404
         assert response.json()["truto_is_remote_error"] is True
-        assert (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result_count"] == 1
+        assert (await client.get(ENROLLMENTS, params=pair_parameters(pairs[0]))).json()["result_count"] == 1
 
 
-async def test_enrollments_may_have_ids_alone(organisation, pairs):
+async def test_enrollments_can_have_ids_alone(organisation, pairs):
     async with client_of(truto_app(organisation, options=replace(STRICT, names=False))) as client:
-        (one,) = (await client.get(ENROLLMENTS, params=of(pairs[0]))).json()["result"]
-        assert one["user"] == {"id": pairs[0][0]}
-        assert one["course"] == {"id": pairs[0][1]}
-        query = {**of(pairs[0]), "truto_exclude_fields": "user"}
+        (enrollment,) = (await client.get(ENROLLMENTS, params=pair_parameters(pairs[0]))).json()["result"]
+        assert enrollment["user"] == {"id": pairs[0][0]}
+        assert enrollment["course"] == {"id": pairs[0][1]}
+        query = {**pair_parameters(pairs[0]), "truto_exclude_fields": "user"}
         assert "user" not in (await client.get(ENROLLMENTS, params=query)).json()["result"][0]
 
 
 @pytest.mark.parametrize(("last_cursor", "expected"), [("null", None), ("empty", ""), ("absent", "nothing")])
-async def test_a_last_page_says_so_in_one_of_three_ways(organisation, last_cursor, expected):
+async def test_a_last_page_has_a_null_empty_or_absent_cursor(organisation, last_cursor, expected):
     app = truto_app(organisation, options=replace(UNLIMITED, last_cursor=last_cursor))
     async with client_of(app) as client:
         body = (await client.get("/unified/lms/courses")).json()
@@ -241,29 +250,30 @@ async def test_a_last_page_says_so_in_one_of_three_ways(organisation, last_curso
         assert (await client.get("/unified/lms/courses", params={"limit": 2})).json()["next_cursor"]
 
 
-async def test_it_answers_on_a_port_beside_the_portals_own_api(organisation, pairs):
+async def test_truto_and_the_portals_own_api_are_served_on_one_port(organisation, pairs):
     app = truto_app(organisation)
-    async with anyio.create_task_group() as group:
-        port = await group.start(serve, app, "127.0.0.1", 0)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            found = await client.get("/api/v1/siteinfo", auth=(SAMPLE_API_KEY, ""))
-            assert found.json()["total_courses"]
-            headers = {"Authorization": f"Bearer {SAMPLE_TRUTO_TOKEN}"}
-            query = f"integrated_account_id={SAMPLE_ACCOUNT_ID}&user[id]={pairs[0][0]}&course[id]={pairs[0][1]}"
-            found = await client.get(f"{ENROLLMENTS}?{query}", headers=headers)
-            assert found.json()["result_count"] == 1
-        group.cancel_scope.cancel()
+    with anyio.fail_after(WAIT_SECONDS):
+        async with anyio.create_task_group() as group:
+            port = await group.start(serve, app, "127.0.0.1", 0)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                response = await client.get("/api/v1/siteinfo", auth=(SAMPLE_API_KEY, ""))
+                assert response.json()["total_courses"]
+                headers = {"Authorization": f"Bearer {SAMPLE_TRUTO_TOKEN}"}
+                query = f"integrated_account_id={SAMPLE_ACCOUNT_ID}&user[id]={pairs[0][0]}&course[id]={pairs[0][1]}"
+                response = await client.get(f"{ENROLLMENTS}?{query}", headers=headers)
+                assert response.json()["result_count"] == 1
+            group.cancel_scope.cancel()
 
 
-async def test_a_server_may_run_its_lifespan(organisation):
-    sent = []
+async def test_lifespan_events_are_acknowledged(organisation):
+    message_types = []
     events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
     async def receive():
         return next(events)
 
     async def send(message):
-        sent.append(message["type"])
+        message_types.append(message["type"])
 
     await truto_app(organisation)({"type": "lifespan"}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert message_types == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

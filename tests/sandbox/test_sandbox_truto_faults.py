@@ -1,4 +1,4 @@
-"""What can be made to go wrong at Truto, and its limits."""
+"""The faults and the limits of the Truto sandbox."""
 
 from dataclasses import replace
 
@@ -23,29 +23,15 @@ from mcp_truto_lms.sandbox.truto_faults import (
     TrutoFault,
 )
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
+from tests.sandbox.fake_clock import WAIT_SECONDS, FakeClock
 
 pytestmark = pytest.mark.anyio
 ENROLLMENTS, COURSES = "/unified/lms/course-enrollments", "/unified/lms/courses"
 
 
-class Clock:
-    """Stands still until it is told otherwise, and moves on by what is slept."""
-
-    def __init__(self) -> None:
-        self.seconds = 50.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
@@ -67,13 +53,13 @@ async def statuses(client, count, path=COURSES):
     return [(await client.get(path)).status_code for _ in range(count)]
 
 
-async def page(client, path=ENROLLMENTS, **params):
+async def get_page(client, path=ENROLLMENTS, **params):
     response = await client.get(path, params=params)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-async def test_the_accounts_tier_is_50_requests_in_10_seconds(client, clock):
+async def test_the_account_limit_is_50_requests_in_10_seconds(client, clock):
     assert await statuses(client, 50) == [200] * 50
     refused = await client.get(COURSES)
     assert refused.status_code == 429
@@ -86,15 +72,15 @@ async def test_the_accounts_tier_is_50_requests_in_10_seconds(client, clock):
     assert await statuses(client, 2) == [200, 200]
 
 
-async def test_the_tokens_tier_is_500_requests_in_10_seconds(app, client):
+async def test_the_token_limit_is_500_requests_in_10_seconds(app, client):
     app.options = replace(STRICT, account_limit=10**6)
     assert await statuses(client, 501, f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities") == [200] * 500 + [429]
 
 
-async def test_answers_tell_what_is_left_of_the_tier(app, client, clock):
-    first = (await client.get(COURSES)).headers
-    told = (first["ratelimit-limit"], first["ratelimit-remaining"], first["ratelimit-reset"])
-    assert told == ("50;w=10", "49", "10")
+async def test_responses_report_the_remaining_requests(app, client, clock):
+    headers = (await client.get(COURSES)).headers
+    limit_headers = (headers["ratelimit-limit"], headers["ratelimit-remaining"], headers["ratelimit-reset"])
+    assert limit_headers == ("50;w=10", "49", "10")
     clock.seconds += 4
     assert (await client.get(COURSES)).headers["ratelimit-reset"] == "6"
     app.options = replace(PERMISSIVE, rate_headers=False)
@@ -104,7 +90,7 @@ async def test_answers_tell_what_is_left_of_the_tier(app, client, clock):
     assert "ratelimit-limit" not in (await client.get(COURSES)).headers
 
 
-async def test_a_request_without_the_token_counts_nowhere(app, client):
+async def test_a_request_without_the_token_is_not_counted(app, client):
     client.headers["Authorization"] = "Bearer wrong"
     assert await statuses(client, 60) == [401] * 60
     assert app.limits.remaining(app.options).remaining == 50
@@ -132,7 +118,7 @@ async def test_a_request_without_the_token_counts_nowhere(app, client):
         (Fault(status=500), 500, False, None),
     ],
 )
-async def test_a_fault_answers_in_truto_s_shape(app, client, fault, status, remote, retry_after):
+async def test_a_fault_responds_in_the_form_of_truto(app, client, fault, status, remote, retry_after):
     app.faults.add(fault)
     response = await client.get(ENROLLMENTS)
     assert response.status_code == status
@@ -144,13 +130,13 @@ async def test_a_fault_answers_in_truto_s_shape(app, client, fault, status, remo
     assert (await client.get(ENROLLMENTS)).status_code == 200
 
 
-async def test_a_403_names_the_scopes_that_are_missing(app, client):
+async def test_a_403_names_the_missing_scopes(app, client):
     app.faults.add(FORBIDDEN)
     insight = (await client.get(COURSES)).json()["truto_error_insight"]
     assert insight["forbidden_error"]["value"]["missing_scopes"] == ["courses.read", "users.read"]
 
 
-async def test_the_providers_own_words_hold_a_secret_unless_that_is_switched_off(app, client):
+async def test_the_providers_body_holds_a_secret_unless_that_is_switched_off(app, client):
     app.faults.add(REMOTE_UNAUTHORIZED, times=2)
     assert LOGIN_KEY_MARK in (await client.get(COURSES)).text
     app.options = replace(STRICT, remote_secrets=False)
@@ -163,7 +149,7 @@ async def test_a_message_can_be_empty(app, client):
 
 
 @pytest.mark.parametrize("fault", [NOT_JSON, Fault(status=502, body="plain"), Fault(status=200, body="malformed")])
-async def test_a_body_can_be_other_than_json(app, client, fault):
+async def test_a_body_can_be_something_other_than_json(app, client, fault):
     app.faults.add(fault)
     response = await client.get(COURSES)
     assert response.status_code == fault.status
@@ -171,7 +157,7 @@ async def test_a_body_can_be_other_than_json(app, client, fault):
         response.json()
 
 
-async def test_an_answer_can_be_slow(app, client, clock):
+async def test_a_response_can_be_slow(app, client, clock):
     app.faults.add(TrutoFault(delay_seconds=30))
     assert (await client.get(COURSES)).status_code == 200
     assert clock.slept == [30]
@@ -181,16 +167,17 @@ async def test_a_cut_connection_is_a_transport_error(app, client):
     app.faults.add(CUT_CONNECTION)
     with pytest.raises(httpx.ReadError):
         await client.get(COURSES)
-    async with anyio.create_task_group() as group:
-        port = await group.start(serve, app, "127.0.0.1", 0)
-        app.faults.add(CUT_CONNECTION)
-        async with httpx.AsyncClient() as on_a_port:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await on_a_port.get(f"http://127.0.0.1:{port}{COURSES}")
-        group.cancel_scope.cancel()
+    with anyio.fail_after(WAIT_SECONDS):
+        async with anyio.create_task_group() as group:
+            port = await group.start(serve, app, "127.0.0.1", 0)
+            app.faults.add(CUT_CONNECTION)
+            async with httpx.AsyncClient() as on_a_port:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await on_a_port.get(f"http://127.0.0.1:{port}{COURSES}")
+            group.cancel_scope.cancel()
 
 
-async def test_a_fault_can_be_bound_to_an_endpoint_and_its_parameters(app, client):
+async def test_a_fault_can_be_limited_to_an_endpoint_and_its_parameters(app, client):
     app.faults.add(TrutoFault(status=500), times=None, endpoint="course-enrollments", arguments={"user[id]": "8"})
     app.faults.add(TrutoFault(status=502), times=None, endpoint="courses/id", arguments={"id": "101"})
     assert (await client.get(ENROLLMENTS, params={"user[id]": "8"})).status_code == 500
@@ -199,78 +186,78 @@ async def test_a_fault_can_be_bound_to_an_endpoint_and_its_parameters(app, clien
     assert await statuses(client, 1, f"{COURSES}/102") == [200]
 
 
-def twist(*changes, **options):
+def change(*changes, **options):
     return TrutoFault(changes=frozenset(changes), **options)
 
 
-async def test_a_repeated_cursor_leads_to_the_same_page_again(app, client):
-    app.faults.add(twist(ResponseChange.REPEATED_CURSOR), times=None)
-    first = await page(client, limit=2)
-    again = await page(client, limit=2, next_cursor=first["next_cursor"])
-    assert again == first
+async def test_a_repeated_cursor_returns_the_same_page_again(app, client):
+    app.faults.add(change(ResponseChange.REPEATED_CURSOR), times=None)
+    first = await get_page(client, limit=2)
+    second = await get_page(client, limit=2, next_cursor=first["next_cursor"])
+    assert second == first
 
 
-async def test_an_empty_page_with_a_cursor_leads_on_to_what_it_left_out(app, client):
-    expected = await page(client, limit=2)
-    app.faults.add(twist(ResponseChange.EMPTY_PAGE_WITH_CURSOR), times=2)
-    first = await page(client, limit=2)
+async def test_the_cursor_of_an_empty_page_continues_with_the_same_records(app, client):
+    expected = await get_page(client, limit=2)
+    app.faults.add(change(ResponseChange.EMPTY_PAGE_WITH_CURSOR), times=2)
+    first = await get_page(client, limit=2)
     assert (first["result"], first["result_count"]) == ([], 0)
-    second = await page(client, limit=2, next_cursor=first["next_cursor"])
+    second = await get_page(client, limit=2, next_cursor=first["next_cursor"])
     assert second["result"] == []
-    assert await page(client, limit=2, next_cursor=second["next_cursor"]) == expected
-    app.faults.add(twist(ResponseChange.EMPTY_PAGE_WITH_CURSOR))
-    third = await page(client, limit=2, next_cursor=expected["next_cursor"])
-    following = await page(client, limit=2, next_cursor=third["next_cursor"])
-    assert following == await page(client, limit=2, next_cursor=expected["next_cursor"])
+    assert await get_page(client, limit=2, next_cursor=second["next_cursor"]) == expected
+    app.faults.add(change(ResponseChange.EMPTY_PAGE_WITH_CURSOR))
+    third = await get_page(client, limit=2, next_cursor=expected["next_cursor"])
+    following = await get_page(client, limit=2, next_cursor=third["next_cursor"])
+    assert following == await get_page(client, limit=2, next_cursor=expected["next_cursor"])
 
 
-async def test_a_cursor_can_be_absent_or_null_although_there_is_more(app, client):
-    app.faults.add(twist(ResponseChange.ABSENT_CURSOR))
-    app.faults.add(twist(ResponseChange.NULL_CURSOR))
-    assert "next_cursor" not in await page(client, limit=2)
-    assert (await page(client, limit=2))["next_cursor"] is None
+async def test_a_cursor_can_be_absent_or_null_before_the_last_page(app, client):
+    app.faults.add(change(ResponseChange.ABSENT_CURSOR))
+    app.faults.add(change(ResponseChange.NULL_CURSOR))
+    assert "next_cursor" not in await get_page(client, limit=2)
+    assert (await get_page(client, limit=2))["next_cursor"] is None
 
 
 async def test_a_response_can_be_partial(app, client):
-    app.faults.add(twist(ResponseChange.PARTIAL))
-    assert (await page(client))["is_partial_response"] is True
+    app.faults.add(change(ResponseChange.PARTIAL))
+    assert (await get_page(client))["is_partial_response"] is True
 
 
-async def test_several_twists_make_one_answer_and_spare_the_envelope_of_a_bare_record(app, client):
-    app.faults.add(twist(*ResponseChange), times=2)
-    course = await page(client, f"{COURSES}/101")
+async def test_several_changes_apply_to_a_response_and_envelope_changes_skip_a_bare_record(app, client):
+    app.faults.add(change(*ResponseChange), times=2)
+    course = await get_page(client, f"{COURSES}/101")
     assert course["status"] == "on_sabbatical"
     assert "next_cursor" not in course
-    body = await page(client, COURSES)
+    body = await get_page(client, COURSES)
     assert body["result"] == []
 
 
-async def test_values_can_be_unknown_and_fields_a_customers_own(app, client):
-    app.faults.add(twist(ResponseChange.UNKNOWN_VALUES), times=None)
-    (one,) = (await page(client, limit=1))["result"]
-    assert one["status"] == "on_sabbatical"
-    assert one["field_of_this_customer"]
-    user = await page(client, "/unified/lms/users/8")
+async def test_values_can_be_unknown_and_records_can_have_custom_fields(app, client):
+    app.faults.add(change(ResponseChange.UNKNOWN_VALUES), times=None)
+    (enrollment,) = (await get_page(client, limit=1))["result"]
+    assert enrollment["status"] == "on_sabbatical"
+    assert enrollment["field_of_this_customer"]
+    user = await get_page(client, "/unified/lms/users/8")
     assert (user["status"], user["role"]) == ("on_sabbatical", "time_traveller")
 
 
 async def test_optional_fields_can_be_missing(app, client):
-    app.faults.add(twist(ResponseChange.MISSING_FIELDS))
-    for one in (await page(client))["result"]:
-        assert set(one) == {"id", "user", "course", "status", "remote_data"}
+    app.faults.add(change(ResponseChange.MISSING_FIELDS))
+    for enrollment in (await get_page(client))["result"]:
+        assert set(enrollment) == {"id", "user", "course", "status", "remote_data"}
 
 
 async def test_numbers_can_be_strings_and_ids_numbers(app, client):
-    app.faults.add(twist(ResponseChange.NUMBERS_AS_STRINGS))
-    keyed = await page(client, limit=3, truto_key_by="id", truto_exclude_fields="course")
-    for one in keyed["result"].values():
-        assert isinstance(one["progress_percent"], str)
-        assert isinstance(one["time_spent_seconds"], str)
-        assert isinstance(one["user"]["id"], int)
+    app.faults.add(change(ResponseChange.NUMBERS_AS_STRINGS))
+    keyed = await get_page(client, limit=3, truto_key_by="id", truto_exclude_fields="course")
+    for enrollment in keyed["result"].values():
+        assert isinstance(enrollment["progress_percent"], str)
+        assert isinstance(enrollment["time_spent_seconds"], str)
+        assert isinstance(enrollment["user"]["id"], int)
 
 
-async def test_an_error_is_not_twisted(app, client):
-    app.faults.add(twist(*ResponseChange))
+async def test_an_error_is_not_changed(app, client):
+    app.faults.add(change(*ResponseChange))
     response = await client.get(ENROLLMENTS, params={"limit": "many"})
     assert response.status_code == 400
     assert set(response.json()) == {"statusCode", "error", "message"}
