@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from hashlib import blake2b
 from types import MappingProxyType
 
-from mcp_truto_lms.domain.columns import ALL_COLUMNS, IDENTIFYING, NEEDED, Columns
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, DERIVED_COLUMNS, IDENTIFYING, NEEDED, Columns
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
@@ -336,7 +336,6 @@ class _Reader:
     def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
         """Read columns, in any spelling, that answers can do without."""
         from mcp_truto_lms.query.parsing import column_paths
-        from mcp_truto_lms.query.vocabulary import SIGNALS
 
         excluded: list[str] = []
         for word in self.texts(name):
@@ -345,7 +344,7 @@ class _Reader:
             except ValueError as error:
                 raise ConfigurationError(f"{name}: {error}.") from None
             for path in paths:
-                if path in NEEDED or path == SIGNALS:
+                if path in NEEDED or path in DERIVED_COLUMNS:
                     raise ConfigurationError(f"{name}: {path} cannot be excluded, answers are made of it.")
                 if path == "user.name" and aliases:
                     raise ConfigurationError(f"{name}: user.name cannot be excluded, it is the alias already.")

@@ -15,36 +15,20 @@ from mcp_truto_lms.cli.serve_commands import run_serve, run_transport
 from mcp_truto_lms.cli.sync_command import run_sync
 from mcp_truto_lms.cli.tool_commands import run_tool
 from mcp_truto_lms.domain.columns import Columns
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
+from mcp_truto_lms.query.arguments import arguments_of
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.input_schema import input_schema
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.settings import Settings
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 """Runs with the settings and the parsed arguments; returns the exit code."""
 
-_METAVARS = {
-    "user": "NAME",
-    "course": "TITLE",
-    "status": "STATUS",
-    "state": "STATE",
-    "due_from": "DAY",
-    "due_to": "DAY",
-    "completed_from": "DAY",
-    "completed_to": "DAY",
-    "enrolled_from": "DAY",
-    "enrolled_to": "DAY",
-    "inactive_since": "DAY",
-    "progress_below": "PERCENT",
-    "is_mandatory": "YES|NO",
-    "where": "KEY=VALUE",
-    "fields": "COLUMN",
-    "exclude_fields": "COLUMN",
-    "sort": "COLUMN",
-    "limit": "NUMBER",
-    "format": "FORMAT",
-    "group_by": "WHAT",
-}
 _MAY_BEGIN_WITH_A_DASH = frozenset(
-    f"--{name.replace('_', '-')}" for name, metavar in _METAVARS.items() if metavar == "DAY" or name == "sort"
+    f"--{name.replace('_', '-')}"
+    for query in (EnrollmentQuery, ProgressQuery)
+    for name, argument in arguments_of(query).items()
+    if argument.kind.may_start_with_dash
 )
 _BEGINS_WITH_A_DASH = re.compile(r"-[^-]")
 
@@ -174,14 +158,14 @@ def _query_parser(parser: argparse.ArgumentParser, query: type[EnrollmentFilter]
     for name in properties:
         if name == "cursor":
             continue
-        field = query.model_fields[name]
-        flag, metavar, text = f"--{name.replace('_', '-')}", _METAVARS.get(name, "VALUE"), _help(properties[name])
-        if field.annotation is bool:
+        kind = arguments_of(query)[name].kind
+        flag, text = f"--{name.replace('_', '-')}", _help(properties[name])
+        if kind.is_switch:
             parser.add_argument(flag, action="store_const", const=True, help=text)
-        elif isinstance(field.default, tuple):
-            parser.add_argument(flag, nargs="+", action="extend", metavar=metavar, help=text)
+        elif kind.repeats:
+            parser.add_argument(flag, nargs="+", action="extend", metavar=kind.metavar, help=text)
         else:
-            parser.add_argument(flag, metavar=metavar, help=text)
+            parser.add_argument(flag, metavar=kind.metavar, help=text)
 
 
 def _help(node: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 

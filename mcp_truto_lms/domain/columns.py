@@ -1,8 +1,8 @@
-"""Which columns there are: the model's, without those that the settings take out of it for everybody.
+"""The columns of enrollments: the model's and the derived ones, and which of them the settings exclude.
 
-Whoever offers, reads or shows columns asks here: arguments and their schemas, default columns, numbers of a summary,
-resources, records. A column that was taken out is refused as one that never was. What is judged by it stays: somebody
-is overdue although nobody may see the due date.
+Arguments and their schemas, default columns, numbers of a summary, resources and records all ask `Columns`. An excluded
+column is refused like an unknown one. What is derived from it remains: an enrollment is overdue although nobody may
+see its due date.
 """
 
 from __future__ import annotations
@@ -22,23 +22,32 @@ from mcp_truto_lms.domain.model import (
 NEEDED = frozenset({"id", "user.id", "course.id", "course.title", "status"})
 """Columns without which no answer can be read."""
 IDENTIFYING = frozenset({"id", "user.id", "user.emails", "urls", "assigned_by.id", CUSTOM_FIELDS})
-"""Columns that tell who somebody is, whatever their name is replaced by."""
+"""Columns that identify a person even where names are replaced by aliases."""
+DEFAULT_COLUMNS = ("user.name", "course.title", "status", "progress_percent", "due_at")
+"""The columns of a list, in their order, where none are asked for."""
+PEOPLE_COLUMNS = ("user.name", "user.id", "user.emails", "course.title", "course.id")
+"""The columns of a list of people without an enrollment."""
+SIGNALS = "signals"
+DERIVED_COLUMNS: Mapping[str, EnrollmentColumn] = {
+    SIGNALS: EnrollmentColumn(SIGNALS, SIGNALS, "signals", "The signals of risk that the enrollment shows"),
+}
+"""The columns of a list that are not in the model, by name."""
 
 
 def field_key(name: str) -> str:
-    """Give a custom field's name as it is compared: case, accents and what joins its words do not matter."""
-    from mcp_truto_lms.domain.normalization import normalize  # which no start needs
+    """Normalize a custom field's name for comparison: case, accents and the joints of its words are ignored."""
+    from mcp_truto_lms.domain.normalization import normalize  # not needed to start
 
     return normalize(name).replace("_", " ").replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns there are.
+    """The columns that are offered.
 
     Args:
-        removed: dotted paths of those that were taken out
-        aliases: whether people stand under aliases, and are asked for by nothing else
+        removed: dotted paths of the excluded columns
+        aliases: whether people are shown by aliases, and asked for by nothing else
     """
 
     removed: frozenset[str] = frozenset()
@@ -52,28 +61,28 @@ class Columns:
 
     @property
     def known(self) -> Mapping[str, EnrollmentColumn]:
-        """Those of the model, by their dotted paths."""
+        """The offered columns of the model, by their dotted paths."""
         return {path: column for path, column in enrollment_columns().items() if path in self}
 
     @property
     def fields_removed(self) -> frozenset[str]:
-        """The custom fields that were taken out one by one, as they are compared."""
-        start = f"{CUSTOM_FIELDS}."
-        return frozenset(field_key(path.removeprefix(start)) for path in self.removed if path.startswith(start))
+        """The custom fields that are excluded one by one, normalized."""
+        prefix = f"{CUSTOM_FIELDS}."
+        return frozenset(field_key(path.removeprefix(prefix)) for path in self.removed if path.startswith(prefix))
 
-    def prune(self, described: dict[str, Any], record: dict[str, Any]) -> None:
-        """Take the columns that are not there out of a JSON Schema of enrollments.
+    def prune(self, schema: dict[str, Any], record: dict[str, Any]) -> None:
+        """Remove the excluded columns from a JSON Schema of enrollments.
 
         Args:
-            described: the whole schema, which has the definitions
-            record: the part of it that an enrollment is
+            schema: the whole schema, with the definitions
+            record: the part of it that describes an enrollment
         """
         for path in enrollment_columns():
             if path not in self:
                 parent, _, name = path.rpartition(".")
-                part = described["$defs"][field_types(CourseEnrollment)[parent].__name__] if parent else record
+                part = schema["$defs"][field_types(CourseEnrollment)[parent].__name__] if parent else record
                 del part["properties"][name]
-                part["required"] = [one for one in part.get("required", ()) if one != name]
+                part["required"] = [required for required in part.get("required", ()) if required != name]
 
 
 ALL_COLUMNS = Columns()

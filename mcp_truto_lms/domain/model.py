@@ -1,18 +1,15 @@
 """The unified model: course enrollments, users and courses, as Truto's Unified LMS API names them.
 
-Everything that is published about a record is derived from here: the columns of the tools, their short headers and
-how a cell prints, the enums of the tools' schemas. Nothing is typed twice.
-
-What arrives is treated as a customer's own variation of the model: unknown fields are kept (`model_extra`), an
-unknown enum value becomes `unknown` (or `other`) and stays readable as `custom_fields.raw_<field>`. Times are aware
-and in UTC; a due date without a time is over at the end of that day, in the zone given as the validation context
-`{"zone": tzinfo}` (UTC without one).
+Everything published about a record is derived from here: the columns of the tools, their headers and cell kinds, and
+the enums of the schemas. Records may vary by customer: unknown fields are preserved in `model_extra`, an unknown enum
+value becomes `unknown` (or `other`) and stays readable as `custom_fields.raw_<field>`. Times are aware and in UTC. A
+due date without a time ends with that day, in the zone of the validation context `{"zone": tzinfo}`, by default UTC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, tzinfo
 from enum import StrEnum
 from functools import cache
@@ -78,7 +75,7 @@ class CourseLevel(StrEnum):
 
 
 def _aware(value: object) -> object:
-    """Read an empty text as no date and a time without a zone as UTC."""
+    """Parse an empty text as no date, and a time without a zone as UTC."""
     if isinstance(value, str):
         if not value.strip():
             return None
@@ -101,7 +98,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _aware_due(value: object, info: ValidationInfo) -> object:
-    """Read a day without a time as the last second of that day in the zone of the validation context."""
+    """Parse a day without a time as the last second of that day, in the zone of the validation context."""
     day: date | None = None
     if isinstance(value, str) and len(value.strip()) == len("2026-11-01"):
         try:
@@ -113,12 +110,12 @@ def _aware_due(value: object, info: ValidationInfo) -> object:
     if day is None:
         return _aware(value)
     context = cast("Mapping[str, tzinfo]", info.context or {})
-    # where clocks go back at midnight, the day's last hour comes twice: its end is the second one's
+    # where clocks go back at midnight, the day's last hour occurs twice: fold=1 selects the second
     return _in_utc(datetime.combine(day, time(23, 59, 59, fold=1), context.get("zone", UTC)))
 
 
 def iso_utc(moment: datetime) -> str:
-    """Print an aware time as ISO 8601 in UTC, with a `Z`."""
+    """Format an aware time as ISO 8601 in UTC, with a `Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -131,42 +128,49 @@ CellKind = Literal["text", "day", "number", "hours", "flag", "email", "link", "f
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a field shows as a column: its short header, and how a cell prints where the type does not tell."""
+    """Declares a field of the model as a column.
+
+    Args:
+        text: the short header
+        meaning: for the documentation
+        kind: of its cells; None derives it from the field's type
+    """
 
     text: str
+    meaning: str
     kind: CellKind | None = None
 
 
 class UnifiedModel(BaseModel):
-    """A record of the unified API: frozen, tolerant of what it does not know."""
+    """A record of the unified API: frozen, and tolerant of unknown fields."""
 
     model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
 
     @classmethod
     def trusted(cls, **fields: Any) -> Self:
-        """Make a record of what was checked already; fields that are not given are null.
+        """Create a record from validated values; omitted fields are null.
 
-        To check it again takes time and room, and rosters have thousands of records: all that are made here share the
-        set of fields that pydantic keeps with each.
+        Validating the thousands of records of a roster again would take time and memory. All records created here share
+        one set of field names.
         """
         blank, names = _blank(cls)
-        made = cls.__new__(cls)
+        record = cls.__new__(cls)
         set_attribute = object.__setattr__
-        set_attribute(made, "__dict__", {**blank, **fields})
-        set_attribute(made, "__pydantic_fields_set__", names)
-        set_attribute(made, "__pydantic_extra__", {})
-        set_attribute(made, "__pydantic_private__", None)
-        return made
+        set_attribute(record, "__dict__", {**blank, **fields})
+        set_attribute(record, "__pydantic_fields_set__", names)
+        set_attribute(record, "__pydantic_extra__", {})
+        set_attribute(record, "__pydantic_private__", None)
+        return record
 
     @model_validator(mode="before")
     @classmethod
-    def _keep_unknown_values(cls, data: object) -> object:
+    def _preserve_unknown_values(cls, data: object) -> object:
         enums = _enum_fields(cls)
         if not enums or not isinstance(data, Mapping):
             return data
         record = cast("Mapping[str, Any]", data)
         changed: dict[str, Any] = {}
-        kept: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
         for name, enum in enums:
             raw = record.get(name)
             if raw is None or isinstance(raw, enum):
@@ -179,12 +183,12 @@ class UnifiedModel(BaseModel):
                 changed[name] = members[word]
             else:
                 changed[name] = members.get("unknown") or members["other"]
-                kept[f"raw_{name}"] = raw
-        if kept:
+                unknown[f"raw_{name}"] = raw
+        if unknown:
             fields: object = record.get("custom_fields")
             changed["custom_fields"] = {
                 **(cast("Mapping[str, Any]", fields) if isinstance(fields, Mapping) else {}),
-                **kept,
+                **unknown,
             }
         return {**record, **changed} if changed else record
 
@@ -196,31 +200,26 @@ def _blank(model: type[BaseModel]) -> tuple[Mapping[str, None], set[str]]:
 
 @cache
 def field_types(model: type[BaseModel]) -> Mapping[str, Any]:
-    """List the fields of a model and their types, where they are not null."""
+    """List the fields of a model and their types, without None."""
     return {name: _without_none(field.annotation) for name, field in model.model_fields.items()}
 
 
 @cache
 def _enum_fields(model: type[BaseModel]) -> tuple[tuple[str, type[StrEnum]], ...]:
-    found: list[tuple[str, type[StrEnum]]] = []
-    for name, field in model.model_fields.items():
-        plain = _without_none(field.annotation)
-        if isinstance(plain, type) and issubclass(plain, StrEnum):
-            found.append((name, plain))
-    return tuple(found)
+    return tuple(
+        (name, kind)
+        for name, kind in field_types(model).items()
+        if isinstance(kind, type) and issubclass(kind, StrEnum)
+    )
 
 
-class Email(UnifiedModel):
-    """An e-mail address of a user."""
-
+class Email(UnifiedModel, json_schema_extra={"description": "An e-mail address of a user."}):
     email: str
     type: str | None = None
     is_primary: bool | None = None
 
 
-class Url(UnifiedModel):
-    """An address of a record in the LMS."""
-
+class Url(UnifiedModel, json_schema_extra={"description": "An address of a record in the LMS."}):
     url: str
     type: str | None = None
 
@@ -238,52 +237,48 @@ class Manager(Reference):
     emails: list[Email] | None = None
 
 
-class EnrolledUser(UnifiedModel):
-    """The learner associated with an enrollment."""
-
-    id: Annotated[str | None, Header("learner_id")] = None
-    name: Annotated[str | None, Header("learner")] = None
-    emails: Annotated[list[Email] | None, Header("email", "email")] = None
+class EnrolledUser(UnifiedModel, json_schema_extra={"description": "The learner associated with an enrollment."}):
+    id: Annotated[str | None, Header("learner_id", "The learner's id")] = None
+    name: Annotated[str | None, Header("learner", "The learner's name")] = None
+    emails: Annotated[list[Email] | None, Header("email", "The learner's primary e-mail address", "email")] = None
 
 
-class EnrolledCourse(UnifiedModel):
-    """The course associated with an enrollment."""
-
-    id: Annotated[str | None, Header("course_id")] = None
-    title: Annotated[str | None, Header("course")] = None
+class EnrolledCourse(UnifiedModel, json_schema_extra={"description": "The course associated with an enrollment."}):
+    id: Annotated[str | None, Header("course_id", "The course's id")] = None
+    title: Annotated[str | None, Header("course", "The course's title")] = None
 
 
-class Assigner(UnifiedModel):
-    """Who assigned a course."""
-
-    id: Annotated[str | None, Header("assigned_by_id")] = None
-    name: Annotated[str | None, Header("assigned_by")] = None
+class Assigner(UnifiedModel, json_schema_extra={"description": "Who assigned a course."}):
+    id: Annotated[str | None, Header("assigned_by_id", "The id of the person who assigned the course")] = None
+    name: Annotated[str | None, Header("assigned_by", "The name of the person who assigned the course")] = None
 
 
-class CourseEnrollment(UnifiedModel):
-    """One learner in one course. Only `id` is always there."""
-
-    id: Annotated[str, Header("id")]
+class CourseEnrollment(
+    UnifiedModel, json_schema_extra={"description": "One learner in one course; only `id` is always present."}
+):
+    id: Annotated[str, Header("id", "The enrollment's id")]
     user: EnrolledUser | None = None
     course: EnrolledCourse | None = None
-    status: Annotated[EnrollmentStatus | None, Header("status")] = None
-    assigned_at: Annotated[UtcDatetime, Header("assigned")] = None
-    due_at: Annotated[DueDatetime, Header("due")] = None
-    enrolled_at: Annotated[UtcDatetime, Header("enrolled")] = None
-    started_at: Annotated[UtcDatetime, Header("started")] = None
-    last_activity_at: Annotated[UtcDatetime, Header("last_activity")] = None
-    completed_at: Annotated[UtcDatetime, Header("completed")] = None
-    progress_percent: Annotated[float | None, Header("progress")] = None
-    time_spent_seconds: Annotated[int | None, Header("hours", "hours")] = None
-    score: Annotated[float | None, Header("score")] = None
-    is_mandatory: Annotated[bool | None, Header("mandatory")] = None
+    status: Annotated[EnrollmentStatus | None, Header("status", "The status at the moment of the answer")] = None
+    assigned_at: Annotated[UtcDatetime, Header("assigned", "When the course was assigned")] = None
+    due_at: Annotated[DueDatetime, Header("due", "When the course is to be finished")] = None
+    enrolled_at: Annotated[UtcDatetime, Header("enrolled", "When the learner was enrolled")] = None
+    started_at: Annotated[UtcDatetime, Header("started", "When the learner started")] = None
+    last_activity_at: Annotated[UtcDatetime, Header("last_activity", "When the learner was last active in it")] = None
+    completed_at: Annotated[UtcDatetime, Header("completed", "When the course was completed")] = None
+    progress_percent: Annotated[float | None, Header("progress", "How much is done, in percent")] = None
+    time_spent_seconds: Annotated[int | None, Header("hours", "Time spent, in hours; JSON has seconds", "hours")] = None
+    score: Annotated[float | None, Header("score", "The score, as the LMS reports it")] = None
+    is_mandatory: Annotated[bool | None, Header("mandatory", "Whether the course is mandatory for the learner")] = None
     assigned_by: Assigner | None = None
-    attempt_number: Annotated[int | None, Header("attempt")] = None
-    attempts_count: Annotated[int | None, Header("attempts")] = None
-    urls: Annotated[list[Url] | None, Header("url", "link")] = None
-    created_at: Annotated[UtcDatetime, Header("created")] = None
-    updated_at: Annotated[UtcDatetime, Header("updated")] = None
-    custom_fields: Annotated[dict[str, Any] | None, Header("custom_fields", "fields")] = None
+    attempt_number: Annotated[int | None, Header("attempt", "The number of this attempt")] = None
+    attempts_count: Annotated[int | None, Header("attempts", "The number of attempts so far")] = None
+    urls: Annotated[list[Url] | None, Header("url", "The enrollment's address in the LMS", "link")] = None
+    created_at: Annotated[UtcDatetime, Header("created", "When the record was created")] = None
+    updated_at: Annotated[UtcDatetime, Header("updated", "When the record was last changed")] = None
+    custom_fields: Annotated[
+        dict[str, Any] | None, Header("custom_fields", "Fields that are no other column", "fields")
+    ] = None
     remote_data: Any = None
 
 
@@ -338,26 +333,32 @@ CUSTOM_FIELDS = "custom_fields"
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentColumn:
-    """A column of enrollments: its dotted path in the model, its short header, how its cells print."""
+    """A column of enrollments: its dotted path in the model, its short header, the kind of its cells, its meaning."""
 
     path: str
     header: str
     kind: CellKind
+    meaning: str = field(default="", compare=False)
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether a cell holds one comparable value."""
+        return self.kind not in ("email", "link", "fields", "signals")
 
 
 def primary_email(emails: list[Email] | None) -> str | None:
-    """Pick the address marked as primary, else the first."""
+    """Select the address marked as primary, else the first."""
     if not emails:
         return None
-    return next((one.email for one in emails if one.is_primary), emails[0].email)
+    return next((email.email for email in emails if email.is_primary), emails[0].email)
 
 
 def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, type(int | None)):
-        rest = [part for part in get_args(annotation) if part is not NoneType]
-        return _without_none(rest[0]) if len(rest) == 1 else annotation
+        members = [member for member in get_args(annotation) if member is not NoneType]
+        return _without_none(members[0]) if len(members) == 1 else annotation
     return annotation
 
 
@@ -369,19 +370,19 @@ def _kind(annotation: Any) -> CellKind:
     return "number" if annotation in (int, float) else "text"
 
 
-def _walk(model: type[BaseModel], prefix: str) -> list[EnrollmentColumn]:
-    found: list[EnrollmentColumn] = []
-    for name, field in model.model_fields.items():
-        plain = _without_none(field.annotation)
-        header = next((one for one in field.metadata if isinstance(one, Header)), None)
+def _columns_of(model: type[BaseModel], prefix: str) -> list[EnrollmentColumn]:
+    columns: list[EnrollmentColumn] = []
+    for name, kind in field_types(model).items():
+        metadata = model.model_fields[name].metadata
+        header = next((item for item in metadata if isinstance(item, Header)), None)
         if header is not None:
-            found.append(EnrollmentColumn(prefix + name, header.text, header.kind or _kind(plain)))
-        elif isinstance(plain, type) and issubclass(plain, BaseModel):
-            found.extend(_walk(plain, f"{prefix}{name}."))
-    return found
+            columns.append(EnrollmentColumn(prefix + name, header.text, header.kind or _kind(kind), header.meaning))
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            columns.extend(_columns_of(kind, f"{prefix}{name}."))
+    return columns
 
 
 @cache
 def enrollment_columns() -> Mapping[str, EnrollmentColumn]:
-    """Every column of `CourseEnrollment` by its dotted path, in the model's order."""
-    return {column.path: column for column in _walk(CourseEnrollment, "")}
+    """List every column of `CourseEnrollment` by its dotted path, in the model's order."""
+    return {column.path: column for column in _columns_of(CourseEnrollment, "")}

@@ -13,11 +13,12 @@ from functools import cache
 from typing import Annotated, Any, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import JsonSchemaValue
 
-from mcp_truto_lms.domain.columns import Columns
+from mcp_truto_lms.domain.columns import SIGNALS, Columns
+from mcp_truto_lms.domain.json_schema import CompactJsonSchema
 from mcp_truto_lms.domain.model import CourseEnrollment
-from mcp_truto_lms.query.vocabulary import SIGNALS, is_offered
+from mcp_truto_lms.query.vocabulary import is_offered
 from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
 
@@ -182,19 +183,6 @@ class SummaryContent(ContentEnvelope):
     empty_courses: list[str] | None = None
 
 
-class _CompactJsonSchema(GenerateJsonSchema):
-    """Generates a schema without null and without titles of fields."""
-
-    def nullable_schema(self, schema: Any) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: Any) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        return False
-
-
 def list_schema(columns: Columns) -> dict[str, Any]:
     """Generate the schema of a list's content."""
     return _schema(ListContent, columns)
@@ -207,7 +195,7 @@ def summary_schema(columns: Columns) -> dict[str, Any]:
 
 def _schema(content: type[ContentEnvelope], columns: Columns) -> dict[str, Any]:
     """Generate a schema without excluded columns and the numbers that depend on them."""
-    schema = content.model_json_schema(schema_generator=_CompactJsonSchema)
+    schema = content.model_json_schema(schema_generator=CompactJsonSchema)
     for part in _objects(schema):
         if part.get("title") == _ROW.__name__:
             columns.prune(schema, part)

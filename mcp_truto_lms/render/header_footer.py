@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from mcp_truto_lms.domain.definitions import WORDS, State, at_risk_words
+from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
+from mcp_truto_lms.domain.terms import LEGEND, at_risk_words
 from mcp_truto_lms.domain.text_cleaning import clean, clip
 from mcp_truto_lms.ingest.question_budget import Coverage
-from mcp_truto_lms.query.queries import EnrollmentFilter
+from mcp_truto_lms.query.filters import FILTERS, EnrollmentFilter
 from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
@@ -116,11 +118,11 @@ def legend(stats: MatchStats, shown: Iterable[str] = ()) -> list[str]:
 
     Args:
         stats: what the answer rests on
-        shown: the numbers, by their names in `WORDS`, or `at_risk`
+        shown: the numbers, by their names in `LEGEND`, or `at_risk`
     """
     query = stats.question.query
     states = {*query.state}
-    words = {**WORDS, "at_risk": at_risk_words(stats.question.thresholds)}
+    words = {**LEGEND, "at_risk": at_risk_words(stats.question.thresholds)}
     is_filtered = {
         "finished": bool({State.FINISHED, State.NOT_FINISHED} & states),
         "overdue": State.OVERDUE in states or EnrollmentStatus.OVERDUE in query.status,
@@ -181,27 +183,26 @@ def _zone_name(moment: datetime) -> str:
 
 
 def _filter_words(question: ResolvedQuery) -> list[str]:
-    query = question.query
-    words = [
-        " or ".join(state for state in query.state if state is not State.NOT_ENROLLED),
-        " or ".join(query.status),
-    ]
-    if query.is_mandatory is not None:
-        words.append("mandatory" if query.is_mandatory else "not mandatory")
-    words += [_term_words(term, "people") for term in question.users or ()]
-    words += [_term_words(term, "courses") for term in question.courses or ()]
-    words += [f"{dimension_label(chosen.name)} {clip(' or '.join(chosen.shown))}" for chosen in question.where]
-    for what in ("due", "completed", "enrolled"):
-        first, last = getattr(query, f"{what}_from"), getattr(query, f"{what}_to")
-        if first:
-            words.append(f"{what} from {question.day(first)}")
-        if last:
-            words.append(f"{what} to {question.day(last, last=True)}")
-    if query.inactive_since:
-        words.append(f"inactive since {question.day(query.inactive_since)}")
-    if query.progress_below is not None:
-        words.append(f"not finished, progress below {query.progress_below:g}")
+    """Describe the filters, in the words of their table."""
+    given = question.query.given_filters
+    ordered = sorted(given, key=lambda name: FILTERS[name].kind.first_line_position)
+    words = [FILTERS[name].words.format(text) for name in ordered for text in _value_words(question, name, given[name])]
     return [word for word in words if word]
+
+
+def _value_words(question: ResolvedQuery, name: str, value: Any) -> list[str]:
+    """Describe the resolved value of a filter: of several people, courses or dimensions, each."""
+    kind = FILTERS[name].kind
+    match kind.resolution:
+        case "ids":
+            terms, plural = (question.users, "people") if name == "user" else (question.courses, "courses")
+            return [_term_words(term, plural) for term in terms or ()]
+        case "dimensions":
+            return [f"{dimension_label(chosen.name)} {clip(' or '.join(chosen.shown))}" for chosen in question.where]
+        case "instant":
+            return [str(question.day(value, last=FILTERS[name].is_last_day))]
+        case None:
+            return [kind.say(value)]
 
 
 def _term_words(term: ResolvedTerm, plural: str) -> str:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, cast
 
+from mcp_truto_lms.domain.columns import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.domain.model import enrollment_columns, iso_utc
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.query.vocabulary import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.render.cells import value_at
 from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, excluded_sentence, notes
 from mcp_truto_lms.render.row_text import refuse_empty_page

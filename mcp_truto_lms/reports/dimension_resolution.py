@@ -6,24 +6,25 @@ A key is a name of the store, whatever its case and however its words are joined
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import cast
 
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, Course
+from mcp_truto_lms.domain.nearest_name import nearest_names
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.parsing import Where
-from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
+from mcp_truto_lms.query.vocabulary import DIMENSIONS, GroupBy, is_usual_group
 from mcp_truto_lms.store import catalogue, dimensions
 from mcp_truto_lms.store.groups import NOBODY
 from mcp_truto_lms.store.selection import NONE
 
-NEAREST = 3
+NEAREST, LIKENESS = 3, 60
+"""How many near names are offered, and how near they must be, of 100."""
 LISTED = 20
 
 
@@ -53,13 +54,13 @@ def resolve_where(connection: Connection, account: str, where: Where) -> tuple[D
     for key, terms in where:
         name = _name(key, names)
         if name is None:
-            raise QueryError(_unknown(f"where: nobody has {clean(key)!r}", key, names, or_="known"))
+            raise QueryError(_unknown(f"where: nobody has {clean(key)!r}", key, _known_keys(key, names), or_="known"))
         known = {normalize(value) or value: value for value in dimensions.values(connection, account, name)}
         folded = [_value(term, known) for term in terms]
         for term, value in zip(terms, folded, strict=True):
             if value is None:
                 said = f"where: no {clean(name)} {clean(term)!r}"
-                raise QueryError(_unknown(said, term, known.values(), or_="for example"))
+                raise QueryError(_unknown(said, term, sorted(known.values()), or_="for example"))
         values = tuple(dict.fromkeys(value for value in folded if value is not None))
         found.append(DimensionFilter(name, values, tuple(known.get(value, NOBODY) for value in values)))
     return tuple(found)
@@ -78,8 +79,8 @@ def resolve_groups(connection: Connection, account: str, groups: Sequence[GroupB
     for one in groups:
         name = one if is_usual_group(one) else _name(one, names)
         if name is None:
-            usual = [by for by in GroupBy if is_usual_group(by)]
-            raise QueryError(_unknown(f"group_by: nobody has {clean(one)!r}", one, [*usual, *names], or_="known"))
+            known = [*filter(is_usual_group, GroupBy), *_known_keys(one, names)]
+            raise QueryError(_unknown(f"group_by: nobody has {clean(one)!r}", one, known, or_="known"))
         found.append(name)
     return tuple(dict.fromkeys(found))
 
@@ -116,6 +117,13 @@ def _categories(course: Course) -> set[str]:
     return texts - {""}
 
 
+def _known_keys(key: str, names: Collection[str]) -> list[str]:
+    """List what people can be chosen and grouped by instead of a key: the usual keys first, fetched yet or not."""
+    if not names:
+        return []
+    return [name for name in dict.fromkeys([*map(str, DIMENSIONS), *sorted(names)]) if name != _joined(key)]
+
+
 def _name(key: str, names: Iterable[str]) -> str | None:
     wanted = _joined(key)
     by_form = {_joined(name): name for name in names}
@@ -135,11 +143,12 @@ def _value(term: str, known: dict[str, str]) -> str | None:
 
 def _unknown(said: str, word: str, known: Iterable[str], *, or_: str) -> str:
     """Say what is not there, and the nearest of what is, or some of it."""
-    listed = sorted(known)
-    by_folded = {
-        form: one for one in listed for form in (normalize(one), normalize(one.removeprefix(f"{CUSTOM_FIELDS}.")))
+    listed = list(known)
+    by_normalized = {
+        form: name for name in listed for form in (normalize(name), normalize(name.removeprefix(f"{CUSTOM_FIELDS}.")))
     }
-    near = [by_folded[one] for one in get_close_matches(normalize(word), by_folded, n=NEAREST, cutoff=0.6)]
+    forms = nearest_names(normalize(word), [*by_normalized], limit=NEAREST, whole_similarity=LIKENESS, least=LIKENESS)
+    near = [by_normalized[form] for form in forms]
     if near:
         return f"{said}; nearest: {', '.join(map(clean, dict.fromkeys(near)))}."
     listed = listed[:LISTED]

@@ -13,10 +13,11 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.domain.columns import SIGNALS
 from mcp_truto_lms.domain.model import EnrollmentColumn, enrollment_columns
 from mcp_truto_lms.domain.source import Portal
 from mcp_truto_lms.query.queries import EnrollmentQuery
-from mcp_truto_lms.query.vocabulary import SIGNALS, Format, GroupBy
+from mcp_truto_lms.query.vocabulary import Format, GroupBy
 from mcp_truto_lms.reports.column_choice import choose_columns
 from mcp_truto_lms.reports.results import ListAnswer, MatchStats, ResolvedQuery
 from mcp_truto_lms.store import enrollment_rows, not_enrolled

@@ -10,14 +10,14 @@ person or an archived course, which is then shown because it was asked for.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.domain.nearest_name import nearest_names, split_words
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.domain.text_cleaning import clean
@@ -26,11 +26,6 @@ from mcp_truto_lms.store import name_search
 from mcp_truto_lms.store.name_search import Match
 
 SUGGESTIONS = 5
-LIKENESS, WHOLE_LIKENESS = 0.6, 75
-"""Below, a word is not near another, of 1; nor a whole name, of 100."""
-NEAR_WORDS = 20
-
-_BETWEEN = re.compile(r"[\s,;]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +91,18 @@ def complete(connection: Connection, account: str, by: GroupBy, prefix: str, lim
 def nearest(term: str, known: Iterable[str], limit: int = SUGGESTIONS) -> list[str]:
     """List the known names that were probably meant, the likeliest first."""
     shown = {normalize(one): one for one in known}
-    return [shown[one] for one in _nearest(term, shown, limit)]
+    return [shown[one] for one in nearest_names(normalize(term), shown, limit=limit)]
 
 
 def _words(text: str) -> list[str]:
-    return [one for one in _BETWEEN.split(normalize(text)) if one]
+    return split_words(normalize(text))
 
 
 def _nothing(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
     folded = name_search.normalized_names(connection, account, by)
     named = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
-    near = _nearest(term, folded, SUGGESTIONS) if named else []  # an id or an alias is like no other
+    # ids and aliases have no near ones
+    near = nearest_names(normalize(term), folded, limit=SUGGESTIONS) if named else []
     shown = name_search.shown_names(connection, account, by, near)
     kind = "course with this id, code or title" if by is GroupBy.COURSE else _learner_words(columns)
     hint = f" Nearest: {', '.join(clean(shown[one]) for one in near)}." if near else ""
@@ -120,26 +116,3 @@ def _learner_words(columns: Columns) -> str:
     if "user.name" in columns:
         return "learner with this id, e-mail or name" if email else "learner with this id or name"
     return "learner with this id or e-mail" if email else "learner with this id"
-
-
-def _nearest(term: str, names: Collection[str], limit: int) -> list[str]:
-    """Rank folded names by how alike their words are to the term's, each to each, or the whole to the whole."""
-    from rapidfuzz import fuzz, process
-    from rapidfuzz.distance import OSA
-
-    wanted = [one for one in _words(term) if len(one) > 1]
-    words = list(set(" ".join(names).split()))
-    alike: dict[str, dict[str, float]] = {}
-    for one in wanted:
-        score = OSA.normalized_similarity
-        for word, likeness, _ in process.extract(one, words, scorer=score, limit=NEAR_WORDS, score_cutoff=LIKENESS):
-            alike.setdefault(word, {})[one] = likeness
-    scores: dict[str, float] = {}
-    for name in names:
-        own = alike.keys() & name.split()
-        if own:
-            scores[name] = sum(max(alike[word].get(one, 0) for word in own) for one in wanted) / len(wanted)
-    whole = "".join(wanted)
-    for name, likeness, _ in process.extract(whole, names, scorer=fuzz.ratio, limit=limit, score_cutoff=WHOLE_LIKENESS):
-        scores[name] = max(scores.get(name, 0), likeness / 100)
-    return sorted(scores, key=lambda name: (-scores[name], abs(len(name) - len(whole)), name))[:limit]

@@ -8,14 +8,12 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.source import Portal
+from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.query.queries import ProgressQuery
 from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_mandatory, resolve_where
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.store.column_stats import is_reported
-
-_REQUIRED_COLUMNS = {"is_mandatory": "is_mandatory", "inactive_since": "last_activity_at"}
-"""The filters that mean nothing if the LMS does not fill a column, and that column."""
 
 
 def resolve_against_store(
@@ -28,11 +26,12 @@ def resolve_against_store(
     """
     query, account = question.query, question.account
     mandatory_terms = settings.mandatory_courses if query.is_mandatory is not None else ()
-    for name, path in _REQUIRED_COLUMNS.items():
-        if getattr(query, name) is None or mandatory_terms:
+    for name in query.given_filters:
+        path, hint = FILTERS[name].column, FILTERS[name].unreported_hint
+        if path is None or not hint or (name == "is_mandatory" and mandatory_terms):
             continue
         if path in portal.unreported or not is_reported(connection, account, path):
-            raise QueryError(_not_reported(name))
+            raise QueryError(f"{name}: not reported by this LMS; {hint.format(prefix=PREFIX)}.")
     return replace(
         question,
         where=resolve_where(connection, account, query.where),
@@ -40,11 +39,3 @@ def resolve_against_store(
         mandatory=resolve_mandatory(connection, account, mandatory_terms),
         thresholds=settings.at_risk,
     )
-
-
-def _not_reported(name: str) -> str:
-    if name == "is_mandatory":
-        hint = f"name the mandatory courses in {PREFIX}MANDATORY_COURSES, or leave it out"
-    else:
-        hint = "ask by state not_started or by progress_below instead"
-    return f"{name}: not reported by this LMS; {hint}."

@@ -12,7 +12,7 @@ from mcp_truto_lms.domain.days import resolve_day
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.model import EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Coverage
-from mcp_truto_lms.query.queries import EnrollmentFilter
+from mcp_truto_lms.query.filters import FILTERS, EnrollmentFilter
 from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
@@ -70,40 +70,30 @@ class ResolvedQuery:
 
     def selection(self) -> Selection:
         """Say the question in the store's terms."""
-        query = self.query
-
-        def begin(text: str | None) -> int | None:
-            return None if text is None else midnight(self.day(text))
-
-        def end(text: str | None) -> int | None:
-            return None if text is None else midnight(self.day(text, last=True) + timedelta(days=1))
-
-        def midnight(day: date) -> int:
-            return int(datetime.combine(day, time(), self.zone).timestamp())
-
         included = {INACTIVE} if _any_excluded(self.users) else set[str]()
         included |= {ARCHIVED} if _any_excluded(self.courses) else set()
-        return Selection(
-            account=self.account,
-            now=self.now,
-            user_ids=self.user_ids,
-            course_ids=self.course_ids,
-            statuses=query.status,
-            states=query.state,
-            due_from=begin(query.due_from),
-            due_before=end(query.due_to),
-            completed_from=begin(query.completed_from),
-            completed_before=end(query.completed_to),
-            enrolled_from=begin(query.enrolled_from),
-            enrolled_before=end(query.enrolled_to),
-            inactive_since=begin(query.inactive_since),
-            progress_below=query.progress_below,
-            mandatory=query.is_mandatory,
+        return Selection.of(
+            self.account,
+            self.now,
+            {name: self._resolved(name, value) for name, value in self.query.given_filters.items()},
             mandatory_ids=self.mandatory.ids,
-            where=tuple((one.name, one.values) for one in self.where),
             thresholds=self.thresholds,
             included=frozenset(included),
         )
+
+    def _resolved(self, name: str, value: Any) -> Any:
+        """Resolve the value of a filter to what the store compares."""
+        match FILTERS[name].kind.resolution:
+            case "ids":
+                return self.user_ids if name == "user" else self.course_ids
+            case "dimensions":
+                return tuple((dimension.name, dimension.values) for dimension in self.where)
+            case "instant":
+                last = FILTERS[name].is_last_day
+                day = self.day(value, last=last) + timedelta(days=int(last))
+                return int(datetime.combine(day, time(), self.zone).timestamp())
+            case None:
+                return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.source import Portal
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy, is_usual_group
 from mcp_truto_lms.reports.list_report import read_page
 from mcp_truto_lms.reports.match_stats import count_match
@@ -138,11 +139,7 @@ def _filters(query: EnrollmentFilter) -> dict[str, object]:
 
 def _is_narrowed(query: EnrollmentFilter) -> bool:
     """Return whether a filter other than the course may be why a course has no line."""
-    return any(
-        getattr(query, name) != field.default
-        for name, field in EnrollmentFilter.model_fields.items()
-        if name not in ("course", "fresh")
-    )
+    return bool(query.given_filters.keys() - {"course"})
 
 
 def _single_subject(question: ResolvedQuery) -> GroupBy | None:

@@ -23,7 +23,8 @@ from mcp_truto_lms.ingest.question_budget import Coverage, Progress
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.people.people_file import PeopleFile
 from mcp_truto_lms.providers.rate_limiter import Sleep
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import list_report, name_resolution, summary_report
 from mcp_truto_lms.reports.match_stats import count_match

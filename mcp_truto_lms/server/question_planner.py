@@ -20,7 +20,8 @@ from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.people.people_file import People
 from mcp_truto_lms.people.redacted_people_file import redact_people, seal_emails
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import name_resolution
 from mcp_truto_lms.reports.column_choice import choose_columns

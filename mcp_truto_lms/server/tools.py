@@ -20,7 +20,9 @@ from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.errors import LmsError, UnknownCursor
 from mcp_truto_lms.domain.text_cleaning import clean
-from mcp_truto_lms.query.queries import EnrollmentFilter, EnrollmentQuery, ProgressQuery, input_schema
+from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.input_schema import input_schema
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import Format
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import principal_of

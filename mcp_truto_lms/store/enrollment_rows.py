@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, bindparam, case, func, select
 
 from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain.columns import SIGNALS
 from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.domain.signals import Signal, SignalKind
-from mcp_truto_lms.query.vocabulary import SIGNALS
 from mcp_truto_lms.store.schema import column_name, courses, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, cached_statement
 

@@ -1,10 +1,13 @@
-"""Selections: which enrollments an answer is about, as conditions composed from the definitions of `progress`."""
+"""Which enrollments an answer is about, as conditions composed from the definitions.
+
+`CONDITIONS` has one entry for each filter of `query.filters`; importing this module fails where the two tables differ.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -33,21 +36,21 @@ from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, STATES, State, 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.domain.redaction import storable
+from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.store.schema import INCLUDED, StorableText, dimensions, enrollments
 
 NONE = ""
-"""The folded value that stands for having none of a dimension."""
+"""The normalized value that stands for having no value of a dimension."""
 FEW = 20
-"""Up to so many values are listed in a condition; more of them travel as one parameter."""
+"""The most values that a condition lists; more of them are one parameter."""
 SHAPES = 256
-"""So many composed statements of a kind are kept."""
+"""How many composed statements of a kind are cached."""
 _Given = ParamSpec("_Given")
 _Statement = TypeVar("_Statement")
 _ACCOUNT: Any = bindparam("account", type_=StorableText())
 _NOW: Any = bindparam("now", type_=BigInteger())
 _USERS: Any = tuple(bindparam(f"user_{index}", type_=StorableText()) for index in range(FEW))
 _COURSES: Any = tuple(bindparam(f"course_{index}", type_=StorableText()) for index in range(FEW))
-_PERIODS = (("due", "due_at"), ("completed", "completed_at"), ("enrolled", "enrolled_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,13 @@ class Selection:
     """Which enrollments an answer is about, everything in it resolved.
 
     Args:
-        now: epoch seconds, at which every judgement of the answer is made
-        user_ids, course_ids: None is everybody, everything; they, the account and the moment are parameters in a shape
-        due_from, due_before: epoch seconds; the second is excluded; so with the other days
-        mandatory_ids: courses that are mandatory whatever the LMS says of them
-        where: dimensions of the learners, each a name and the folded values any of which will do
-        in_period: whether the days of completion choose what was open or enrolled then, not what was finished
-        included: reasons for which rows of the match are usually left out, but not here: they were asked for by name
+        now: epoch seconds, at which the whole answer is judged
+        user_ids, course_ids: None is all; in a shape, these, the account and `now` are parameters
+        due_from, due_before: epoch seconds; the second is exclusive, as for the other days
+        mandatory_ids: courses that are mandatory whatever the LMS reports
+        where: dimensions of the learners, each a name and the normalized values any of which matches
+        in_period: whether the days of completion select what was open or enrolled then, not what was finished
+        included: reasons to exclude rows that do not apply here, because the rows were asked for by name
     """
 
     account: str
@@ -85,8 +88,13 @@ class Selection:
     in_period: bool = False
     included: frozenset[str] = field(default_factory=lambda: frozenset[str]())
 
+    @classmethod
+    def of(cls, account: str, now: int, values: Mapping[str, object], **rest: Any) -> Selection:
+        """Create a selection from the resolved values of filters, by the filters' names."""
+        return cls(account, now, **{CONDITIONS[name].field: value for name, value in values.items()}, **rest)
+
     def shape(self) -> Selection | None:
-        """Put parameters in the place of the account, the moment and the ids; None where these are many."""
+        """Replace the account, the moment and the ids by parameters; None where there are many ids."""
         users, courses = self.user_ids, self.course_ids
         if len(users or ()) > FEW or len(courses or ()) > FEW:
             return None
@@ -99,81 +107,42 @@ class Selection:
         )
 
     def bind_values(self) -> dict[str, Any]:
-        """Give the values of the shape's parameters."""
+        """Return the values of the shape's parameters."""
         ids = {"user": self.user_ids or (), "course": self.course_ids or ()}
-        told = {f"{name}_{index}": one for name, each in ids.items() for index, one in enumerate(each[:FEW])}
-        return {"account": self.account, "now": self.now, **told}
+        by_parameter = {f"{name}_{index}": key for name, keys in ids.items() for index, key in enumerate(keys[:FEW])}
+        return {"account": self.account, "now": self.now, **by_parameter}
 
     def check(self) -> None:
-        """Refuse what nothing can match.
+        """Refuse a period that nothing can match.
 
         Raises:
-            QueryError: a last day is before its first.
+            QueryError: the last day of a period is before its first.
         """
-        for name, _ in _PERIODS:
-            first, end = getattr(self, f"{name}_from"), getattr(self, f"{name}_before")
+        for name in FILTERS:
+            last = f"{name.removesuffix('_from')}_to"
+            if name == last or last not in FILTERS:
+                continue
+            first, end = getattr(self, CONDITIONS[name].field), getattr(self, CONDITIONS[last].field)
             if first is not None and end is not None and first >= end:
-                raise QueryError(f"{name}_to is before {name}_from: no day lies between them.")
+                raise QueryError(f"{last} is before {name}: no day lies between them.")
 
     def whatever_outcome(self) -> Selection:
-        """Drop the filters on how things went."""
-        return replace(
-            self,
-            statuses=(),
-            states=(),
-            progress_below=None,
-            inactive_since=None,
-            completed_from=None,
-            completed_before=None,
+        """Drop the filters on the outcome, and on its date."""
+        dropped = (
+            CONDITIONS[name].field
+            for name, each in FILTERS.items()
+            if each.judges_outcome or each.column == "completed_at"
         )
+        return replace(self, **{name: _UNSELECTIVE[name] for name in dropped})
 
     def matching(self) -> ColumnElement[bool]:
         """Compose the filters, without the population."""
-        row = enrollments
-        parts = [row.c.account == self.account, *self._of_outcome(), *self._of_days()]
-        if self.user_ids is not None:
-            parts.append(in_list(row.c.user_id, self.user_ids))
-        if self.course_ids is not None:
-            parts.append(in_list(row.c.course_id, self.course_ids))
-        if self.mandatory is not None:
-            named = in_list(row.c.course_id, self.mandatory_ids) if self.mandatory_ids else false()
-            told = or_(row.c.is_mandatory.is_(true()), named)
-            untold = row.c.is_mandatory.is_(false())
-            if self.mandatory_ids:
-                untold = and_(or_(untold, row.c.is_mandatory.is_(None)), not_(named))
-            parts.append(told if self.mandatory else untold)
-        parts += of_dimensions(row.c.user_id, self.account, self.where)
-        return and_(*parts)
+        values = {each.compose: getattr(self, each.field) for each in CONDITIONS.values() if self._selects_by(each)}
+        parts = [compose(self, value) for compose, value in values.items()]
+        return and_(enrollments.c.account == self.account, *parts)
 
-    def _of_outcome(self) -> list[ColumnElement[bool]]:
-        row, now = enrollments, self.now
-        parts: list[ColumnElement[bool]] = []
-        if self.statuses:
-            named = definitions.status_at(row, now).in_([str(one) for one in self.statuses])
-            late = EnrollmentStatus.OVERDUE in self.statuses
-            parts.append(or_(named, definitions.overdue(row, now)) if late else named)
-        if self.states:
-            parts.append(or_(*(self.is_in(one) for one in self.states)))
-        if self.inactive_since is not None:
-            parts.append(definitions.inactive_since(row, now, self.inactive_since))
-        if self.progress_below is not None:
-            parts.append(definitions.below(row, now, self.progress_below))
-        return parts
-
-    def _of_days(self) -> list[ColumnElement[bool]]:
-        row, now = enrollments, self.now
-        parts: list[ColumnElement[bool]] = []
-        for name, column in _PERIODS:
-            first, end = getattr(self, f"{name}_from"), getattr(self, f"{name}_before")
-            if name == "completed" and (first is not None or end is not None):
-                within = definitions.open_within if self.in_period else definitions.finished_within
-                parts.append(within(row, now, first, end))
-                continue
-            if first is not None:
-                parts.append(row.c[column] >= first)
-            if end is not None:
-                parts.append(row.c[column] < end)
-        return parts
+    def _selects_by(self, condition: Condition) -> bool:
+        return getattr(self, condition.field) != _UNSELECTIVE[condition.field]
 
     def is_in(self, state: State) -> ColumnElement[bool]:
         """Compose the condition of a state."""
@@ -182,7 +151,7 @@ class Selection:
         return STATES[state](enrollments, self.now)
 
     def finished(self) -> ColumnElement[bool]:
-        """Compose what counts as finished: in a period, what was finished in it."""
+        """Compose what counts as finished; in a period, what was finished in it."""
         if self.in_period:
             return definitions.finished_within(enrollments, self.now, self.completed_from, self.completed_before)
         return definitions.finished(enrollments, self.now)
@@ -197,19 +166,83 @@ class Selection:
         return and_(self.matching(), self.is_included())
 
 
+_UNSELECTIVE: Mapping[str, Any] = {each.name: each.default for each in fields(Selection)}
+"""The value of each field that selects everything."""
+
+
+def _has_status(selection: Selection, statuses: Sequence[EnrollmentStatus]) -> ColumnElement[bool]:
+    named = definitions.status_at(enrollments, selection.now).in_([str(status) for status in statuses])
+    if EnrollmentStatus.OVERDUE in statuses:
+        return or_(named, definitions.overdue(enrollments, selection.now))
+    return named
+
+
+def _is_completed_within(selection: Selection, _: int) -> ColumnElement[bool]:
+    within = definitions.open_within if selection.in_period else definitions.finished_within
+    return within(enrollments, selection.now, selection.completed_from, selection.completed_before)
+
+
+def _is_mandatory(selection: Selection, mandatory: bool) -> ColumnElement[bool]:
+    reported, ids = enrollments.c.is_mandatory, selection.mandatory_ids
+    named = in_list(enrollments.c.course_id, ids) if ids else false()
+    if mandatory:
+        return or_(reported.is_(true()), named)
+    return and_(or_(reported.is_(false()), reported.is_(None)), not_(named)) if ids else reported.is_(false())
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The SQL of a filter.
+
+    Args:
+        field: of `Selection`, with the filter's resolved value
+        compose: from a selection and that value; filters that share a function are composed once
+    """
+
+    field: str
+    compose: Callable[[Selection, Any], ColumnElement[bool]]
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "status": Condition("statuses", _has_status),
+    "state": Condition("states", lambda selection, states: or_(*map(selection.is_in, states))),
+    "inactive_since": Condition(
+        "inactive_since", lambda selection, since: definitions.inactive_since(enrollments, selection.now, since)
+    ),
+    "progress_below": Condition(
+        "progress_below", lambda selection, percent: definitions.below(enrollments, selection.now, percent)
+    ),
+    "due_from": Condition("due_from", lambda _, moment: enrollments.c.due_at >= moment),
+    "due_to": Condition("due_before", lambda _, moment: enrollments.c.due_at < moment),
+    "completed_from": Condition("completed_from", _is_completed_within),
+    "completed_to": Condition("completed_before", _is_completed_within),
+    "enrolled_from": Condition("enrolled_from", lambda _, moment: enrollments.c.enrolled_at >= moment),
+    "enrolled_to": Condition("enrolled_before", lambda _, moment: enrollments.c.enrolled_at < moment),
+    "user": Condition("user_ids", lambda _, ids: in_list(enrollments.c.user_id, ids)),
+    "course": Condition("course_ids", lambda _, ids: in_list(enrollments.c.course_id, ids)),
+    "is_mandatory": Condition("mandatory", _is_mandatory),
+    "where": Condition(
+        "where", lambda selection, where: and_(*of_dimensions(enrollments.c.user_id, selection.account, where))
+    ),
+}
+"""The condition of each filter, by the filter's name."""
+if unwired := sorted(CONDITIONS.keys() ^ FILTERS.keys()):
+    raise TypeError(f"query.filters.FILTERS and store.selection.CONDITIONS differ in {', '.join(unwired)}")
+
+
 def cached_statement(
     compose: Callable[Concatenate[Selection, _Given], _Statement],
 ) -> Callable[Concatenate[Selection, _Given], _Statement]:
-    """Have a statement composed once for all selections of a shape; it is executed with what the selection gives.
+    """Compose a statement once for all selections of a shape; it is executed with `bind_values`.
 
-    Composing it takes longer than executing it on few rows. What names many people or courses is composed for itself.
+    Composing takes longer than executing on few rows. A statement about many people or courses is not cached.
     """
-    kept = lru_cache(maxsize=SHAPES)(compose)
+    cached = lru_cache(maxsize=SHAPES)(compose)
 
-    @wraps(kept)
+    @wraps(cached)
     def composed(selection: Selection, *args: _Given.args, **kwargs: _Given.kwargs) -> _Statement:
         shape = selection.shape()
-        return compose(selection, *args, **kwargs) if shape is None else kept(shape, *args, **kwargs)
+        return compose(selection, *args, **kwargs) if shape is None else cached(shape, *args, **kwargs)
 
     return composed
 
@@ -217,19 +250,19 @@ def cached_statement(
 def of_dimensions(
     user_id: ColumnElement[Any], account: str, where: Sequence[tuple[str, tuple[str, ...]]]
 ) -> list[ColumnElement[bool]]:
-    """Compose that learners have one of the values of every dimension; `NONE` is to have no value."""
+    """Compose that a learner has one of the values of every dimension; `NONE` matches having no value."""
     parts: list[ColumnElement[bool]] = []
     for name, values in where:
-        told: Select[Any] = select(dimensions.c.learner_id).where(
+        learners: Select[Any] = select(dimensions.c.learner_id).where(
             dimensions.c.account == account, dimensions.c.name == name
         )
-        some = user_id.in_(told.where(dimensions.c.normalized_value.in_(values)))
-        parts.append(or_(some, user_id.not_in(told)) if NONE in values else some)
+        some = user_id.in_(learners.where(dimensions.c.normalized_value.in_(values)))
+        parts.append(or_(some, user_id.not_in(learners)) if NONE in values else some)
     return parts
 
 
 class _Texts(FunctionElement[str]):
-    """The texts of one JSON parameter, as a subquery: no engine limits how many there are."""
+    """The texts of one JSON parameter, as a subquery: no engine limits their number."""
 
     inherit_cache = True
     type = StorableText()
@@ -243,12 +276,12 @@ def _texts_in_sqlite(element: _Texts, compiler: SQLCompiler, **given: Any) -> st
 
 @compiles(_Texts, "postgresql")
 def _texts_in_postgresql(element: _Texts, compiler: SQLCompiler, **given: Any) -> str:
-    each = func.json_array_elements_text(*(cast(one, JSON) for one in element.clauses)).table_valued("value")
+    each = func.json_array_elements_text(*(cast(clause, JSON) for clause in element.clauses)).table_valued("value")
     return compiler.process(select(each.c.value).scalar_subquery(), **given)
 
 
 def in_list(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
-    """Compose that a column holds one of some texts, however many."""
+    """Compose that a column holds one of any number of texts."""
     if len(values) == 1:
         return column == values[0]
     if len(values) <= FEW:
@@ -257,7 +290,7 @@ def in_list(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[
 
 
 def in_bound_list(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Compose that a column holds one of some texts, which come packed, by a name, when the statement is executed."""
+    """Compose that a column holds one of the texts of a packed parameter, which is given by its name."""
     return _in_packed(column, bindparam(name, type_=StorableText()))
 
 

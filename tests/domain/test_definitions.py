@@ -11,14 +11,13 @@ import pytest
 
 from mcp_truto_lms.domain.definitions import (
     DUE_SOON_DAYS,
-    WORDS,
     State,
     Thresholds,
-    at_risk_words,
     days_late,
     status_of,
 )
 from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.domain.terms import LEGEND, at_risk_words
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import at_risk_learners
 from mcp_truto_lms.store.counts import Counts, MatchCounts, count_by_course_and_status
@@ -441,5 +440,5 @@ def test_thresholds_are_told_with_what_they_mean():
 
 
 def test_every_number_of_a_summary_has_its_words():
-    assert {"finished", "%", "overdue", "due_soon", "not_started"} <= set(WORDS)
-    assert str(DUE_SOON_DAYS) in WORDS["due_soon"]
+    assert {"finished", "%", "overdue", "due_soon", "not_started"} <= set(LEGEND)
+    assert str(DUE_SOON_DAYS) in LEGEND["due_soon"]

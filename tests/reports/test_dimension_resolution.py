@@ -86,14 +86,14 @@ async def test_a_dimension_is_understood_as_it_is_typed_and_told_as_it_is(
         ({"where": {"teem": "Sales"}}, "where: nobody has 'teem'; nearest: team."),
         (
             {"where": {"zz": "Sales"}},
-            "where: nobody has 'zz'; known: custom_fields.job title, custom_fields.site, manager, team.",
+            "where: nobody has 'zz'; known: team, manager, custom_fields.job title, custom_fields.site.",
         ),
         ({"group_by": "manger"}, "group_by: nobody has 'manger'; nearest: manager, learner."),
         (
             {"group_by": "zz"},
             (
-                "group_by: nobody has 'zz'; known: course, custom_fields.job title, custom_fields.site, learner, "
-                "manager, month, status, team."
+                "group_by: nobody has 'zz'; known: course, learner, status, month, team, manager, "
+                "custom_fields.job title, custom_fields.site."
             ),
         ),
     ],

@@ -8,7 +8,8 @@ import pytest
 
 from mcp_truto_lms.domain.errors import QueryError, Unavailable
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
-from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery, input_schema
+from mcp_truto_lms.query.input_schema import input_schema
+from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import list_course_enrollments, make_tools, summarize_learner_progress
 from mcp_truto_lms.settings import Settings

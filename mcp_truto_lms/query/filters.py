@@ -1,0 +1,306 @@
+"""The one table of filters: which enrollments both tools are asked about.
+
+A filter is one field here, with its `Filter`. Its SQL is the condition of the same name in `store.selection`; importing
+that module fails where the two tables differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
+from mcp_truto_lms.domain.definitions import State
+from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
+from mcp_truto_lms.query import value_kinds
+from mcp_truto_lms.query.arguments import Argument, Filter, arguments_of
+from mcp_truto_lms.query.parsing import Where, nearest, user_words
+
+
+def _where_words(columns: Columns) -> str:
+    more = f", manager: Ann Lee, {CUSTOM_FIELDS}.site: Oslo" if CUSTOM_FIELDS in columns else ""
+    return f"Of the learners: {{team: Sales{more}}}"
+
+
+class EnrollmentFilter(BaseModel):
+    """The arguments that both tools share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user: Annotated[
+        tuple[str, ...],
+        Filter(
+            kind=value_kinds.USERS,
+            meaning="People, each by id, e-mail address, login or part of a name; any of them",
+            example=["Jane Doe"],
+            description=user_words,
+            words="{}",
+            of_enrollments=False,
+        ),
+    ] = ()
+    course: Annotated[
+        tuple[str, ...],
+        Filter(
+            kind=value_kinds.COURSES,
+            meaning="Courses, each by id, code or part of a title; any of them",
+            example=["Security Awareness"],
+            description="Id, code or part of a title",
+            words="{}",
+            of_enrollments=False,
+        ),
+    ] = ()
+    status: Annotated[
+        tuple[EnrollmentStatus, ...],
+        Filter(
+            kind=value_kinds.STATUSES,
+            meaning="Statuses as the LMS reports them; any of them",
+            example=["in_progress"],
+            description="As the LMS has it",
+            words="{}",
+            judges_outcome=True,
+        ),
+    ] = ()
+    state: Annotated[
+        tuple[State, ...],
+        Filter(
+            kind=value_kinds.STATES,
+            meaning="What people mean, derived when the question is answered; any of them",
+            example=["overdue"],
+            description="What people mean; not_enrolled needs course",
+            words="{}",
+            judges_outcome=True,
+            of_enrollments=False,
+        ),
+    ] = ()
+    due_from: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Due on this day or later",
+            example="2026-11-01",
+            column="due_at",
+            words="due from {}",
+        ),
+    ] = None
+    due_to: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Due on this day or earlier",
+            example="+14d",
+            column="due_at",
+            words="due to {}",
+            is_last_day=True,
+        ),
+    ] = None
+    completed_from: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Finished on this day or later",
+            example="last_month",
+            column="completed_at",
+            words="completed from {}",
+        ),
+    ] = None
+    completed_to: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Finished on this day or earlier",
+            example="last_month",
+            column="completed_at",
+            words="completed to {}",
+            is_last_day=True,
+        ),
+    ] = None
+    enrolled_from: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Enrolled on this day or later",
+            example="-3m",
+            column="enrolled_at",
+            words="enrolled from {}",
+        ),
+    ] = None
+    enrolled_to: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Enrolled on this day or earlier",
+            example="yesterday",
+            column="enrolled_at",
+            words="enrolled to {}",
+            is_last_day=True,
+        ),
+    ] = None
+    inactive_since: Annotated[
+        str | None,
+        Filter(
+            kind=value_kinds.DAY,
+            meaning="Not finished, without activity on this day or later; without any activity, enrolled before it",
+            example="-30d",
+            column="last_activity_at",
+            words="inactive since {}",
+            judges_outcome=True,
+            unreported_hint="ask by state not_started or by progress_below instead",
+        ),
+    ] = None
+    progress_below: Annotated[
+        float | None,
+        Filter(
+            kind=value_kinds.PERCENT,
+            meaning="Not finished, with less progress than this; unreported progress counts as 0",
+            example=50,
+            column="progress_percent",
+            words="not finished, progress below {}",
+            judges_outcome=True,
+        ),
+    ] = None
+    is_mandatory: Annotated[
+        bool | None,
+        Filter(
+            kind=value_kinds.FLAG,
+            meaning="Mandatory or not, as the LMS reports it or as a setting names the courses",
+            example=True,
+            column="is_mandatory",
+            words="{}mandatory",
+            adds_column=False,
+            unreported_hint="name the mandatory courses in {prefix}MANDATORY_COURSES, or leave it out",
+        ),
+    ] = None
+    where: Annotated[
+        Where,
+        Filter(
+            kind=value_kinds.DIMENSION_VALUES,
+            meaning="Dimensions of the learners: team, manager, custom fields, and the columns of the people file; all "
+            "of them, each with one value or any of a list",
+            example={"team": "Sales"},
+            description=_where_words,
+            words="{}",
+            of_enrollments=False,
+        ),
+    ] = ()
+    fresh: Annotated[
+        bool,
+        Argument(
+            kind=value_kinds.SWITCH,
+            meaning="Fetch from the LMS again, whatever the age of the stored data",
+            example=True,
+            description="Read again now",
+        ),
+    ] = False
+
+    @classmethod
+    def arguments(cls, columns: Columns = ALL_COLUMNS) -> dict[str, Argument]:
+        """List the arguments that are offered with some columns, by name."""
+        return {
+            name: argument
+            for name, argument in arguments_of(cls).items()
+            if argument.column is None or argument.column in columns
+        }
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, object], columns: Columns = ALL_COLUMNS) -> Self:
+        """Parse a tool's arguments.
+
+        Raises:
+            QueryError: one sentence for each argument that cannot be parsed.
+        """
+        known = cls.arguments(columns)
+        for name in arguments:
+            if name not in known:
+                guess = nearest(name, known)
+                hint = f"did you mean {guess!r}? " if guess else ""
+                raise QueryError(f"There is no argument {name[:60]!r}; {hint}Known: {', '.join(known)}.")
+        try:
+            return cls.model_validate(dict(arguments), context=columns)
+        except ValidationError as error:
+            sentences = [_sentence(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)]
+            raise QueryError(" ".join(dict.fromkeys(sentences))) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_absent(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        given = cast("Mapping[str, object]", data)
+        return {name: value for name, value in given.items() if not _is_absent(value)}
+
+    @model_validator(mode="after")
+    def _check_not_enrolled(self) -> Self:
+        """Refuse filters on enrollments where there are none."""
+        if not self.asks_who_is_missing:
+            return self
+        if not self.course:
+            raise ValueError("state not_enrolled needs course, to say in which")
+        conflicting = [state for state in self.state if state is not State.NOT_ENROLLED]
+        conflicting += [name for name in self.given_filters if FILTERS[name].of_enrollments]
+        if conflicting:
+            raise ValueError(
+                f"state not_enrolled is about people without an enrollment: leave out {', '.join(conflicting)}"
+            )
+        return self
+
+    @property
+    def given_filters(self) -> dict[str, Any]:
+        """The values of the filters that are given, by name."""
+        values = {name: getattr(self, name) for name in FILTERS}
+        return {name: value for name, value in values.items() if value not in (None, ())}
+
+    @property
+    def judges_outcome(self) -> bool:
+        """Whether it filters by outcome, which makes a completion rate meaningless."""
+        given = self.given_filters
+        if {*self.state} == {State.NO_DUE_DATE}:
+            del given["state"]
+        return any(FILTERS[name].judges_outcome for name in given)
+
+    @property
+    def asks_who_is_missing(self) -> bool:
+        """Whether it is about people who have no enrollment."""
+        return State.NOT_ENROLLED in self.state
+
+    @property
+    def period_asked(self) -> bool:
+        """Whether it is about completions in a period."""
+        return self.completed_from is not None or self.completed_to is not None
+
+    @property
+    def needs_directory(self) -> bool:
+        """Whether the answer depends on the whole people directory."""
+        return bool(self.where) or self.asks_who_is_missing
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """The dimensions that learners are filtered or grouped by, case-folded."""
+        return frozenset(key.strip().casefold() for key, _ in self.where)
+
+    @property
+    def asks_for_failed(self) -> bool:
+        """Whether the answer depends on telling failed from in progress."""
+        return EnrollmentStatus.FAILED in self.status or State.FAILED in self.state
+
+
+FILTERS: Mapping[str, Filter] = {
+    name: argument for name, argument in arguments_of(EnrollmentFilter).items() if isinstance(argument, Filter)
+}
+"""Every filter by its name, in the order of the schema."""
+
+
+def _is_absent(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(_is_absent(item) for item in cast("Mapping[str, object]", value).values())
+    if isinstance(value, list | tuple):
+        return all(_is_absent(item) for item in cast("list[object]", value))
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]) if location else ""
+    text = message.removeprefix("Value error, ")
+    return f"{name}: {text}." if name else f"{text[0].upper()}{text[1:]}."

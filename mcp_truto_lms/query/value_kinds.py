@@ -1,0 +1,188 @@
+"""The kinds of values that arguments take: each has one parser, one JSON Schema and one form on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+from mcp_truto_lms.domain.columns import Columns
+from mcp_truto_lms.domain.days import parse_day
+from mcp_truto_lms.domain.definitions import State
+from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.query.parsing import (
+    parse_bool,
+    parse_columns,
+    parse_cursor,
+    parse_groups,
+    parse_limit,
+    parse_percent,
+    parse_single,
+    parse_sort,
+    parse_states,
+    parse_statuses,
+    parse_summary_sort,
+    parse_terms,
+    parse_users,
+    parse_where,
+)
+from mcp_truto_lms.query.vocabulary import MAX_LIMIT, Format, is_offered
+
+Schema = dict[str, Any]
+_Enum = TypeVar("_Enum", bound=StrEnum)
+
+
+def _say(value: object) -> str:
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueKind:
+    """What an argument takes.
+
+    Args:
+        title: for the documentation
+        metavar: of the command line
+        parse: from what a caller writes, where some columns are offered
+        schema: the JSON Schema, where some columns are offered
+        description: published once, with the first argument of this kind
+        repeats: whether the command line takes several values
+        is_switch: whether the command line takes no value
+        may_start_with_dash: whether a value on the command line may, as `-3m`
+        resolution: what a report resolves the value to; None leaves it as it is
+        say: prints an unresolved value in the first line of an answer
+        first_line_position: orders the filters in the first line
+    """
+
+    title: str
+    metavar: str
+    parse: Callable[[object, Columns], Any]
+    schema: Callable[[Columns], Schema]
+    description: str = ""
+    repeats: bool = False
+    is_switch: bool = False
+    may_start_with_dash: bool = False
+    resolution: Literal["ids", "instant", "dimensions"] | None = None
+    say: Callable[[Any], str] = _say
+    first_line_position: int = 0
+
+
+def _text(_: Columns) -> Schema:
+    return {"type": "string"}
+
+
+def _texts(_: Columns) -> Schema:
+    return {"items": {"type": "string"}, "type": "array"}
+
+
+def _members(enum: type[_Enum], columns: Columns) -> Schema:
+    offered = [member for member in enum if is_offered(member, columns)]
+    return {"items": {"enum": offered, "type": "string"}, "type": "array"}
+
+
+def _column_list(columns: Columns) -> Schema:
+    return {"items": {"anyOf": [{"enum": [*columns.known]}, {"type": "string"}]}, "type": "array"}
+
+
+STATES = ValueKind(
+    title="states",
+    metavar="STATE",
+    parse=parse_states,
+    schema=lambda columns: _members(State, columns),
+    repeats=True,
+    say=lambda states: " or ".join(state for state in states if state is not State.NOT_ENROLLED),
+)
+STATUSES = ValueKind(
+    title="statuses",
+    metavar="STATUS",
+    parse=lambda value, _: parse_statuses(value),
+    schema=lambda columns: _members(EnrollmentStatus, columns),
+    repeats=True,
+    say=" or ".join,
+    first_line_position=1,
+)
+FLAG = ValueKind(
+    title="true or false",
+    metavar="YES|NO",
+    parse=lambda value, _: parse_bool(value),
+    schema=lambda _: {"type": "boolean"},
+    say=lambda flag: "" if flag else "not ",
+    first_line_position=2,
+)
+SWITCH = ValueKind(
+    title="true or false",
+    metavar="",
+    parse=lambda value, _: parse_bool(value),
+    schema=lambda _: {"type": "boolean"},
+    is_switch=True,
+)
+USERS = ValueKind(
+    title="people",
+    metavar="NAME",
+    parse=parse_users,
+    schema=_texts,
+    repeats=True,
+    resolution="ids",
+    first_line_position=3,
+)
+COURSES = ValueKind(
+    title="courses",
+    metavar="TITLE",
+    parse=lambda value, _: parse_terms(value),
+    schema=_texts,
+    repeats=True,
+    resolution="ids",
+    first_line_position=3,
+)
+DIMENSION_VALUES = ValueKind(
+    title="an object of keys and values",
+    metavar="KEY=VALUE",
+    parse=lambda value, _: parse_where(value),
+    schema=lambda _: {"type": "object"},
+    repeats=True,
+    resolution="dimensions",
+    first_line_position=4,
+)
+DAY = ValueKind(
+    title="a day",
+    metavar="DAY",
+    parse=lambda value, _: parse_day(value),
+    schema=_text,
+    description="2026-11-01, today, +14d or -3m; inclusive",
+    may_start_with_dash=True,
+    resolution="instant",
+    first_line_position=5,
+)
+PERCENT = ValueKind(
+    title="a percentage",
+    metavar="PERCENT",
+    parse=lambda value, _: parse_percent(value),
+    schema=lambda _: {"type": "number", "maximum": 100, "minimum": 0},
+    say=lambda percent: f"{percent:g}",
+    first_line_position=6,
+)
+COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_column_list, repeats=True)
+EXCLUDED_COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_texts, repeats=True)
+SORT = ValueKind(title="a column", metavar="COLUMN", parse=parse_sort, schema=_text, may_start_with_dash=True)
+SUMMARY_SORT = ValueKind(
+    title="a column of the summary",
+    metavar="COLUMN",
+    parse=parse_summary_sort,
+    schema=_text,
+    may_start_with_dash=True,
+)
+GROUPS = ValueKind(title="groupings", metavar="WHAT", parse=parse_groups, schema=_texts, repeats=True)
+LIMIT = ValueKind(
+    title="a number",
+    metavar="NUMBER",
+    parse=lambda value, _: parse_limit(value),
+    schema=lambda _: {"maximum": MAX_LIMIT, "minimum": 1, "type": "integer"},
+)
+CURSOR = ValueKind(title="a cursor", metavar="", parse=lambda value, _: parse_cursor(value), schema=_text)
+FORMAT = ValueKind(
+    title="a format",
+    metavar="FORMAT",
+    parse=lambda value, _: parse_single(Format, value, "format"),
+    schema=lambda _: {"enum": [*Format], "type": "string"},
+)
