@@ -222,7 +222,7 @@ class TalentLmsSandbox:
 
 
 def _raw_path(scope: Scope) -> str:
-    """Take the path as it was sent: decoded, a comma in a value could not be told from one between arguments."""
+    """Return the encoded path; in a decoded one, a comma in a value would look like one between arguments."""
     raw: bytes | None = scope.get("raw_path")
     return str(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("ascii", "replace")
 

@@ -1,8 +1,8 @@
 """The endpoint's error responses, in Truto's form, and the errors of a source as such responses.
 
 Every response has `statusCode`, `error` and `message`. If the provider failed, `truto_is_remote_error` is true and
-`truto_error_insight` explains the failure. By the flag a client tells an invalid token of this endpoint from an invalid
-key of the provider. The provider's own body is never passed on, because it may hold secrets.
+`truto_error_insight` explains the failure. The flag distinguishes an invalid token of this endpoint from an invalid key
+of the provider. The provider's own body is never passed on, because it may hold secrets.
 
 `ApiError` is raised within this package alone. The errors of a source are those of `domain.errors`.
 """

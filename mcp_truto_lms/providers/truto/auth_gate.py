@@ -1,8 +1,8 @@
 """The auth gate of one integrated account: it stores a refusal of the whole account and limits calls after it.
 
 After an account's authorization lapses, every further call is refused, and an LMS may count refused calls against the
-account. Background work checks the stored refusal and makes no call. A question from a person may make one call as a
-probe. The other calls of that time wait for the probe: they fail with its refusal, or go on if the probe succeeds.
+account. So while a refusal is stored, one call at a time probes the account. The other calls of that time wait for the
+probe: they fail with its refusal, or go on if the probe succeeds.
 """
 
 from __future__ import annotations

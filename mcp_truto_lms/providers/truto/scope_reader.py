@@ -24,6 +24,7 @@ from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, S
 from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.talentlms.enrollments import keep
 from mcp_truto_lms.providers.truto import records, talentlms_payload
+from mcp_truto_lms.providers.truto.account_reader import AccountReader
 from mcp_truto_lms.providers.truto.capabilities import LIST_PARAMETERS, AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.errors import (
     Forbidden,
@@ -36,7 +37,6 @@ from mcp_truto_lms.providers.truto.errors import (
 from mcp_truto_lms.providers.truto.full_list_cache import FullListCache, restrict_to_scope
 from mcp_truto_lms.providers.truto.not_enrolled import means_not_enrolled
 from mcp_truto_lms.providers.truto.page import JsonObject, Page
-from mcp_truto_lms.providers.truto.reader import AccountReader
 
 logger = logging.getLogger(__name__)
 

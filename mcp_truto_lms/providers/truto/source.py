@@ -23,12 +23,12 @@ from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
 from mcp_truto_lms.providers.truto import records, talentlms_payload
+from mcp_truto_lms.providers.truto.account_reader import AccountReader
 from mcp_truto_lms.providers.truto.capabilities import AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.client import DEFAULT_BASE_URL, TrutoClient
 from mcp_truto_lms.providers.truto.errors import RequestRefused
 from mcp_truto_lms.providers.truto.filled_columns import FilledColumns
 from mcp_truto_lms.providers.truto.full_list_cache import FullListCache
-from mcp_truto_lms.providers.truto.reader import AccountReader
 from mcp_truto_lms.providers.truto.scope_reader import SCOPE_WORDS, KnownNames, ScopeReader, warn_about_skipped
 
 
@@ -139,7 +139,7 @@ class TrutoSource:
 
     @property
     def refusal(self) -> AccessDenied | None:
-        """The stored refusal of the whole account; while there is one, background work makes no call."""
+        """The refusal of the whole account by the last call; None if that call was not refused."""
         return self._reader.auth_gate.refusal
 
     @property
