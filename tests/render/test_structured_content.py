@@ -1,4 +1,4 @@
-"""Structured content: the data of an answer, by the schema that the tool list publishes."""
+"""Structured content: the data of an answer follows the schema that the tool list publishes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mcp_truto_lms.render.structured_content import list_schema, summary_schema
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store.counts import Counts
 from tests.conftest import LIST, SUMMARIZE, Desk, OpenDesk
+from tests.render.answer_reading import to_number
 from tests.stored import Shelf, course, open_shelf, person, record
 from tests.truth import DAY, NOON
 
@@ -23,47 +24,50 @@ pytestmark = pytest.mark.anyio
 
 
 async def content(desk: Desk, tool: str, **arguments: Any) -> tuple[str, dict[str, Any]]:
-    """Ask by a client that checks the content against the schema; its text and its content."""
+    """Call a tool by a client that validates the content; return the text and the content."""
     result = await desk.client.call_tool(tool, arguments)
-    text = "".join(getattr(one, "text", "") for one in result.content)
+    text = "".join(getattr(block, "text", "") for block in result.content)
     assert not result.is_error, text
     return text, result.structured_content or {}
 
 
 def total(text: str) -> int:
-    found = re.search(r"(?:^|\. |of )([\d,]+) (?:enrollments|people)", text)
-    assert found, text
-    return int(found[1].replace(",", ""))
+    match = re.search(r"(?:^|\. |of )([\d,]+) (?:enrollments|people)", text)
+    assert match, text
+    return to_number(match[1])
 
 
-def test_a_row_has_the_fields_of_the_model_and_numbers_are_those_that_are_counted():
+def test_rows_have_the_fields_of_the_model_and_numbers_those_that_are_counted():
     row = list_schema(ALL_COLUMNS)["properties"]["result"]["items"]
-    assert [*row["properties"]] == [*(one for one in CourseEnrollment.model_fields if one != "remote_data"), "signals"]
+    assert [*row["properties"]] == [
+        *(name for name in CourseEnrollment.model_fields if name != "remote_data"),
+        "signals",
+    ]
     assert "required" not in row
     assert list_schema(ALL_COLUMNS)["$defs"]["EnrollmentStatus"]["enum"] == [*map(str, EnrollmentStatus)]
     numbers = summary_schema(ALL_COLUMNS)["properties"]["totals"]["properties"]
-    counted = {one.name for one in fields(Counts)} - {"progress_sum", "progress_known", "seconds", "seconds_known"}
+    counted = {field.name for field in fields(Counts)} - {"progress_sum", "progress_known", "seconds", "seconds_known"}
     assert counted | {"rate", "average", "hours", "learners", "courses", "learner_rate"} <= {*numbers}
     assert numbers["rate"] == {"type": "number"}
     assert numbers["finished"] == {"type": "integer"}
 
 
 @pytest.mark.parametrize("schema", [list_schema(ALL_COLUMNS), summary_schema(ALL_COLUMNS)])
-def test_a_schema_is_of_an_object_and_says_null_nowhere(schema: dict[str, Any]):
+def test_a_schema_describes_an_object_without_nulls(schema: dict[str, Any]):
     assert schema["type"] == "object"
     assert {"total", "as_of", "complete"} <= {*schema["required"]}
     assert '"null"' not in json.dumps(schema)
 
 
-async def test_it_is_off_unless_it_is_asked_for(open_desk: OpenDesk):
+async def test_content_is_sent_only_if_the_settings_ask_for_it(open_desk: OpenDesk):
     assert not Settings.from_env({}).structured
     assert Settings.from_env({"MCP_TRUTO_LMS_STRUCTURED": "1"}).structured
     async with open_desk() as desk:
-        assert [one.output_schema for one in (await desk.client.list_tools()).tools] == [None, None]
+        assert [tool.output_schema for tool in (await desk.client.list_tools()).tools] == [None, None]
         assert (await content(desk, LIST, limit=1))[1] == {}
 
 
-async def test_rows_are_those_that_the_text_shows_and_their_totals_too(open_desk: OpenDesk):
+async def test_rows_and_total_are_those_of_the_text(open_desk: OpenDesk):
     async with open_desk(structured=True, token_budget=600) as desk:
         text, data = await content(desk, LIST, state="overdue", limit=200)
         shown = int(text.split()[0])
@@ -84,17 +88,17 @@ async def test_a_list_in_json_is_the_same_twice(open_desk: OpenDesk):
             assert json.loads(text).items() >= {k: v for k, v in data.items() if k != "excluded"}.items()
 
 
-async def test_only_the_chosen_columns_are_there(open_desk: OpenDesk):
+async def test_rows_have_only_the_chosen_columns(open_desk: OpenDesk):
     async with open_desk(structured=True) as desk:
         _, data = await content(desk, LIST, fields="learner,status", limit=2)
-        assert [{*one} for one in data["result"]] == [{"user", "status"}] * 2
-        assert [{*one["user"]} for one in data["result"]] == [{"name"}] * 2
+        assert [{*row} for row in data["result"]] == [{"user", "status"}] * 2
+        assert [{*row["user"]} for row in data["result"]] == [{"name"}] * 2
         _, data = await content(desk, LIST, exclude_fields="user,custom_fields", limit=2)
-        assert all(not {"user", "custom_fields"} & {*one} for one in data["result"])
+        assert all(not {"user", "custom_fields"} & {*row} for row in data["result"])
         assert "next_cursor" not in (await content(desk, LIST, limit=2, course="101", user="6"))[1]
 
 
-async def test_a_csv_is_where_the_text_says(open_desk: OpenDesk, tmp_path: Path):
+async def test_the_path_of_a_csv_is_that_of_the_text(open_desk: OpenDesk, tmp_path: Path):
     async with open_desk(structured=True, export_dir=str(tmp_path)) as desk:
         text, data = await content(desk, LIST, format="csv", fields="learner,due")
     assert data["csv"] == {"path": data["csv"]["path"], "rows": data["total"], "columns": ["learner", "due"]}
@@ -115,10 +119,10 @@ async def test_a_summary_has_the_numbers_of_its_text(open_desk: OpenDesk):
         assert f"{line['keys'][0]},{line['enrollments']},{line['finished']},{line['rate']:.0f}" in text
         at_risk = data["at_risk"]
         assert f"of {at_risk['number']} learners at risk" in text
-        assert [one["learner"] in text for one in at_risk["learners"]] == [True, True]
+        assert [line["learner"] in text for line in at_risk["learners"]] == [True, True]
 
 
-async def test_what_the_text_leaves_out_for_a_reason_is_left_out(open_desk: OpenDesk):
+async def test_misleading_numbers_are_absent_as_in_the_text(open_desk: OpenDesk):
     async with open_desk(structured=True) as desk:
         _, data = await content(desk, SUMMARIZE, state="overdue", group_by="site")
         assert not {"rate", "learner_rate"} & {*data["totals"], *data["tables"][0]["groups"][0]}
@@ -131,7 +135,7 @@ async def test_what_the_text_leaves_out_for_a_reason_is_left_out(open_desk: Open
         assert "learners" not in data["tables"][0]["groups"][0]
 
 
-async def test_who_is_not_enrolled_is_counted_as_such(open_desk: OpenDesk):
+async def test_missing_enrollments_are_counted_as_not_enrolled(open_desk: OpenDesk):
     async with open_desk(structured=True) as desk:
         text, data = await content(desk, SUMMARIZE, state="not_enrolled", course="Forklift", group_by="site")
         assert data["totals"] == {"not_enrolled": total(text), "learners": total(text), "courses": 1}
@@ -140,26 +144,26 @@ async def test_who_is_not_enrolled_is_counted_as_such(open_desk: OpenDesk):
         assert {*data["result"][0]} == {"user", "course"}
 
 
-async def test_one_learners_courses_come_with_the_columns_of_the_text(open_desk: OpenDesk):
+async def test_the_courses_of_one_learner_have_the_columns_of_the_text(open_desk: OpenDesk):
     async with open_desk(structured=True) as desk:
         _, data = await content(desk, SUMMARIZE, user="Jane Doe")
     assert data["details"]["total"] == len(data["details"]["result"]) == data["total"]
     assert all(
-        {*one} <= {"user", "course", "status", "progress_percent", "due_at"} for one in data["details"]["result"]
+        {*row} <= {"user", "course", "status", "progress_percent", "due_at"} for row in data["details"]["result"]
     )
 
 
-async def test_namesakes_stay_apart(open_desk: OpenDesk):
+async def test_learners_with_the_same_name_carry_their_ids(open_desk: OpenDesk):
     people = [person("1", "Ann Lee"), person("2", "Ann Lee")]
-    records = [record(one, "c", "enrolled", due=NOON - DAY) for one in ("1", "2")]
+    records = [record(key, "c", "enrolled", due=NOON - DAY) for key in ("1", "2")]
     async with open_shelf(Shelf(people, [course("c", "C")], records), structured=True) as desk:
         _, data = await content(desk, SUMMARIZE, group_by="learner")
-        assert [one["keys"] for one in data["tables"][0]["groups"]] == [["Ann Lee (id 1)"], ["Ann Lee (id 2)"]]
+        assert [line["keys"] for line in data["tables"][0]["groups"]] == [["Ann Lee (id 1)"], ["Ann Lee (id 2)"]]
         _, data = await content(desk, SUMMARIZE)
-        assert {one["learner"] for one in data["at_risk"]["learners"]} == {"Ann Lee (id 1)", "Ann Lee (id 2)"}
+        assert {line["learner"] for line in data["at_risk"]["learners"]} == {"Ann Lee (id 1)", "Ann Lee (id 2)"}
 
 
-async def test_half_of_the_data_says_how_much_it_is():
+async def test_incomplete_data_has_its_coverage():
     shelf = Shelf([person("1", "Ann")], [course("c", "C"), course("d", "D")], [record("1", "c", "enrolled")])
     shelf.halves = frozenset({"course:d", "learner:1"})
     async with open_shelf(shelf, structured=True) as desk:
@@ -169,7 +173,7 @@ async def test_half_of_the_data_says_how_much_it_is():
             assert data["coverage"] == {"read": 1, "wanted": 1, "unit": "people", "partial": 1}
 
 
-async def test_an_error_is_an_error_and_carries_nothing(open_desk: OpenDesk):
+async def test_an_error_has_no_content(open_desk: OpenDesk):
     async with open_desk(structured=True) as desk:
         result = await desk.client.call_tool(LIST, {"course": "Nothing of the kind"})
     assert result.is_error
