@@ -138,7 +138,7 @@ class ExpectedAnswers:
             case "due" | "enrolled" | "completed":
                 return day(getattr(fact, column))
             case "signals":
-                overdue = f"overdue {fact.late_days} d"
+                overdue = f"overdue {fact.days_late} d"
                 return "; ".join(overdue if signal == "overdue" else signal for signal in fact.signals)
             case "team":
                 return team_of(self.people[fact.user_id])
@@ -272,7 +272,7 @@ def at_risk_table(expected: ExpectedAnswers, matches: Iterable[Fact], limit: int
     rows: list[Row] = []
     for user_id, group in people.items():
         counts = Counter(signal for fact in group for signal in fact.signals)
-        overdue = f"overdue up to {max(fact.late_days for fact in group)} d"
+        overdue = f"overdue up to {max(fact.days_late for fact in group)} d"
         printed = [
             f"{counts[signal]} {overdue if signal == 'overdue' else signal}"
             for signal in ("overdue", "failed", "due soon", "not started")

@@ -105,7 +105,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
     at_risk = rows(
         where(lambda fact: fact.at_risk),
         "learner,course,status,progress,due,signals",
-        sort_key=lambda fact: -1_000 * len(fact.signals) - fact.late_days,
+        sort_key=lambda fact: -1_000 * len(fact.signals) - fact.days_late,
         limit=40,
     )
     return [

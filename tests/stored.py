@@ -1,4 +1,4 @@
-"""Records that no TalentLMS portal yields, put straight into the store, or behind a source that the server reads."""
+"""Records that no TalentLMS portal returns, written to the store directly, or served by a source of the tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACCOUNT = Settings(source="talentlms").accounts()[0].key
 
 
 class MovableClock:
-    """A clock that a test moves."""
+    """A clock that tests move."""
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -47,7 +47,7 @@ class MovableClock:
 async def refreshing(
     source: Shelf, database: Database | None = None, clock: Clock | None = None
 ) -> AsyncGenerator[Refresher]:
-    """Open the refreshing of an account without the rest of the server."""
+    """Open the refresher of an account without the rest of the server."""
     async with Background() as background:
         yield Refresher(
             ACCOUNT,
@@ -122,7 +122,7 @@ def capable_of(*routes: FetchRoute) -> Capabilities:
 
 @dataclass
 class Shelf:
-    """A source whose records are given; scopes named in `halves` come incomplete."""
+    """A source over plain lists of records; the scopes in `halves` are incomplete."""
 
     people: Sequence[User] = ()
     titles: Sequence[Course] = ()
@@ -142,20 +142,20 @@ class Shelf:
         return tuple(self.people)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
-        return next((one for one in self.people if one.id == user_id), None)
+        return next((user for user in self.people if user.id == user_id), None)
 
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
-        found = [
-            replace(one, route=scope.route)
-            for one in self.records
-            if one.enrollment.user is not None
-            and one.enrollment.course is not None
-            and scope.user_id in (None, one.enrollment.user.id)
-            and scope.course_id in (None, one.enrollment.course.id)
+        records = [
+            replace(record, route=scope.route)
+            for record in self.records
+            if record.enrollment.user is not None
+            and record.enrollment.course is not None
+            and scope.user_id in (None, record.enrollment.user.id)
+            and scope.course_id in (None, record.enrollment.course.id)
         ]
-        return Reading(tuple(found), complete=scope.key not in self.halves)
+        return Reading(tuple(records), complete=scope.key not in self.halves)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -175,22 +175,22 @@ async def open_shelf(shelf: Shelf, *, clock: Clock | None = None, **settings: An
 
 
 def scope_rows(account: str, *readings: Reading, known: Collection[str] = ()) -> ScopeRows:
-    """Make the rows of what was read of a scope."""
+    """Make the rows of the readings of a scope."""
     rows = ScopeRows(account, known=known)
-    for one in readings:
-        rows.add(one)
+    for reading in readings:
+        rows.add(reading)
     return rows
 
 
 class Opened(Database):
-    """A store that writes for whoever asks it directly, so that tests need not say so."""
+    """A store that allows writes by default, so that tests need not ask for them."""
 
     def _transact(self, work: Any, *, write: bool = True) -> Any:
         return super()._transact(work, write=write)
 
 
 class Where:
-    """Where new stores are: in memory, unless a test runs over other engines."""
+    """The address of new stores: in memory, unless a test runs on other engines."""
 
     new_address: Callable[[], str] = str
 
@@ -203,19 +203,19 @@ def new_store() -> Database:
 def filled(
     people: Sequence[User] = (), titles: Sequence[Course] = (), records: Sequence[EnrollmentRecord] = ()
 ) -> Database:
-    """Make a store of people, courses and enrollments."""
+    """Make a store with people, courses and enrollments."""
     database = new_store()
 
     def fill(connection: Any) -> None:
         list_writer.replace_learners(connection, ACCOUNT, learner_rows(ACCOUNT, people), STAMP)
         list_writer.replace_courses(connection, ACCOUNT, titles, STAMP)
         by_course: dict[str, list[EnrollmentRecord]] = {}
-        for one in records:
-            assert one.enrollment.course is not None
-            by_course.setdefault(str(one.enrollment.course.id), []).append(one)
-        for key, found in by_course.items():
+        for each in records:
+            assert each.enrollment.course is not None
+            by_course.setdefault(str(each.enrollment.course.id), []).append(each)
+        for course_id, of_course in by_course.items():
             scope_writer.replace_scope(
-                connection, ACCOUNT, Scope(course_id=key), scope_rows(ACCOUNT, Reading(tuple(found))), STAMP
+                connection, ACCOUNT, Scope(course_id=course_id), scope_rows(ACCOUNT, Reading(tuple(of_course))), STAMP
             )
 
     database._transact(fill)
@@ -223,5 +223,5 @@ def filled(
 
 
 def page_of(connection: AppContext, selection: Selection, **asked: Any) -> list[dict[str, Any]]:
-    """Read rows of a match at once."""
+    """Read rows of a match as a list."""
     return [*enrollment_rows.read_rows(connection, selection, **asked)]

@@ -1,4 +1,4 @@
-"""Finding by name says the same on every engine."""
+"""A search by name has the same result on every engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mcp_truto_lms.reports import name_resolution
 from tests.stored import ACCOUNT, course, filled, person
 
 LONG = f"{Random(7).randbytes(2_000).hex()}@acme.example"
-"""Longer than an index takes, however it is packed."""
+"""Longer than an index accepts, even compressed."""
 PEOPLE = [
     person("1", "Jane Doe", email="Jane@Acme.example"),
     person("2", "Zoë O'Brien"),
@@ -33,15 +33,15 @@ PEOPLE = [
 TITLES = [course("101", "Security 2026", code="SEC"), course("102", "Security 2025", status="archived")]
 
 
-def test_terms_mean_the_same_on_every_engine():
+def test_terms_match_the_same_on_every_engine():
     database = filled(PEOPLE, TITLES)
 
-    def found(connection: Any, by: GroupBy, term: str) -> list[str]:
+    def resolve(connection: Any, by: GroupBy, term: str) -> list[str]:
         try:
             ((named,),) = (name_resolution.resolve(connection, ACCOUNT, by, [term]),)
         except QueryError as error:
             return [str(error).partition("Nearest: ")[2]]
-        return [one.id for one in named.matches]
+        return [match.id for match in named.matches]
 
     def check(connection: Any) -> None:
         for term, ids in {
@@ -60,9 +60,9 @@ def test_terms_mean_the_same_on_every_engine():
             "j" * 300: ["6"],
             "Jaen Deo": ["Jane Doe, Jane Old."],
         }.items():
-            assert found(connection, GroupBy.LEARNER, term) == ids, term
-        assert found(connection, GroupBy.COURSE, "sec") == ["101"]
-        assert found(connection, GroupBy.COURSE, "2025 security") == ["102"]
+            assert resolve(connection, GroupBy.LEARNER, term) == ids, term
+        assert resolve(connection, GroupBy.COURSE, "sec") == ["101"]
+        assert resolve(connection, GroupBy.COURSE, "2025 security") == ["102"]
         assert name_resolution.complete(connection, ACCOUNT, GroupBy.LEARNER, "j", limit=2) == [
             "Jane Doe",
             "J" * 79 + "…",
@@ -74,7 +74,7 @@ def test_terms_mean_the_same_on_every_engine():
 
 
 @pytest.mark.parametrize("term", ["\ud800", "\0", "a\0b"])
-def test_terms_that_no_database_holds_stand_for_nobody(term: str):
+def test_terms_that_no_database_can_store_match_nobody(term: str):
     database = filled(PEOPLE)
     with pytest.raises(QueryError):
         database._transact(lambda c: name_resolution.resolve(c, ACCOUNT, GroupBy.LEARNER, [term]))

@@ -1,4 +1,4 @@
-"""The order of rows, which must be the same on every engine: folded text, missing values last, ids at the end."""
+"""The order of rows is the same on every engine: normalized text, missing values last, ids break ties."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def names():
     )
 
 
-def test_names_sort_without_regard_to_case_accents_and_blanks(names):
+def test_names_sort_regardless_of_case_accents_and_spaces(names):
     assert keys(names, "user.name") == ["3", "4", "5", "2", "1"]
 
 
-def test_names_sort_the_other_way_with_ties_still_by_id(names):
+def test_names_sort_descending_with_ties_still_by_ascending_id(names):
     assert keys(names, "-user.name") == ["1", "2", "5", "3", "4"]
 
 
 @pytest.mark.parametrize(
     ("sort", "order"), [("score", "213"), ("-score", "123"), ("due_at", "123"), ("-due_at", "213")]
 )
-def test_missing_values_come_last_both_ways(sort: str, order: str):
+def test_missing_values_come_last_in_both_directions(sort: str, order: str):
     database = filled(
         [person(key, key) for key in "123"],
         [course("c", "C")],
@@ -62,7 +62,7 @@ def test_missing_values_come_last_both_ways(sort: str, order: str):
     assert "".join(keys(database, sort)) == order
 
 
-def test_the_usual_order_is_by_due_date_then_course_then_learner():
+def test_the_default_order_is_by_due_date_then_course_then_learner():
     database = filled(
         [person("1", "B"), person("2", "A")],
         [course("c", "Öl"), course("d", "olive"), course("e", "A")],
@@ -77,7 +77,7 @@ def test_the_usual_order_is_by_due_date_then_course_then_learner():
     assert keys(database, None, path="id") == ["1_e", "2_e", "2_c", "1_c", "1_d"]
 
 
-def test_the_status_sorts_as_it_is_at_the_answers_time():
+def test_rows_sort_by_the_status_at_the_moment_of_the_answer():
     database = filled(
         [person("1", "A"), person("2", "B")],
         [course("c", "C")],
@@ -87,7 +87,7 @@ def test_the_status_sorts_as_it_is_at_the_answers_time():
     assert [(row["user.id"], row["status"]) for row in rows] == [("2", "in_progress"), ("1", "expired")]
 
 
-@pytest.mark.parametrize("path", [one for one in enrollment_columns() if one not in ("custom_fields", "urls")])
+@pytest.mark.parametrize("path", [path for path in enrollment_columns() if path not in ("custom_fields", "urls")])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_every_column_can_be_sorted_by(names, path: str, sign: str):
     assert sorted(keys(names, sign + path)) == sorted(NAMES)
@@ -107,7 +107,7 @@ def test_every_column_can_be_sorted_by(names, path: str, sign: str):
         ("average", "dce"),
     ],
 )
-def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
+def test_groups_sort_by_a_number_then_by_name(sort: str, order: str):
     database = filled(
         [person(key, key) for key in "12"],
         [course("c", "a"), course("d", "Ä b"), course("e", "C")],
@@ -118,17 +118,17 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
             record("1", "e", "withdrawn"),
         ],
     )
-    found, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=9))
-    assert "".join(one.keys[0].id for one in found) == order
+    groups, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=9))
+    assert "".join(group.keys[0].id for group in groups) == order
     assert number == 3
-    some, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
-    assert "".join(one.keys[0].id for one in some) == order[:2]
+    page, number = database._transact(lambda c: count_groups(c, EVERYTHING, (GroupBy.COURSE,), sort=sort, limit=2))
+    assert "".join(group.keys[0].id for group in page) == order[:2]
     assert number == 3
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    made=st.lists(
+    records=st.lists(
         st.builds(
             record,
             st.sampled_from("123"),
@@ -145,11 +145,11 @@ def test_groups_sort_by_their_numbers_then_by_name(sort: str, order: str):
     down=st.booleans(),
     limit=st.integers(1, 5),
 )
-def test_what_a_survey_counts_of_courses_is_what_is_counted_by_course(
-    made: list[EnrollmentRecord], nameless: bool, sort: str, down: bool, limit: int
+def test_course_groups_ordered_in_python_equal_groups_ordered_in_sql(
+    records: list[EnrollmentRecord], nameless: bool, sort: str, down: bool, limit: int
 ):
     titles = [course("c", "Same"), course("d", "same"), course("e", "Éa")]
-    database = filled([person(one, one) for one in "123"], titles, made)
+    database = filled([person(key, key) for key in "123"], titles, records)
     if nameless:
         lost = record("1", "c", "completed", key="lost")
         lost = replace(lost, enrollment=lost.enrollment.model_copy(update={"course": None}))
@@ -171,7 +171,7 @@ MAYBE = st.none() | st.integers(0, 3)
     sort=st.sampled_from(["score", "-score", "due_at", "-due_at", "user.name", "-user.name", "course.title", None]),
     limit=st.integers(1, 5),
 )
-def test_pages_of_any_size_hold_every_row_once_and_in_order(
+def test_pages_of_any_size_contain_every_row_once_and_in_order(
     rows: list[tuple[str, str, int | None, int | None]], sort: str | None, limit: int
 ):
     people = [person(f"{n}", name) for n, (name, *_) in enumerate(rows)]
@@ -179,20 +179,20 @@ def test_pages_of_any_size_hold_every_row_once_and_in_order(
         record(f"{n}", title, "enrolled", score=score, due=due, enrolled_at=at(n))
         for n, (_, title, score, due) in enumerate(rows)
     ]
-    database = filled(people, [course(one, one) for one in "cdÖ"], records)
+    database = filled(people, [course(title, title) for title in "cdÖ"], records)
     whole = database._transact(lambda c: page_of(c, EVERYTHING, sort=sort, limit=100, offset=0))
     pages = [key for start in range(0, len(rows), limit) for key in keys(database, sort, limit=limit, offset=start)]
     database.close()
-    assert pages == [one["user.id"] for one in whole]
+    assert pages == [row["user.id"] for row in whole]
     assert sorted(pages) == sorted(str(n) for n in range(len(rows)))
     path = (sort or "due_at").lstrip("-")
-    values = [one[path] if path in ("score", "due_at") else normalize(one[path]) for one in whole]
-    filled_in = [one for one in values if one is not None]
+    values = [row[path] if path in ("score", "due_at") else normalize(row[path]) for row in whole]
+    filled_in = [value for value in values if value is not None]
     assert values[: len(filled_in)] == filled_in
     assert filled_in == sorted(filled_in, reverse=(sort or "").startswith("-"))
 
 
-def test_a_selection_narrows_totals_and_rows_alike():
+def test_a_selection_narrows_totals_and_rows_equally():
     database = filled(
         [person(key, key) for key in "123"],
         [course("c", "C"), course("d", "D")],
@@ -218,17 +218,17 @@ def test_a_selection_narrows_totals_and_rows_alike():
         assert {row["id"] for row in rows} == expected
         whole = database._transact(lambda c, s=selection: count_by_course_and_status(c, s))
         assert whole.totals.enrollments == len(expected)
-        found, _ = database._transact(
+        groups, _ = database._transact(
             lambda c, s=selection: count_groups(c, s, (GroupBy.STATUS,), sort="-enrollments", limit=9)
         )
-        assert {one.keys[0].id: one.counts.enrollments for one in found} == whole.by_status
+        assert {group.keys[0].id: group.counts.enrollments for group in groups} == whole.by_status
 
 
-def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(names):
-    spreads = names._transact(
+def test_a_column_is_constant_only_if_all_rows_have_one_learner_or_course(names):
+    stats_by_path = names._transact(
         lambda c: column_stats.column_stats(c, EVERYTHING, ["user.name", "course.title", "score", "nothing"])
     )
-    assert {path: (one.filled, one.constant) for path, one in spreads.items()} == {
+    assert {path: (stats.filled, stats.constant) for path, stats in stats_by_path.items()} == {
         "user.name": (True, None),
         "course.title": (True, "c"),
         "score": (False, None),
@@ -236,7 +236,10 @@ def test_a_column_is_the_same_everywhere_only_where_one_learner_or_course_is(nam
     assert names._transact(lambda c: column_stats.column_stats(c, EVERYTHING, ["custom_fields.site"])) == {}
 
 
-def test_whoever_is_not_told_comes_after_a_name_that_is_nothing_but_marks():
-    untold = CourseEnrollment(id="a", course=EnrolledCourse(id="c"), status=EnrollmentStatus.ENROLLED)
-    records = [EnrollmentRecord(untold, FetchRoute.COURSE), record("u", "c", "enrolled", key="b", user_name="\u0301")]
+def test_a_missing_learner_sorts_after_a_name_of_marks_alone():
+    without_user = CourseEnrollment(id="a", course=EnrolledCourse(id="c"), status=EnrollmentStatus.ENROLLED)
+    records = [
+        EnrollmentRecord(without_user, FetchRoute.COURSE),
+        record("u", "c", "enrolled", key="b", user_name="\u0301"),
+    ]
     assert keys(filled(records=records), None, path="id") == ["b", "a"]

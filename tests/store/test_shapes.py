@@ -1,4 +1,4 @@
-"""Statements that are composed once for all questions of one shape answer each with its own."""
+"""A statement that is cached for all questions of a shape answers each of them correctly."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ STATUSES = [EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentS
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
     database = filled(
-        [person(one, f"P{one}", status="inactive" if one == "3" else "active") for one in PEOPLE],
-        [course(one, f"C{one}", status="archived" if one == "c2" else "published") for one in COURSES],
+        [person(key, f"P{key}", status="inactive" if key == "3" else "active") for key in PEOPLE],
+        [course(key, f"C{key}", status="archived" if key == "c2" else "published") for key in COURSES],
         [
             record(user, title, STATUSES[(a + b) % 3], due=NOON + (a - b) * 3 * DAY, enrolled_at=at(NOON - 40 * DAY))
             for a, user in enumerate(PEOPLE)
@@ -72,7 +72,7 @@ SELECTIONS = st.builds(
 
 @settings(max_examples=40)
 @given(SELECTIONS, st.sampled_from([None, "-due_at", "user.name"]), st.sampled_from([None, 3]))
-def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
+def test_a_cached_statement_has_the_result_of_a_statement_composed_for_the_question(
     database: Database, selection: Selection, sort: str | None, limit: int | None
 ):
     def answers(connection: Any) -> list[Any]:
@@ -87,11 +87,11 @@ def test_what_is_composed_for_a_shape_answers_as_what_is_composed_for_one(
 
 @pytest.fixture
 def ask(database: Database) -> Callable[..., int]:
-    """Ask about some people, and tell how many statements are kept that were not before."""
-    kept = [getattr(module, name).__wrapped__ for module, name in COMPOSED]
+    """Return a function that asks about people, and returns how many statements it added to the caches."""
+    functions = [getattr(module, name).__wrapped__ for module, name in COMPOSED]
 
     def ask(*people: str, account: str = ACCOUNT, now: int = NOON) -> int:
-        before = [one.cache_info().misses for one in kept]
+        before = [cached.cache_info().misses for cached in functions]
         asked = Selection(account, now, user_ids=people, included=frozenset({"only here"}))
         database._transact(
             lambda c: (
@@ -100,15 +100,15 @@ def ask(database: Database) -> Callable[..., int]:
                 page_of(c, asked, sort=None, limit=25, offset=0),
             )
         )
-        return sum(one.cache_info().misses for one in kept) - sum(before)
+        return sum(cached.cache_info().misses for cached in functions) - sum(before)
 
     return ask
 
 
-def test_questions_about_one_person_each_share_a_statement(ask: Callable[..., int]):
+def test_questions_about_single_people_share_a_statement(ask: Callable[..., int]):
     ask("1")
-    assert {ask(one, account="another", now=NOON + DAY) for one in PEOPLE} == {0}
+    assert {ask(person, account="another", now=NOON + DAY) for person in PEOPLE} == {0}
 
 
-def test_a_question_about_many_people_leaves_nothing_behind(ask: Callable[..., int]):
+def test_a_question_about_many_people_is_not_cached(ask: Callable[..., int]):
     assert ask(*PEOPLE[: FEW + 1]) == 0
