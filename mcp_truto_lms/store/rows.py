@@ -1,6 +1,7 @@
-"""Records to rows: tuples in the order of a table's columns, of what every database can hold.
+"""Records as rows: tuples in the order of a table's columns, with values that every database can store.
 
-Texts lose NUL and halves of characters; a number that is none, or too large, is unknown.
+Texts lose NUL and surrogates; a number that is not finite, or too large, is stored as unknown. Rows are cleaned here
+alone: bulk inserts bypass the types of the columns.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Row = tuple[Any, ...]
 
 
 def column_index(table: Table) -> Mapping[str, int]:
-    """Tell where each column of a table stands in its rows."""
-    return {one.name: index for index, one in enumerate(table.columns)}
+    """Return the index of each column of a table in its rows, by name."""
+    return {column.name: index for index, column in enumerate(table.columns)}
 
 
 DERIVED_COLUMNS = (
@@ -50,25 +51,25 @@ DERIVED_COLUMNS = (
     "late_until",
     "failure_unknown",
 )
-"""The last columns of an enrollment's row, which follow from the others, or from what else is in the store."""
+"""The last columns of an enrollment's row, which `derived_columns` fills."""
 _ID = column_index(enrollments)["id"]
-_AT_ONCE = 1_000
+_BATCH = 1_000
 
 
 class ScopeRows:
-    """What was read of a scope, as rows up to their marks, which take less room than its records.
+    """The fetched enrollments of a scope, as rows without derived columns; they need less memory than records.
 
     Args:
-        account: whose they are
-        known: ids of people who are in the store; whoever of them is taken out meanwhile comes back by id alone
+        account: the account of the rows
+        known: ids of people that are in the store; one that is deleted meanwhile is added again by its id alone
 
     Attributes:
-        rows: by id; of several with one id, the last
-        teachers: ids of those that are no learner's
-        users: who may have to be added to the people, by id
-        courses: what may have to be added to the courses, by id
-        learners: the people that came along in full
-        complete: whether that is all of it
+        rows: by id; of several with one id, the last counts
+        teachers: ids of rows that are not a learner's
+        users: people that may have to be added, by id
+        courses: courses that may have to be added, by id
+        learners: people that were fetched along in full
+        complete: whether the rows are all of the scope's
     """
 
     def __init__(self, account: str, *, known: Container[str] = ()) -> None:
@@ -82,12 +83,13 @@ class ScopeRows:
         self.complete = True
 
     def add(self, reading: Reading) -> None:
-        """Add a part of it."""
-        for row, one in zip(enrollment_rows(self._account, reading.records), reading.records, strict=True):
+        """Add a part of the scope."""
+        rows = enrollment_rows(self._account, reading.records)
+        for row, record in zip(rows, reading.records, strict=True):
             key = row[_ID]
             self.rows[key] = row
-            (self.teachers.discard if one.is_learner else self.teachers.add)(key)
-            user, course = one.enrollment.user, one.enrollment.course
+            (self.teachers.discard if record.is_learner else self.teachers.add)(key)
+            user, course = record.enrollment.user, record.enrollment.course
             if user is not None and user.id and user.id not in self._known and (user.name or user.id not in self.users):
                 self.users[user.id] = user
             if course is not None and course.id and (course.title or course.id not in self.courses):
@@ -96,72 +98,75 @@ class ScopeRows:
         self.complete = self.complete and reading.complete
 
 
-def enrollment_rows(account: str, found: Sequence[EnrollmentRecord]) -> Iterator[Row]:
-    """Make the rows of enrollments up to their marks, column by column, which takes half the time of row by row."""
-    for start in range(0, len(found), _AT_ONCE):
-        records = found[start : start + _AT_ONCE]
-        fields = [vars(one.enrollment) for one in records]
+def enrollment_rows(account: str, records: Sequence[EnrollmentRecord]) -> Iterator[Row]:
+    """Make the rows of enrollments without derived columns.
+
+    Column by column takes half as long as row by row: `python -m bench.store`.
+    """
+    for start in range(0, len(records), _BATCH):
+        batch = records[start : start + _BATCH]
+        fields = [vars(record.enrollment) for record in batch]
         columns: list[Iterable[Any]] = [repeat(account)]
         for name, convert in _columns():
-            values = [one[name] for one in fields]
-            blank = convert is not _statuses and values.count(None) == len(values)
-            columns.append(values if blank else convert(values))
+            values = [enrollment[name] for enrollment in fields]
+            is_empty = convert is not _statuses and values.count(None) == len(values)
+            columns.append(values if is_empty else convert(values))
         yield from zip(
             *columns,
-            _days([one.access_ends_at for one in records]),
-            [_WORDS[one.route] for one in records],
+            _instants([record.access_ends_at for record in batch]),
+            [_WORDS[record.route] for record in batch],
             strict=False,
         )
 
 
-def learner_rows(account: str, found: Iterable[User]) -> list[Row]:
+def learner_rows(account: str, people: Iterable[User]) -> list[Row]:
     """Make the rows of people."""
-    return [learner_row(account, one) for one in found]
+    return [learner_row(account, user) for user in people]
 
 
-def learner_row(account: str, one: User) -> Row:
+def learner_row(account: str, user: User) -> Row:
     """Make the row of a person."""
-    key = storable(one.id)
-    name = storable(one.name or " ".join(part for part in (one.first_name, one.last_name) if part)) or key
+    user_id = storable(user.id)
+    name = storable(user.name or " ".join(part for part in (user.first_name, user.last_name) if part)) or user_id
     values = {
         "account": account,
-        "id": key,
+        "id": user_id,
         "name": name,
         "normalized_name": normalize(name),
-        "email": storable(primary_email(one.emails) or "").lower()[:MAX_CHARACTERS] or None,
-        "emails": compact(one.emails),
-        "active": one.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
-        "role": None if one.role is None else one.role.value,
-        "record": _print(one),
+        "email": storable(primary_email(user.emails) or "").lower()[:MAX_CHARACTERS] or None,
+        "emails": compact(user.emails),
+        "active": user.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
+        "role": None if user.role is None else user.role.value,
+        "record": _to_json(user),
     }
-    return _in_order(learners)(values)
+    return _row_maker(learners)(values)
 
 
-def course_row(account: str, one: Course) -> Row:
+def course_row(account: str, course: Course) -> Row:
     """Make the row of a course."""
-    key = storable(one.id)
-    title = storable(one.title or "") or key
+    course_id = storable(course.id)
+    title = storable(course.title or "") or course_id
     values = {
         "account": account,
-        "id": key,
+        "id": course_id,
         "title": title,
         "normalized_name": normalize(title),
-        "code": storable(one.code or "") or None,
-        "archived": one.status is CourseStatus.ARCHIVED,
-        "record": _print(one),
+        "code": storable(course.code or "") or None,
+        "archived": course.status is CourseStatus.ARCHIVED,
+        "record": _to_json(course),
     }
-    return _in_order(courses)(values)
+    return _row_maker(courses)(values)
 
 
 def compact(value: Any) -> str | None:
-    """Print a list or an object as JSON; an empty one is None."""
-    return _print(value) if value else None
+    """Serialize a list or an object as JSON; None if it is empty."""
+    return _to_json(value) if value else None
 
 
-def _print(value: Any) -> str:
+def _to_json(value: Any) -> str:
     try:
         return to_json(value, exclude_none=True, inf_nan_mode="null", serialize_unknown=True).decode()
-    except PydanticSerializationError:  # half a character somewhere inside
+    except PydanticSerializationError:  # it has a surrogate somewhere
         return storable(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
@@ -170,70 +175,70 @@ def _plain(value: object) -> object:
 
 
 _Values = list[Any]
-_WORDS: Mapping[str, str] = {one: one.value for enum in (EnrollmentStatus, FetchRoute) for one in enum}
+_WORDS: Mapping[str, str] = {word: word.value for enum in (EnrollmentStatus, FetchRoute) for word in enum}
 
 
 def _texts(values: _Values) -> _Values:
-    if "".join(filter(None, values)).isprintable():  # as nearly always, and cheaper to ask once
+    if "".join(filter(None, values)).isprintable():  # nearly always, and one check is cheaper
         return values
-    return [None if one is None else storable(one) for one in values]
+    return [None if text is None else storable(text) for text in values]
 
 
 def _statuses(values: _Values) -> _Values:
-    return [_WORDS[one or EnrollmentStatus.UNKNOWN] for one in values]
+    return [_WORDS[status or EnrollmentStatus.UNKNOWN] for status in values]
 
 
-def _days(values: _Values) -> _Values:
-    return [None if one is None else int(one.timestamp()) for one in values]
+def _instants(values: _Values) -> _Values:
+    return [None if instant is None else int(instant.timestamp()) for instant in values]
 
 
 def _numbers(values: _Values) -> _Values:
-    return [None if one is None or not abs(one) <= MAX_INTEGER else float(one) for one in values]
+    return [None if number is None or not abs(number) <= MAX_INTEGER else float(number) for number in values]
 
 
-def _seconds(values: _Values) -> _Values:
-    return [None if one is None or abs(one) > MAX_INTEGER else one for one in values]
+def _integers(values: _Values) -> _Values:
+    return [None if number is None or abs(number) > MAX_INTEGER else number for number in values]
 
 
-def _flags(values: _Values) -> _Values:
+def _unchanged(values: _Values) -> _Values:
     return values
 
 
-def _packed(values: _Values) -> _Values:
-    return [_print(one) if one else None for one in values]
+def _json_texts(values: _Values) -> _Values:
+    return [_to_json(value) if value else None for value in values]
 
 
 _CONVERSIONS: Mapping[CellKind, Callable[[_Values], _Values]] = {
     "text": _texts,
-    "day": _days,
+    "day": _instants,
     "number": _numbers,
-    "hours": _seconds,
-    "flag": _flags,
-    "email": _packed,
-    "link": _packed,
-    "fields": _packed,
+    "hours": _integers,
+    "flag": _unchanged,
+    "email": _json_texts,
+    "link": _json_texts,
+    "fields": _json_texts,
 }
 
 
 @cache
 def _columns() -> tuple[tuple[str, Callable[[_Values], _Values]], ...]:
-    """List the fields that fill a row, in the table's order, and how their values become a column."""
-    found: list[tuple[str, Callable[[_Values], _Values]]] = []
-    for path, one in enrollment_columns().items():
+    """List the fields of an enrollment that fill a row, in the table's order, and how their values are converted."""
+    columns: list[tuple[str, Callable[[_Values], _Values]]] = []
+    for path, column in enrollment_columns().items():
         name, _, part = path.partition(".")
         if path == "status":
-            found.append((name, _statuses))
+            columns.append((name, _statuses))
         elif path not in JOINED:
-            found.append((name, _parts(part) if part else _CONVERSIONS[one.kind]))
-    return tuple(found)
+            columns.append((name, _text_part(part) if part else _CONVERSIONS[column.kind]))
+    return tuple(columns)
 
 
-def _parts(name: str) -> Callable[[_Values], _Values]:
-    """Read one text of the records within records."""
+def _text_part(name: str) -> Callable[[_Values], _Values]:
+    """Make the conversion of nested records to one of their texts."""
     part = attrgetter(name)
-    return lambda values: _texts([None if one is None else part(one) for one in values])
+    return lambda values: _texts([None if value is None else part(value) for value in values])
 
 
 @cache
-def _in_order(table: Table) -> Callable[[Mapping[str, Any]], Row]:
+def _row_maker(table: Table) -> Callable[[Mapping[str, Any]], Row]:
     return itemgetter(*table.columns.keys())
