@@ -179,7 +179,7 @@ class QuestionPlanner:
         """Write the people file, without what is excluded of people."""
         pseudonymizer = self._pseudonymizer
         if people is not None and pseudonymizer is not None and self._columns.aliases:
-            learners = dimensions.known_people(connection, self._account)
+            learners = dimensions.sealed_learners(connection, self._account)
             people = redact_people(people, pseudonymizer, learners)
         elif people is not None and pseudonymizer is not None and "user.emails" not in self._columns:
             people = seal_emails(people, pseudonymizer)
