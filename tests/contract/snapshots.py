@@ -1,4 +1,4 @@
-"""Texts that clients see, kept beside the tests: `UPDATE_SNAPSHOTS=1` writes them anew, for a reader to judge."""
+"""Snapshots of the texts that clients see, beside the tests; `UPDATE_SNAPSHOTS=1` rewrites them for a review."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ HERE = Path(__file__).parent
 
 
 def check(name: str, text: str) -> None:
-    """Compare a text with the file of that name."""
+    """Compare a text with its snapshot."""
     file = HERE / name
     if os.environ.get("UPDATE_SNAPSHOTS"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, "utf-8", newline="\n")
-    assert file.exists(), f"{name} is not there: UPDATE_SNAPSHOTS=1 writes it"
-    assert text == file.read_text("utf-8"), f"{name} is not what it was: UPDATE_SNAPSHOTS=1 writes it anew"
+    assert file.exists(), f"{name} does not exist; UPDATE_SNAPSHOTS=1 writes it"
+    assert text == file.read_text("utf-8"), f"{name} differs; UPDATE_SNAPSHOTS=1 rewrites it"

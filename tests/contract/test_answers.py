@@ -1,4 +1,4 @@
-"""Every kind of answer and of error in full text, a file each in `answers/`, about the sample portal on a fixed day."""
+"""Full texts of every kind of answer and error about the sample portal on a fixed day, a file each in `answers/`."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ CASES: list[Case] = [
     ("error_rate_of_learners_by_course", SUMMARIZE, {"group_by": "course", "sort": "learners_%"}),
     ("error_finished_in_month_by_course", SUMMARIZE, {"group_by": "course", "sort": "finished_in_month"}),
     ("error_no_truth", LIST, {"is_mandatory": "perhaps"}),
-    ("error_too_many_names", LIST, {"user": [str(one) for one in range(51)]}),
+    ("error_too_many_names", LIST, {"user": [str(number) for number in range(51)]}),
     ("error_unknown_sort", SUMMARIZE, {"group_by": "course", "sort": "progress"}),
     ("error_sort_by_a_custom_field", LIST, {"sort": "custom_fields.Site"}),
     ("error_bad_date", LIST, {"due_to": "next Friday"}),
@@ -144,33 +144,35 @@ CASES: list[Case] = [
 ]
 
 
-async def answered(desk: Desk, tool: str, arguments: dict[str, Any], shown: dict[str, Any] | None = None) -> str:
-    """Print a call and its answer as a reader of the snapshots sees it."""
+async def answered(
+    desk: Desk, tool: str, arguments: dict[str, Any], printed_arguments: dict[str, Any] | None = None
+) -> str:
+    """Call a tool; return the call and its answer as a snapshot has them."""
     result = await desk.client.call_tool(tool, arguments)
     text = "".join(getattr(block, "text", "") for block in result.content)
-    call = f"> {tool} {json.dumps(shown or arguments, ensure_ascii=False)}"
+    call = f"> {tool} {json.dumps(printed_arguments or arguments, ensure_ascii=False)}"
     text = EXPORT.sub("<folder>/\\1-<random>.csv", CURSOR.sub(r"\1<cursor>", text))
     return f"{call}\n{'ERROR: ' if result.is_error else ''}{text}\n"
 
 
 @pytest.fixture(scope="module")
 async def answers(open_desk: OpenDesk, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Ask everything in one order: what is read for one question serves the next."""
+    """Ask everything in one order, because the data of one question serves the next."""
     async with open_desk(export_dir=str(tmp_path_factory.mktemp("exports"))) as desk:
-        found = {name: await answered(desk, tool, arguments) for name, tool, arguments in CASES}
-        first = await desk.list(state="overdue", limit=3)
-        arguments = {"cursor": first.rpartition("cursor=")[2]}
-        found["list_second_page"] = await answered(desk, LIST, arguments, {"cursor": "<cursor>"})
-    return found
+        texts = {name: await answered(desk, tool, arguments) for name, tool, arguments in CASES}
+        first_page = await desk.list(state="overdue", limit=3)
+        arguments = {"cursor": first_page.rpartition("cursor=")[2]}
+        texts["list_second_page"] = await answered(desk, LIST, arguments, {"cursor": "<cursor>"})
+    return texts
 
 
 @pytest.mark.parametrize("name", [*(name for name, _, _ in CASES), "list_second_page"])
-async def test_an_answer_reads_as_reviewed(answers: dict[str, str], name: str):
+async def test_an_answer_is_as_reviewed(answers: dict[str, str], name: str):
     assert ("ERROR: " in answers[name]) == name.startswith("error_")
     check(f"answers/{name}.txt", answers[name])
 
 
-SHOWN_AS_DATA = (
+CASES_WITH_CONTENT = (
     "list",
     "list_csv",
     "summary",
@@ -180,23 +182,23 @@ SHOWN_AS_DATA = (
 )
 
 
-async def test_every_kind_of_answer_carries_data_that_follows_its_schema(open_desk: OpenDesk, tmp_path: Path):
-    """The client refuses what does not."""
-    shown: dict[str, Any] = {}
+async def test_the_content_of_every_kind_of_answer_follows_its_schema(open_desk: OpenDesk, tmp_path: Path):
+    """The client validates it."""
+    contents: dict[str, Any] = {}
     async with open_desk(structured=True, export_dir=str(tmp_path)) as desk:
-        schemas = {one.name: one.output_schema for one in (await desk.client.list_tools()).tools}
+        schemas = {tool.name: tool.output_schema for tool in (await desk.client.list_tools()).tools}
         for name, tool, arguments in CASES:
             result = await desk.client.call_tool(tool, arguments)
             assert bool(result.is_error) == name.startswith("error_")
             assert (result.structured_content is None) == bool(result.is_error)
-            if name in SHOWN_AS_DATA:
-                shown[name] = result.structured_content
-    text = json.dumps({"schemas": schemas, **shown}, indent=1, ensure_ascii=False)
+            if name in CASES_WITH_CONTENT:
+                contents[name] = result.structured_content
+    text = json.dumps({"schemas": schemas, **contents}, indent=1, ensure_ascii=False)
     text = re.sub(r'("path": ").*/([\w-]+)-[0-9a-f]{8}\.csv"', r'\1<folder>/\2-<random>.csv"', text)
     check("structured.json", re.sub(r'("next_cursor": ")[\w-]{8}"', r'\1<cursor>"', text) + "\n")
 
 
-async def test_sample_data_is_called_so_first(open_desk: OpenDesk):
+async def test_answers_from_the_sample_portal_begin_with_a_notice(open_desk: OpenDesk):
     async with open_desk(source="sample") as desk:
         text = await answered(desk, LIST, {"course": "Forklift Safety", "limit": 2})
         check("answers/sample_data.txt", text)
@@ -205,26 +207,26 @@ async def test_sample_data_is_called_so_first(open_desk: OpenDesk):
     assert json.loads(as_json)["sample_data"] is True
 
 
-async def test_a_wrong_key_is_answered_with_what_to_change(open_desk: OpenDesk):
+async def test_a_wrong_key_is_answered_with_the_setting_to_change(open_desk: OpenDesk):
     async with open_desk(key="wrong-s3cr3t") as desk:
         text = await answered(desk, SUMMARIZE, {})
     assert "s3cr3t" not in text
     check("answers/error_wrong_key.txt", text)
 
 
-async def test_a_portal_that_is_down_is_answered_as_such(open_desk: OpenDesk):
+async def test_a_portal_that_is_down_is_reported(open_desk: OpenDesk):
     async with open_desk() as desk:
         desk.portal.faults.add(Fault(status=503, body="html"), times=None)
         check("answers/error_portal_down.txt", await answered(desk, SUMMARIZE, {}))
 
 
-async def test_a_used_up_hour_is_answered_as_such(open_desk: OpenDesk):
+async def test_an_exhausted_hourly_limit_is_reported(open_desk: OpenDesk):
     async with open_desk(variations=Variations(hourly_limit=1)) as desk:
         text = await answered(desk, SUMMARIZE, {})
     check("answers/error_limit_used_up.txt", re.sub(r"at [\d:]+ UTC, in \d+ \w+", "at <time>, in <minutes>", text))
 
 
-async def test_what_could_not_be_read_makes_an_answer_incomplete(open_desk: OpenDesk):
+async def test_a_course_that_cannot_be_fetched_makes_an_answer_incomplete(open_desk: OpenDesk):
     async with open_desk() as desk:
         fault = Fault(status=500, body="malformed")
         desk.portal.faults.add(fault, times=None, endpoint="courses/id", arguments={"id": "105"})
@@ -234,7 +236,7 @@ async def test_what_could_not_be_read_makes_an_answer_incomplete(open_desk: Open
     assert "Not fully refreshed: TalentLMS failed on its side (HTTP 500)." in text
 
 
-async def test_half_of_the_data_reads_as_reviewed():
+async def test_an_incomplete_answer_is_as_reviewed():
     people = [person("1", "Ann Lee"), person("2", "Bob Ray")]
     titles = [course("c", "First Aid"), course("d", "Fire Safety"), course("e", "Ethics")]
     records = [record("1", "c", "enrolled", due=NOON + DAY), record("2", "c", "completed", due=NOON)]
@@ -247,7 +249,7 @@ async def test_half_of_the_data_reads_as_reviewed():
 
 
 async def test_statuses_of_other_systems_read_as_reviewed():
-    people = [person(str(one), f"Person {one}") for one in range(1, 7)]
+    people = [person(str(number), f"Person {number}") for number in range(1, 7)]
     records = [
         record("1", "c", "passed", score=91.5, progress_percent=100, completed_at=at(NOON - 3 * DAY)),
         record("2", "c", "withdrawn", progress_percent=10),
@@ -273,18 +275,18 @@ async def test_statuses_of_other_systems_read_as_reviewed():
         ("unknown_source", {"MCP_TRUTO_LMS_SOURCE": "moodle"}),
     ],
 )
-async def test_half_a_configuration_is_answered_with_the_missing_variable(name: str, env: dict[str, str]):
+async def test_an_incomplete_configuration_is_answered_with_the_missing_variable(name: str, env: dict[str, str]):
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env(env)
     assert "s3cr3t" not in str(caught.value)
     check(f"answers/configuration_{name}.txt", f"> {', '.join(env)}\n{caught.value}\n")
 
 
-async def test_no_kept_answer_is_without_its_test():
+async def test_every_snapshot_of_an_answer_has_a_test():
     from tests.contract.snapshots import HERE
 
-    asked = {f"{name}.txt" for name, _, _ in CASES} | {"list_second_page.txt"}
-    others = {file.name for file in (HERE / "answers").iterdir()} - asked
+    tested = {f"{name}.txt" for name, _, _ in CASES} | {"list_second_page.txt"}
+    others = {file.name for file in (HERE / "answers").iterdir()} - tested
     assert others == {
         "sample_data.txt",
         "error_wrong_key.txt",
@@ -298,5 +300,5 @@ async def test_no_kept_answer_is_without_its_test():
     }
 
 
-async def test_the_day_of_all_answers_is_fixed():
+async def test_all_answers_are_of_a_fixed_day():
     assert TODAY.isoformat() == "2026-11-23"

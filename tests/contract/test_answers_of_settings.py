@@ -1,4 +1,4 @@
-"""Answers that rest on settings, on time or on other systems, in full text in `settings/`."""
+"""The full text of answers that depend on settings, on time or on other systems; `settings/` has the snapshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.truth import DAY, NOON
 
 pytestmark = pytest.mark.anyio
 
-OF_PEOPLE: dict[str, tuple[str, dict[str, Any]]] = {
+PEOPLE_FILE_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "people_by_team": (SUMMARIZE, {"group_by": "team"}),
     "people_by_manager_lowest_first": (SUMMARIZE, {"group_by": "manager", "sort": "%", "limit": 3}),
     "people_by_team_and_course": (SUMMARIZE, {"group_by": ["team", "course"], "sort": "-overdue", "limit": 3}),
@@ -55,15 +55,15 @@ async def desk(
         yield opened
 
 
-@pytest.mark.parametrize("name", OF_PEOPLE)
-async def test_an_answer_about_teams_or_mandatory_courses_reads_as_reviewed(desk: Desk, name: str):
-    tool, arguments = OF_PEOPLE[name]
+@pytest.mark.parametrize("name", PEOPLE_FILE_CASES)
+async def test_an_answer_about_teams_or_mandatory_courses_is_as_reviewed(desk: Desk, name: str):
+    tool, arguments = PEOPLE_FILE_CASES[name]
     text = await answered(desk, tool, arguments)
     assert ("ERROR: " in text) == name.startswith("error_")
     check(f"settings/{name}.txt", text)
 
 
-async def test_what_the_lms_tells_of_activity_reads_as_reviewed():
+async def test_answers_about_reported_activity_are_as_reviewed():
     people = [person("1", "Ann Lee"), person("2", "Bob Ray"), person("3", "Cid Fox")]
     records = [
         record("1", "c", "in_progress", last_activity_at=at(NOON - 40 * DAY), progress_percent=30),
@@ -78,27 +78,27 @@ async def test_what_the_lms_tells_of_activity_reads_as_reviewed():
     check("settings/activity.txt", text)
 
 
-async def test_several_accounts_read_as_reviewed():
+async def test_answers_of_several_accounts_are_as_reviewed():
     shelves = {
         name: Shelf([person("1", f"{name} Lee")], [course("c", "First Aid")], [record("1", "c", "enrolled")])
         for name in ("acme", "beta")
     }
     accounts = (("acme", "id-1"), ("beta", "id-2"))
-    chosen = Settings(
+    settings = Settings(
         source="truto", provider_values={"TRUTO_API_TOKEN": "t" * 20}, integrated_accounts=accounts, today=TODAY
     )
     async with (
-        AppContext(chosen, source=lambda one: shelves[one.name]) as connection,
-        Client(create_server(connection)) as client,
+        AppContext(settings, source=lambda account: shelves[account.name]) as app_context,
+        Client(create_server(app_context)) as client,
     ):
-        opened = Desk(client, await connection.account("acme"), None)  # type: ignore[arg-type]  # there is no portal
+        opened = Desk(client, await app_context.account("acme"), None)  # type: ignore[arg-type]  # there is no portal
         text = await answered(opened, LIST, {})
         for arguments in ({"account": "beta"}, {"account": "bta"}, {"account": "beta", "user": "acme Lee"}):
             text += "\n" + await answered(opened, LIST, arguments)
     check("settings/several_accounts.txt", text)
 
 
-async def test_what_is_old_reads_as_reviewed(open_desk: OpenDesk):
+async def test_answers_from_stale_data_are_as_reviewed(open_desk: OpenDesk):
     moment = [datetime(2026, 11, 23, 12, tzinfo=UTC)]
     async with open_desk(clock=lambda: moment[0]) as opened:
         await opened.list(course="Forklift Safety")
@@ -109,7 +109,7 @@ async def test_what_is_old_reads_as_reviewed(open_desk: OpenDesk):
     check("settings/old.txt", text)
 
 
-async def test_what_took_too_long_reads_as_reviewed(open_desk: OpenDesk):
+async def test_an_answer_after_the_deadline_is_as_reviewed(open_desk: OpenDesk):
     async with open_desk(deadline_seconds=60.0, call_budget=5) as opened:
         text = await answered(opened, SUMMARIZE, {"group_by": "course", "limit": 2})
     call, first, *_ = text.splitlines()
@@ -117,7 +117,7 @@ async def test_what_took_too_long_reads_as_reviewed(open_desk: OpenDesk):
     check("settings/too_long.txt", f"{call}\n{shown}\n")
 
 
-async def test_a_cursor_whose_data_changed_reads_as_reviewed(open_desk: OpenDesk):
+async def test_a_cursor_of_changed_data_is_refused_as_reviewed(open_desk: OpenDesk):
     async with open_desk() as opened:
         token = (await opened.list(course="101", limit=5)).rpartition("cursor=")[2]
         roster = opened.portal._index.roster("101")
@@ -127,6 +127,6 @@ async def test_a_cursor_whose_data_changed_reads_as_reviewed(open_desk: OpenDesk
     check("settings/error_data_changed.txt", text)
 
 
-async def test_no_kept_answer_of_settings_is_without_its_test():
+async def test_every_snapshot_of_settings_has_a_test():
     others = ("activity", "several_accounts", "old", "too_long", "error_data_changed")
-    assert {file.stem for file in (HERE / "settings").iterdir()} == {*OF_PEOPLE, *others}
+    assert {file.stem for file in (HERE / "settings").iterdir()} == {*PEOPLE_FILE_CASES, *others}

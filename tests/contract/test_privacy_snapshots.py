@@ -1,4 +1,4 @@
-"""What clients see where columns are out and people stand under aliases, in full text, in `privacy/`."""
+"""The full text of answers with excluded columns and with aliases; `privacy/` has the snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 EXCLUDED = ("user.emails", "due_at", "score", "time_spent_seconds", "progress_percent", "enrolled_at", "custom_fields")
 
 
-async def test_answers_under_aliases_read_as_reviewed(open_desk: OpenDesk):
+async def test_answers_with_aliases_are_as_reviewed(open_desk: OpenDesk):
     async with open_desk(pseudonyms="a-secret-of-ours") as desk:
         texts = [
             await answered(desk, LIST, {"state": "overdue", "limit": 3}),
@@ -39,7 +39,7 @@ async def test_answers_under_aliases_read_as_reviewed(open_desk: OpenDesk):
     check("privacy/aliases_errors.txt", "\n".join(errors))
 
 
-async def test_answers_without_some_columns_read_as_reviewed(open_desk: OpenDesk):
+async def test_answers_with_excluded_columns_are_as_reviewed(open_desk: OpenDesk):
     async with open_desk(exclude_fields=EXCLUDED) as desk:
         texts = [
             await answered(desk, LIST, {"state": "at_risk", "limit": 3}),
@@ -60,19 +60,19 @@ async def test_answers_without_some_columns_read_as_reviewed(open_desk: OpenDesk
     ("name", "settings"),
     [("without_columns", Settings(exclude_fields=EXCLUDED)), ("aliases", Settings(pseudonyms="1"))],
 )
-async def test_the_tools_offer_only_what_there_is(name: str, settings: Settings):
+async def test_the_tools_do_not_offer_excluded_columns(name: str, settings: Settings):
     async with Client(create_server(AppContext(settings))) as client:
         tools = (await client.list_tools()).tools
-    schemas = {one.name: one.input_schema for one in tools}
+    schemas = {tool.name: tool.input_schema for tool in tools}
     check(f"privacy/{name}_schemas.json", json.dumps(schemas, indent=2, ensure_ascii=False) + "\n")
 
 
-async def test_settings_that_cannot_be_are_refused_as_reviewed():
-    said: list[str] = []
+async def test_invalid_settings_are_refused_as_reviewed():
+    errors: list[str] = []
     for value in ("due_att", "user.id", "signals"):
         with pytest.raises(ConfigurationError) as caught:
             Settings.from_env({"MCP_TRUTO_LMS_EXCLUDE_FIELDS": value})
-        said.append(f"> {value}\n{caught.value}\n")
+        errors.append(f"> {value}\n{caught.value}\n")
     with pytest.raises(ConfigurationError) as caught:
         Settings.from_env({"MCP_TRUTO_LMS_PSEUDONYMS": "yes"})
-    check("privacy/settings.txt", "".join([*said, f"{caught.value}\n"]))
+    check("privacy/settings.txt", "".join([*errors, f"{caught.value}\n"]))

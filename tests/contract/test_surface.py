@@ -1,4 +1,4 @@
-"""The published surface: instructions, tools, descriptions, schemas and annotations, all of it in `surface.json`."""
+"""The published surface: instructions, tools, descriptions, schemas and annotations; `surface.json` has all of it."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ async def client(anyio_backend: str) -> AsyncGenerator[Client]:
 
 @pytest.fixture(scope="module")
 async def tools(client: Client) -> dict[str, Any]:
-    return {one.name: one for one in (await client.list_tools()).tools}
+    return {tool.name: tool for tool in (await client.list_tools()).tools}
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Walk through a schema, properties' names aside."""
+    """List the nodes of a schema; the names of properties are none."""
     if isinstance(node, dict):
         yield node
         for key, value in node.items():
             yield from (
-                (one for inner in value.values() for one in nodes(inner)) if key == "properties" else nodes(value)
+                (child for inner in value.values() for child in nodes(inner)) if key == "properties" else nodes(value)
             )
     elif isinstance(node, list):
-        for one in node:
-            yield from nodes(one)
+        for item in node:
+            yield from nodes(item)
 
 
 async def test_the_published_surface_is_as_reviewed(client: Client, tools: dict[str, Any]):
@@ -55,13 +55,13 @@ async def test_the_published_surface_is_as_reviewed(client: Client, tools: dict[
         "server": client.server_info.model_dump(mode="json", exclude_none=True, exclude={"version"}),
         "instructions": client.instructions,
         "capabilities": client.server_capabilities.model_dump(mode="json", exclude_none=True),
-        "tools": [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools.values()],
+        "tools": [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools.values()],
     }
     check("surface.json", json.dumps(surface, indent=2, ensure_ascii=False) + "\n")
 
 
 @pytest.mark.parametrize("name", [LIST, SUMMARIZE])
-async def test_every_argument_is_published_and_no_other(tools: dict[str, Any], name: str):
+async def test_exactly_the_arguments_of_the_query_are_published(tools: dict[str, Any], name: str):
     schema = tools[name].input_schema
     assert [*schema["properties"]] == [*QUERIES[name].model_fields]
     assert schema["type"] == "object"
@@ -89,7 +89,7 @@ async def test_columns_groups_and_formats_of_the_schema_are_those_of_the_model(t
 
 
 @pytest.mark.parametrize("name", [LIST, SUMMARIZE])
-async def test_a_schema_is_plain_without_references_titles_or_nulls(tools: dict[str, Any], name: str):
+async def test_a_schema_has_no_references_titles_or_nulls(tools: dict[str, Any], name: str):
     schema = tools[name].input_schema
     for node in nodes(schema):
         assert not {"$ref", "$defs", "title"} & {*node}
@@ -110,11 +110,11 @@ KEYWORDS = {
     "maximum": int,
     "default": str | int,
 }
-"""The keywords of JSON Schema 2020-12 that are used, and what each takes."""
+"""The used keywords of JSON Schema 2020-12, and the type of each."""
 
 
 @pytest.mark.parametrize("name", [LIST, SUMMARIZE])
-async def test_a_schema_uses_keywords_of_json_schema_as_they_are_meant(tools: dict[str, Any], name: str):
+async def test_a_schema_uses_the_keywords_of_json_schema_correctly(tools: dict[str, Any], name: str):
     for node in nodes(tools[name].input_schema):
         for keyword, value in node.items():
             TypeAdapter(KEYWORDS[keyword]).validate_python(value, strict=True)
@@ -122,7 +122,7 @@ async def test_a_schema_uses_keywords_of_json_schema_as_they_are_meant(tools: di
             assert len(set(node["enum"])) == len(node["enum"]) > 0
 
 
-async def test_whatever_the_schema_offers_is_understood(tools: dict[str, Any]):
+async def test_every_value_in_the_schema_is_accepted(tools: dict[str, Any]):
     for name, query in QUERIES.items():
         for argument, node in tools[name].input_schema["properties"].items():
             items = node.get("items", {})
@@ -135,20 +135,21 @@ async def test_whatever_the_schema_offers_is_understood(tools: dict[str, Any]):
 
 @pytest.mark.node
 async def test_both_definitions_fit_into_1050_tokens(tools: dict[str, Any]):
-    shown = [
-        {"name": one.name, "description": one.description, "inputSchema": one.input_schema} for one in tools.values()
+    definitions = [
+        {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        for tool in tools.values()
     ]
-    (tokens,) = count([json.dumps(shown, ensure_ascii=False, separators=(",", ":"))])
+    (tokens,) = count([json.dumps(definitions, ensure_ascii=False, separators=(",", ":"))])
     assert tokens <= 1_050
 
 
 @pytest.mark.node
-async def test_the_instructions_fit_into_150_tokens_and_name_what_there_is(client: Client):
+async def test_the_instructions_fit_into_150_tokens_and_name_tools_and_values(client: Client):
     text = client.instructions or ""
     (tokens,) = count([text])
     assert tokens <= 150
-    named = {word.strip(",.:;") for word in text.split()}
-    assert {LIST, SUMMARIZE, "group_by", "where", "overdue", "due_soon", "not_started", "at_risk"} <= named
+    words = {word.strip(",.:;") for word in text.split()}
+    assert {LIST, SUMMARIZE, "group_by", "where", "overdue", "due_soon", "not_started", "at_risk"} <= words
     for day in ("last_week", "this_month", "-30d"):
-        assert day in named
+        assert day in words
         ProgressQuery.parse({"enrolled_from": day})
