@@ -28,7 +28,8 @@ import anyio
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
-from mcp_truto_lms.providers.rate_limiter import Pacer, Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
+from mcp_truto_lms.providers.rate_limiter import RateLimiter
 
 ROOT = Path(__file__).parent.parent
 TODAY = date(2026, 11, 23)
@@ -65,17 +66,17 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not re.match("TALENTLMS_|TRUTO_|MCP_TRUTO_LMS_", name)}
 
 
-def bound_seconds(windows: Sequence[Window], calls: int) -> float:
+def bound_seconds(limits: Sequence[RateLimit], calls: int) -> float:
     """Compute how long the rate limit windows alone delay this many calls."""
     now = 0.0
-    pacer = Pacer(tuple(windows), clock=lambda: now, sleep=anyio.sleep)
+    limiter = RateLimiter(tuple(limits), clock=lambda: now, sleep=anyio.sleep)
     for _ in range(calls):
-        now += max(0.0, pacer.delay_seconds())
-        pacer.enter(now)
+        now += max(0.0, limiter.delay_seconds())
+        limiter.count(now)
     return now
 
 
-def first_sync(provider: str, windows: Sequence[Window], learners: int, courses: int) -> dict[str, Any]:
+def first_sync(provider: str, limits: Sequence[RateLimit], learners: int, courses: int) -> dict[str, Any]:
     """Sync everything into an empty file once."""
     with tempfile.TemporaryDirectory() as folder:
         with sandbox(provider, "--learners", str(learners), "--courses", str(courses)) as env:
@@ -93,7 +94,7 @@ def first_sync(provider: str, windows: Sequence[Window], learners: int, courses:
         if summary is None:
             raise RuntimeError(done.stdout + done.stderr)
     calls = int(summary[1].replace(",", ""))
-    return {"calls": calls, "wall": wall, "bound": bound_seconds(windows, calls)}
+    return {"calls": calls, "wall": wall, "bound": bound_seconds(limits, calls)}
 
 
 async def serve_slowly(delay_seconds: float, learners: int, courses: int) -> None:
@@ -193,7 +194,7 @@ def main() -> int:
     misses = 0
     print(f"first sync, {options.learners} learners; the larger number of courses reaches the rate limits")
     print(f"{'':<12}{'courses':>8}{'calls':>8}{'wall s':>9}{'bound s':>9}{'ratio':>8}{'bar':>6}")
-    limits = {"TALENTLMS": TALENTLMS.windows, "TRUTO": (*TRUTO.windows, ACCOUNT_LIMIT)}
+    limits = {"TALENTLMS": TALENTLMS.limits, "TRUTO": (*TRUTO.limits, ACCOUNT_LIMIT)}
     for provider, courses in [(name, size) for name in limits for size in (options.courses, COURSES_OVER_LIMIT[name])]:
         figures = first_sync(provider, limits[provider], options.learners, courses)
         ratio = figures["wall"] / figures["bound"] if figures["bound"] else None

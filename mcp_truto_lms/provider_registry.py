@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from mcp_truto_lms.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from mcp_truto_lms.domain.rate_limits import Acquire
     from mcp_truto_lms.domain.source import Source
-    from mcp_truto_lms.providers.rate_limiter import Acquire
     from mcp_truto_lms.settings import AccountName, Settings
 
     OpenSource = Callable[[AccountName], Source]
@@ -116,7 +116,7 @@ def _connect_truto(settings: Settings, acquire: Acquire | None) -> OpenSource:
 
     values = settings.provider_values
     address = values.get("TRUTO_BASE_URL") or TRUTO_ADDRESS
-    client = TrutoClient(values.get("TRUTO_API_TOKEN", ""), base_url=address, admit=acquire)
+    client = TrutoClient(values.get("TRUTO_API_TOKEN", ""), base_url=address, acquire=acquire)
     return lambda account: TrutoSource(client, account.id, zone=settings.zone or UTC)
 
 
@@ -127,7 +127,7 @@ def _connect_talentlms(settings: Settings, acquire: Acquire | None) -> OpenSourc
         base_url=talentlms_address(settings.provider_values),
         api_key=settings.provider_values.get("TALENTLMS_API_KEY", ""),
         category_names=bool(settings.mandatory_courses),
-        admit=acquire,
+        acquire=acquire,
     )
 
 

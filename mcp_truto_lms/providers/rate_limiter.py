@@ -1,77 +1,72 @@
-"""Pacing: calls wait here until every limit of the provider has room for them.
+"""A client-side rate limiter: calls wait until every limit of the provider has room for them.
 
-A limit is a sliding window, so many calls in so many seconds, and several hold at once. Calls go in the order in which
-they came. A call is entered only at the moment it may go, so a call that is cancelled while it waits uses nothing up.
-When the provider says "too many" in spite of it, everybody is held, not only the call that was told.
+Calls pass in the order in which they came. A call is counted when it passes, so a call that is cancelled while it waits
+uses nothing up. When the provider says "too many" all the same, every call pauses, not only the refused one.
 
 Processes that use one key share its limits. Where they share a store as well, the store counts for all of them: a call
-that this process's windows let through then takes room there too.
+that passes this limiter is then acquired from the store too.
 
-A key may open several accounts, each with narrower limits of its own: a call then passes its account's pacer, which
-looks at the key's limits as well, and is entered in both at once. Accounts do not wait for each other's limits.
+A key may open several accounts that have narrower limits of their own. A call then passes its account's limiter, which
+also checks the key's limits, and counts in both at once. Accounts do not wait for each other's limits.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 import anyio
 
+from mcp_truto_lms.domain.rate_limits import RateLimit
+
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
-Acquire = Callable[[str, Sequence["Window"]], Awaitable[float]]
-"""Takes room in the windows of a name that processes share; answers the seconds to wait before asking again, or 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A limit: at most `calls` in any stretch of `seconds`."""
+class RateLimiter:
+    """Lets calls pass as the limits allow.
 
-    calls: int
-    seconds: float
+    Args:
+        limits: all of which hold at once
+        clock: a monotonic clock, in seconds
+        sleep: waits for seconds
+        parent: the limiter of the key, whose limits hold as well
+    """
 
-    def __post_init__(self) -> None:
-        if self.calls < 1 or self.seconds <= 0:
-            raise ValueError(f"a window needs calls and seconds above zero, not {self.calls} in {self.seconds}")
-
-
-class Pacer:
-    """Lets calls through as the windows allow."""
-
-    def __init__(self, windows: tuple[Window, ...], *, clock: Clock, sleep: Sleep, within: Pacer | None = None) -> None:
-        self._windows = tuple((window, deque[float](maxlen=window.calls)) for window in windows)
+    def __init__(
+        self, limits: tuple[RateLimit, ...], *, clock: Clock, sleep: Sleep, parent: RateLimiter | None = None
+    ) -> None:
+        self._calls_by_limit = tuple((limit, deque[float](maxlen=limit.calls)) for limit in limits)
         self._clock = clock
         self._sleep = sleep
-        self._turn = anyio.Lock()
-        self._held_until = float("-inf")
-        self._within = within
+        self._queue = anyio.Lock()
+        self._paused_until = float("-inf")
+        self._parent = parent
 
-    def narrower(self, windows: tuple[Window, ...]) -> Pacer:
-        """Make the pacer of one account: its own windows within these."""
-        return Pacer(windows, clock=self._clock, sleep=self._sleep, within=self)
+    def child(self, limits: tuple[RateLimit, ...]) -> RateLimiter:
+        """Make the limiter of one account, with limits of its own within these."""
+        return RateLimiter(limits, clock=self._clock, sleep=self._sleep, parent=self)
 
-    async def wait(self) -> None:
-        """Wait for room in every window, and take it."""
-        async with self._turn:
+    async def acquire(self) -> None:
+        """Wait for room in every limit, and count a call."""
+        async with self._queue:
             while (delay_seconds := self.delay_seconds()) > 0:
                 await self._sleep(delay_seconds)
-            self.enter(self._clock())
+            self.count(self._clock())
 
-    def hold(self, seconds: float) -> None:
-        """Let nothing through for so many seconds from now."""
-        self._held_until = max(self._held_until, self._clock() + seconds)
+    def pause(self, seconds: float) -> None:
+        """Let no call pass for so many seconds from now."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
 
-    def enter(self, moment: float) -> None:
-        """Take room in every window at a moment, without waiting."""
-        for _, passed in self._windows:
-            passed.append(moment)
-        if self._within is not None:
-            self._within.enter(moment)
+    def count(self, moment: float) -> None:
+        """Count a call at a moment, without waiting."""
+        for _, moments in self._calls_by_limit:
+            moments.append(moment)
+        if self._parent is not None:
+            self._parent.count(moment)
 
     def delay_seconds(self) -> float:
-        """Tell how long a call has to wait now; zero or less means not at all."""
-        outer = float("-inf") if self._within is None else self._within.delay_seconds()
-        full = [passed[0] + window.seconds for window, passed in self._windows if len(passed) == window.calls]
-        return max(outer, max([self._held_until, *full]) - self._clock())
+        """Return how long a call has to wait now; zero or less means not at all."""
+        parent_delay = float("-inf") if self._parent is None else self._parent.delay_seconds()
+        ends = [moments[0] + limit.seconds for limit, moments in self._calls_by_limit if len(moments) == limit.calls]
+        return max(parent_delay, max([self._paused_until, *ends]) - self._clock())

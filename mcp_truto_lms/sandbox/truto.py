@@ -32,6 +32,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_truto_lms.providers.http_client import HttpClient
+from mcp_truto_lms.providers.retry_policy import RetryPolicy
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, TalentLmsApi, basic_authorization
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 from mcp_truto_lms.sandbox.faults import Fault, Faults
@@ -57,7 +58,9 @@ SAMPLE_ACCOUNT_ID = "sample-account"
 SAMPLE_TRUTO_URL = "http://sample.truto.example"
 
 _UNLIMITED = 10**9
-_WITHOUT_LIMITS_AND_RETRIES = replace(TALENTLMS, windows=(), tries=MappingProxyType({}), network_tries=1)
+_WITHOUT_LIMITS_AND_RETRIES = replace(
+    TALENTLMS, limits=(), retries=RetryPolicy(tries=MappingProxyType({}), network_tries=1)
+)
 _CANONICAL_RESOURCES = {"courseenrollments": "course-enrollments"}
 
 

@@ -17,7 +17,7 @@ import anyio.to_thread
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
 from mcp_truto_lms.store import shared_rate_limits
 from mcp_truto_lms.store.schema_rebuild import SETTING
 from mcp_truto_lms.store.sqlite import File, Memory
@@ -109,8 +109,8 @@ class Database:
         else:
             self._engine.unlock(key)
 
-    async def acquire(self, key: str, windows: Sequence[Window]) -> float:
-        """Count a call in the sliding windows that all processes of the store share, if they have room for it.
+    async def acquire(self, key: str, limits: Sequence[RateLimit]) -> float:
+        """Count a call in the rate limits that all processes of the store share, if they have room for it.
 
         Returns:
             0.0 if the call may go now and is counted, else the seconds to wait before the next attempt.
@@ -118,7 +118,7 @@ class Database:
         Raises:
             StoreError: the store cannot be used now.
         """
-        return await self.run(lambda c: shared_rate_limits.acquire(c, key, windows), write=True)
+        return await self.run(lambda c: shared_rate_limits.acquire(c, key, limits), write=True)
 
     async def tidy(self) -> None:
         """Make reading fast again after many rows were written.

@@ -11,20 +11,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select
 
-from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
 from mcp_truto_lms.store.advisory_locks import lock_name
 from mcp_truto_lms.store.schema import calls
 
 
 def acquire(
-    connection: Connection, key: str, windows: Sequence[Window], *, now_milliseconds: int | None = None
+    connection: Connection, key: str, limits: Sequence[RateLimit], *, now_milliseconds: int | None = None
 ) -> float:
-    """Count a call if every window has room for it.
+    """Count a call if every limit has room for it.
 
     Args:
         connection: of a writing transaction
         key: names whose limits they are
-        windows: the limits
+        limits: which all must have room
         now_milliseconds: since the epoch; None reads the clock
 
     Returns:
@@ -32,22 +32,22 @@ def acquire(
     """
     lock_name(connection, f"calls:{key}")
     now = _now(connection) if now_milliseconds is None else now_milliseconds
-    longest = max((_milliseconds(window.seconds) for window in windows), default=0)
+    longest = max((_milliseconds(limit.seconds) for limit in limits), default=0)
     # if the clock was set back, calls lie in the future: they must not block for long
     outdated = ~calls.c.at.between(now - longest, now + longest)
     connection.execute(delete(calls).where(calls.c.key == key, outdated))
-    wait = max((_wait(connection, key, window, now) for window in windows), default=0)
+    wait = max((_wait(connection, key, limit, now) for limit in limits), default=0)
     if wait > 0:
         return wait / 1000
     connection.execute(insert(calls).values(key=key, at=now))
     return 0.0
 
 
-def _wait(connection: Connection, key: str, window: Window, now: int) -> int:
-    """Return for how many milliseconds a window stays full: until its oldest counted call leaves it."""
+def _wait(connection: Connection, key: str, limit: RateLimit, now: int) -> int:
+    """Return for how many milliseconds a limit stays used up: until its oldest counted call leaves it."""
     latest = select(calls.c.at).where(calls.c.key == key).order_by(calls.c.at.desc())
-    oldest = connection.execute(latest.offset(window.calls - 1).limit(1)).scalar()
-    return 0 if oldest is None else oldest + _milliseconds(window.seconds) - now
+    oldest = connection.execute(latest.offset(limit.calls - 1).limit(1)).scalar()
+    return 0 if oldest is None else oldest + _milliseconds(limit.seconds) - now
 
 
 def _milliseconds(seconds: float) -> int:

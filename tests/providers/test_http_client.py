@@ -7,14 +7,16 @@ import pytest
 from scripted_portal import NOW
 
 from mcp_truto_lms.domain.errors import ConfigurationError, RateLimited, Unavailable, UnexpectedAnswer
+from mcp_truto_lms.domain.rate_limits import RateLimit
 from mcp_truto_lms.providers import http_client as http_module
-from mcp_truto_lms.providers.http_client import HttpClient, HttpResponse, Service
-from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.providers.http_client import HttpClient, Service
+from mcp_truto_lms.providers.http_response import HttpResponse
+from mcp_truto_lms.providers.retry_policy import RetryPolicy
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "Basic c2VjcmV0LXNlY3JldA=="
-SERVICE = Service("Acme LMS", "ACME_KEY", "ACME_HOST", windows=(Window(1000, 1),))
+SERVICE = Service("Acme LMS", "ACME_KEY", "ACME_HOST", limits=(RateLimit(1000, 1),))
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ async def test_jitter_halves_a_wait_at_most(client_over, fake_time):
 
 
 async def test_the_providers_table_says_what_is_tried_and_how_often(client_over):
-    service = Service("Acme", "K", "H", windows=(), tries={500: 2})
+    service = Service("Acme", "K", "H", limits=(), retries=RetryPolicy(tries={500: 2}))
     client = client_over(scripted(status(500)), service)
     assert (await client.get("x", endpoint="x")).status == 500
     assert client.calls == 2
@@ -146,18 +148,18 @@ async def test_a_refusal_holds_every_other_call(client_over, fake_time):
 
 async def test_a_refusal_that_stays_says_when_to_ask_again(client_over):
     client = client_over(scripted(status(429, retry_after="300")))
-    error = client.refusal(await client.get("x", endpoint="x"))
+    error = client.status_error(await client.get("x", endpoint="x"))
     assert isinstance(error, RateLimited)
     assert (error.retry_after_seconds, client.calls) == (300, 4)
     assert "300 s" in str(error)
-    error = client.refusal(HttpResponse(429, {}, b""))
+    error = client.status_error(HttpResponse(429, {}, b""))
     assert "in a minute" in str(error)
 
 
 async def test_a_failure_on_the_servers_side_is_unavailable(client_over):
     client = client_over(scripted(status(200)))
-    assert isinstance(client.refusal(HttpResponse(500, {}, b"")), Unavailable)
-    assert client.refusal(HttpResponse(404, {}, b"")) is None
+    assert isinstance(client.status_error(HttpResponse(500, {}, b"")), Unavailable)
+    assert client.status_error(HttpResponse(404, {}, b"")) is None
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_portal import FakeTime
 
-from mcp_truto_lms.providers.rate_limiter import Pacer, Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
+from mcp_truto_lms.providers.rate_limiter import RateLimiter
 
 pytestmark = pytest.mark.anyio
 
 
-async def passed_at(fake_time, windows, calls):
-    pacer = Pacer(windows, clock=fake_time.clock, sleep=fake_time.sleep)
+async def passed_at(fake_time, limits, calls):
+    limiter = RateLimiter(limits, clock=fake_time.clock, sleep=fake_time.sleep)
     moments = []
 
     async def call():
-        await pacer.wait()
+        await limiter.acquire()
         moments.append(fake_time.seconds)
 
     async with anyio.create_task_group() as group:
@@ -26,12 +27,12 @@ async def passed_at(fake_time, windows, calls):
 
 
 async def test_a_burst_passes_at_once_and_the_rest_waits_for_the_window(fake_time):
-    moments = await passed_at(fake_time, (Window(200, 5),), 450)
+    moments = await passed_at(fake_time, (RateLimit(200, 5),), 450)
     assert [moments.count(0.0), moments.count(5.0), moments.count(10.0)] == [200, 200, 50]
 
 
 async def test_the_tightest_of_several_windows_decides(fake_time):
-    moments = await passed_at(fake_time, (Window(50, 10), Window(120, 60)), 140)
+    moments = await passed_at(fake_time, (RateLimit(50, 10), RateLimit(120, 60)), 140)
     assert [moments.count(second) for second in (0.0, 10.0, 20.0, 60.0)] == [50, 50, 20, 20]
 
 
@@ -46,28 +47,28 @@ async def test_a_call_that_is_cancelled_while_it_waits_uses_nothing_up(fake_time
             await anyio.sleep_forever()
         await fake_time.sleep(seconds)
 
-    pacer = Pacer((Window(1, 5),), clock=fake_time.clock, sleep=sleep)
-    await pacer.wait()
+    limiter = RateLimiter((RateLimit(1, 5),), clock=fake_time.clock, sleep=sleep)
+    await limiter.acquire()
     async with anyio.create_task_group() as group:
-        group.start_soon(pacer.wait)
+        group.start_soon(limiter.acquire)
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-    await pacer.wait()
+    await limiter.acquire()
     assert fake_time.seconds == 5.0
 
 
 async def test_a_hold_stops_everybody_and_a_shorter_one_does_not_shorten_it(fake_time):
-    pacer = Pacer((Window(10, 5),), clock=fake_time.clock, sleep=fake_time.sleep)
-    pacer.hold(30)
-    pacer.hold(3)
-    await pacer.wait()
+    limiter = RateLimiter((RateLimit(10, 5),), clock=fake_time.clock, sleep=fake_time.sleep)
+    limiter.pause(30)
+    limiter.pause(3)
+    await limiter.acquire()
     assert fake_time.seconds == 30
 
 
 @pytest.mark.parametrize(("calls", "seconds"), [(0, 5), (5, 0)])
 def test_a_window_without_room_is_refused(calls, seconds):
     with pytest.raises(ValueError, match="above zero"):
-        Window(calls, seconds)
+        RateLimit(calls, seconds)
 
 
 @settings(max_examples=50, deadline=None)
@@ -77,10 +78,10 @@ def test_no_stretch_of_a_window_ever_holds_more_calls_than_it_may(most, seconds,
     moments = []
 
     async def run():
-        pacer = Pacer((Window(most, seconds),), clock=fake.clock, sleep=fake.sleep)
+        limiter = RateLimiter((RateLimit(most, seconds),), clock=fake.clock, sleep=fake.sleep)
         for index in range(calls):
             fake.seconds += pauses[index] if index < len(pauses) else 0
-            await pacer.wait()
+            await limiter.acquire()
             moments.append(fake.seconds)
 
     anyio.run(run)

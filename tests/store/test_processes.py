@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
-from mcp_truto_lms.providers.rate_limiter import Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
 from mcp_truto_lms.store import account_state, shared_rate_limits
 from mcp_truto_lms.store.schema import calls, enrollments
 from tests.store.endless_writer import COURSES, size
@@ -148,10 +148,10 @@ async def test_a_lock_of_a_store_in_memory_is_always_free():
 # Limits
 
 
-TWO, THREE = Window(2, 1.0), Window(3, 10.0)
+TWO, THREE = RateLimit(2, 1.0), RateLimit(3, 10.0)
 
 
-def acquire_at(database: Opened, *windows: Window, key: str = "k") -> Callable[[int], float]:
+def acquire_at(database: Opened, *windows: RateLimit, key: str = "k") -> Callable[[int], float]:
     return lambda now: database._transact(lambda c: shared_rate_limits.acquire(c, key, windows, now_milliseconds=now))
 
 
@@ -179,12 +179,12 @@ def test_without_windows_every_call_is_admitted():
     assert acquire_at(new_store())(0) == 0.0
 
 
-def check_windows(gaps: list[int], windows: list[Window]) -> None:
+def check_windows(gaps: list[int], windows: list[RateLimit]) -> None:
     database = new_store()
     acquire = acquire_at(database, *windows)
     now, admitted = 0, list[int]()
 
-    def count(window: Window, start: float) -> int:
+    def count(window: RateLimit, start: float) -> int:
         return sum(start <= at < start + window.seconds * 1000 for at in admitted)
 
     for gap in gaps:
@@ -200,7 +200,9 @@ def check_windows(gaps: list[int], windows: list[Window]) -> None:
 
 
 def test_no_window_exceeds_its_limit_and_the_wait_is_exact(engine: str):
-    windows = st.lists(st.builds(Window, st.integers(1, 4), st.sampled_from([0.1, 1.0, 3.0])), min_size=1, max_size=3)
+    windows = st.lists(
+        st.builds(RateLimit, st.integers(1, 4), st.sampled_from([0.1, 1.0, 3.0])), min_size=1, max_size=3
+    )
     examples = settings(max_examples={"memory": 60, "file": 15, "postgres": 5}[engine])
     examples(given(st.lists(st.integers(0, 900), max_size=25), windows)(check_windows))()
 
@@ -211,7 +213,7 @@ async def test_processes_share_a_limit(address: str):
     waits: list[float] = []
 
     async def call_often(database: Opened) -> None:
-        waits.extend([await database.acquire("key", [Window(10, 3600.0)]) for _ in range(8)])
+        waits.extend([await database.acquire("key", [RateLimit(10, 3600.0)]) for _ in range(8)])
 
     async with anyio.create_task_group() as group:
         for database in stores:

@@ -1,11 +1,12 @@
-"""Calls to the TalentLMS API v1: which may be made, how they are written, and what their errors mean.
+"""Calls to the TalentLMS API v1: which are allowed, how they are written, and what their errors mean.
 
-Several of this API's GETs change data (`removeuserfromcourse`, `usersetstatus`) and some mint logins, so reading is not
-a matter of the verb: endpoints and the names of their arguments are allow-listed, and nothing else leaves this process.
+Several of this API's GETs change data (`removeuserfromcourse`, `usersetstatus`), and some create logins, so the verb
+does not tell whether a call only reads. Endpoints and the names of their arguments are allow-listed; nothing else
+leaves this process.
 
 Arguments go in the path, encoded whole, since e-mail addresses may hold `+`, commas and slashes. Errors come as an
-object with the key `error`, at times with HTTP 200, or as plain text or HTML; limits come as 429, or as a 400 or 403
-whose message speaks of one. Their texts are read for what they mean and never passed on.
+object with the key `error`, at times with HTTP 200, or as plain text or HTML. Limits come as 429, or as a 400 or 403
+whose message mentions one. Messages are read for what they mean and never passed on.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ from mcp_truto_lms.domain.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from mcp_truto_lms.providers.hourly_quota import Allowance, HourlyBudget, allowance
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpClient, HttpResponse, Service
+from mcp_truto_lms.domain.rate_limits import RateLimit
+from mcp_truto_lms.providers.hourly_quota import HourlyQuota, QuotaReport, parse_quota_report
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpClient, Service
+from mcp_truto_lms.providers.http_response import HttpResponse
 from mcp_truto_lms.providers.payload_values import as_object, text
-from mcp_truto_lms.providers.rate_limiter import Window
 
 TALENTLMS = Service(
     name="TalentLMS",
     key_setting="TALENTLMS_API_KEY",
     address_setting="TALENTLMS_DOMAIN",
-    windows=(Window(calls=200, seconds=5),),
+    limits=(RateLimit(calls=200, seconds=5),),
 )
 READABLE: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
     {
@@ -56,12 +58,13 @@ READABLE: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
         "ratelimit": (frozenset(),),
     }
 )
+"""The allowed sets of arguments, by endpoint."""
 
-_LOOKUPS = frozenset({"id", "email", "username", "course_id", "user_id"})
+_LOOKUP_ARGUMENTS = frozenset({"id", "email", "username", "course_id", "user_id"})
 _MAY_SPEAK_OF_A_LIMIT = frozenset({200, 400, 403})
 _BURST_SECONDS = 5.0
 _MAX_MESSAGE_LENGTH = 2_000
-_OF_THE_KEY = re.compile(
+_SPEAKS_OF_THE_KEY = re.compile(
     r"api.?key|authenticat|unauthori[sz]ed|not authori[sz]ed|access denied|api (?:access )?is (?:not enabled|disabled)",
     re.IGNORECASE,
 )
@@ -75,7 +78,7 @@ def path_of(endpoint: str, arguments: Mapping[str, str]) -> str:
     """Write an allow-listed call as a path.
 
     Raises:
-        ValueError: this is no call that reads.
+        ValueError: the call is not on the list.
     """
     if frozenset(arguments) not in READABLE.get(endpoint, ()):
         raise ValueError(f"{endpoint!r} with {sorted(arguments)} is not on the list of calls that only read")
@@ -85,18 +88,18 @@ def path_of(endpoint: str, arguments: Mapping[str, str]) -> str:
 
 
 class TalentLmsApi:
-    """One portal's API: an allowed call in, its JSON or an error of the tree out."""
+    """One portal's API: an allowed call in, its JSON or a `SourceError` out."""
 
     def __init__(self, http: HttpClient, *, now: Callable[[], float] = time.time) -> None:
         self._http = http
         self._uncharged = 0
-        self._budget = HourlyBudget(
-            self._allowance, calls=lambda: http.calls - self._uncharged, queued=lambda: http.queued, now=now
+        self._quota = HourlyQuota(
+            self._fetch_quota_report, calls=lambda: http.calls - self._uncharged, queued=lambda: http.queued, now=now
         )
 
     @property
     def calls(self) -> int:
-        """How many calls were made so far, uncharged ones and further tries included."""
+        """How many calls were made so far, uncharged ones and retries included."""
         return self._http.calls
 
     async def read(self, endpoint: str, arguments: Mapping[str, str] | None = None) -> Any:
@@ -107,55 +110,55 @@ class TalentLmsApi:
             NotFound: the person or course does not exist; `NotEnrolled` where both do.
             AccessDenied: the key was refused.
             RateLimited: a limit is used up.
-            Unavailable: no answer, or a failure on the portal's side.
-            UnexpectedAnswer: the answer is not what the API documents.
+            Unavailable: there is no response, or the portal failed on its side.
+            UnexpectedAnswer: the response is not what the API documents.
         """
         arguments = arguments or {}
         path = path_of(endpoint, arguments)
-        await self._budget.admit()
-        answer = await self._http.get(path, endpoint=endpoint)
-        payload, message = _opened(answer)
-        if message is None and answer.status == 200:
+        await self._quota.acquire()
+        response = await self._http.get(path, endpoint=endpoint)
+        payload, message = _split(response)
+        if message is None and response.status == 200:
             if payload is None:
                 raise UnexpectedAnswer(
                     f"TalentLMS answered `{endpoint}` with something that is not JSON: check that TALENTLMS_DOMAIN is "
                     "the portal's own address."
                 )
             return payload
-        raise await self._error(answer, endpoint, arguments, message or "")
+        raise await self._error(response, endpoint, arguments, message or "")
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _allowance(self) -> Allowance | None:
-        before = self._http.calls
+    async def _fetch_quota_report(self) -> QuotaReport | None:
+        calls_before = self._http.calls
         try:
-            answer = await self._http.get(path_of("ratelimit", {}), endpoint="ratelimit", max_tries=1)
+            response = await self._http.get(path_of("ratelimit", {}), endpoint="ratelimit", max_tries=1)
         except SourceError:
-            return None  # whether the portal can be reached is for the call itself to find out
+            return None  # the call itself will show whether the portal can be reached
         finally:
-            self._uncharged += self._http.calls - before
-        payload, message = _opened(answer)
-        if answer.status == 401 or (message is not None and _OF_THE_KEY.search(message)):
+            self._uncharged += self._http.calls - calls_before
+        payload, message = _split(response)
+        if response.status == 401 or (message is not None and _SPEAKS_OF_THE_KEY.search(message)):
             raise _key_refused()
-        return allowance(payload)
+        return parse_quota_report(payload)
 
     async def _error(
-        self, answer: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str
+        self, response: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str
     ) -> SourceError:
-        if answer.status == 401:
+        if response.status == 401:
             return _key_refused()
-        if answer.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
-            return await self._budget.refused() or self._http.rate_limited(_BURST_SECONDS)
-        refusal = self._http.refusal(answer)
-        if isinstance(refusal, RateLimited):
-            return await self._budget.refused() or refusal
-        return refusal or _meaning(answer, endpoint, arguments, message)
+        if response.status in _MAY_SPEAK_OF_A_LIMIT and SPEAKS_OF_A_LIMIT.search(message):
+            return await self._quota.confirm_refusal() or self._http.rate_limited(_BURST_SECONDS)
+        error = self._http.status_error(response)
+        if isinstance(error, RateLimited):
+            return await self._quota.confirm_refusal() or error
+        return error or _error_of_message(response, endpoint, arguments, message)
 
 
 def basic_authorization(api_key: str) -> str:
-    """Write the header: the key as the user name, an empty password.
+    """Write the Authorization header: the key as the user name, an empty password.
 
     Raises:
         ConfigurationError: there is no key.
@@ -166,13 +169,13 @@ def basic_authorization(api_key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
 
 
-def _opened(answer: HttpResponse) -> tuple[Any, str | None]:
-    """Split an answer into its payload and its error message; a body that is not JSON is a message of its own."""
+def _split(response: HttpResponse) -> tuple[Any, str | None]:
+    """Split a response into its payload and its error message; a body that is not JSON is a message."""
     try:
-        payload = answer.json()
+        payload = response.json()
     except ValueError:
-        raw = answer.content[:_MAX_MESSAGE_LENGTH].decode("utf-8", errors="replace")
-        return None, None if answer.status == 200 and not SPEAKS_OF_A_LIMIT.search(raw) else raw
+        raw = response.content[:_MAX_MESSAGE_LENGTH].decode("utf-8", errors="replace")
+        return None, None if response.status == 200 and not SPEAKS_OF_A_LIMIT.search(raw) else raw
     error = as_object(payload).get("error")
     if not error:
         return payload, None
@@ -180,35 +183,35 @@ def _opened(answer: HttpResponse) -> tuple[Any, str | None]:
     return None, message[:_MAX_MESSAGE_LENGTH]
 
 
-def _meaning(answer: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
-    status = answer.status
-    folded = message.lower() if _is_object(answer) else ""  # a page of a proxy says nothing of people or courses
-    lookup = bool(_LOOKUPS & frozenset(arguments))
-    if "not enrolled" in folded:
+def _error_of_message(response: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
+    status = response.status
+    lowered = message.lower() if _is_object(response) else ""  # a proxy's page says nothing of people or courses
+    is_lookup = bool(_LOOKUP_ARGUMENTS & frozenset(arguments))
+    if "not enrolled" in lowered:
         return NotEnrolled("This person is not enrolled in this course.")
-    if "action does not exist" in folded:
+    if "action does not exist" in lowered:
         return UnexpectedAnswer(f"This portal's API does not offer `{endpoint}`.")
-    if "does not exist" in folded:
-        return _nobody(endpoint, arguments, folded)
-    if _OF_THE_KEY.search(message) or status == 403:
+    if "does not exist" in lowered:
+        return _not_found(endpoint, arguments, lowered)
+    if _SPEAKS_OF_THE_KEY.search(message) or status == 403:
         return _key_refused()
-    if lookup and ("invalid arguments" in folded or "not found" in folded):
-        return _nobody(endpoint, arguments, folded)
+    if is_lookup and ("invalid arguments" in lowered or "not found" in lowered):
+        return _not_found(endpoint, arguments, lowered)
     if 300 <= status < 400 or status == 404:
         return Unavailable(f"No TalentLMS API answers there (HTTP {status}): check TALENTLMS_DOMAIN.")
     return UnexpectedAnswer(f"TalentLMS refused to answer `{endpoint}` (HTTP {status}).")
 
 
-def _is_object(answer: HttpResponse) -> bool:
+def _is_object(response: HttpResponse) -> bool:
     try:
-        return isinstance(answer.json(), dict)
+        return isinstance(response.json(), dict)
     except ValueError:
         return False
 
 
-def _nobody(endpoint: str, arguments: Mapping[str, str], folded: str) -> NotFound:
+def _not_found(endpoint: str, arguments: Mapping[str, str], message: str) -> NotFound:
     course_id, user_id = arguments.get("course_id"), arguments.get("user_id")
-    if endpoint == "courses" or "course" in folded:
+    if endpoint == "courses" or "course" in message:
         return NotFound(f"TalentLMS has no course with the id {arguments.get('id', course_id)}.")
     if "id" in arguments or user_id is not None:
         return NotFound(f"TalentLMS has no person with the id {arguments.get('id', user_id)}.")

@@ -20,10 +20,11 @@ import httpx
 
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
+from mcp_truto_lms.domain.rate_limits import Acquire
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
-from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep
+from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.providers.talentlms.courses import category_names as map_category_names
@@ -94,7 +95,7 @@ class TalentLmsSource:
         now: Callable[[], float] = time.time,
         remote_data: bool = False,
         category_names: bool = False,
-        admit: Acquire | None = None,
+        acquire: Acquire | None = None,
     ) -> TalentLmsSource:
         """Make a source; nothing is called yet.
 
@@ -108,7 +109,7 @@ class TalentLmsSource:
             now: the wall clock, in epoch seconds
             remote_data: whether records keep the raw item, secrets removed
             category_names: whether courses tell what their categories are called, which takes a call more
-            admit: counts calls for all processes that share the key's limits
+            acquire: acquires calls from rate limits that processes share
 
         Raises:
             ConfigurationError: the address or the key cannot be one.
@@ -122,7 +123,7 @@ class TalentLmsSource:
             sleep=sleep,
             random=random,
             now=now,
-            admit=admit,
+            acquire=acquire,
         )
         return cls(TalentLmsApi(http, now=now), remote_data=remote_data, category_names=category_names)
 

@@ -31,8 +31,11 @@ import anyio
 import httpx
 
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
-from mcp_truto_lms.providers.http_client import HttpClient, HttpResponse, Service
-from mcp_truto_lms.providers.rate_limiter import Acquire, Clock, Sleep, Window
+from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit
+from mcp_truto_lms.providers.http_client import HttpClient, Service
+from mcp_truto_lms.providers.http_response import HttpResponse
+from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
+from mcp_truto_lms.providers.retry_policy import RetryPolicy
 from mcp_truto_lms.providers.truto.error_mapping import is_error, map_error
 from mcp_truto_lms.providers.truto.errors import TrutoError
 from mcp_truto_lms.providers.truto.page import JsonObject, Page, parse_cursor, parse_page
@@ -47,17 +50,16 @@ from mcp_truto_lms.providers.truto.streaming import ItemStreamParser, stream_ite
 
 DEFAULT_BASE_URL = "https://api.truto.one"
 MAX_EMPTY_PAGES = 100
-ACCOUNT_LIMIT = Window(calls=50, seconds=10)
+ACCOUNT_LIMIT = RateLimit(calls=50, seconds=10)
 TRANSIT_SECONDS = 0.5
-"""Added to the account window: Truto counts calls on arrival, and one that arrives too early costs a whole window."""
+"""Added to the account limit: Truto counts calls on arrival, and one that arrives too early costs a whole window."""
 TRUTO = Service(
     name="Truto",
     key_setting="TRUTO_API_TOKEN",
     address_setting="TRUTO_BASE_URL",
-    windows=(Window(calls=500, seconds=10),),
-    account_windows=(replace(ACCOUNT_LIMIT, seconds=ACCOUNT_LIMIT.seconds + TRANSIT_SECONDS),),
-    tries=MappingProxyType({429: 4, 500: 3, 502: 4, 504: 4}),
-    refused_for_seconds=10.0,
+    limits=(RateLimit(calls=500, seconds=10),),
+    account_limits=(replace(ACCOUNT_LIMIT, seconds=ACCOUNT_LIMIT.seconds + TRANSIT_SECONDS),),
+    retries=RetryPolicy(tries=MappingProxyType({429: 4, 500: 3, 502: 4, 504: 4}), refused_for_seconds=10.0),
 )
 
 _UNIFIED = "unified/lms"
@@ -74,7 +76,7 @@ class TrutoClient:
         sleep: waits for the given seconds
         random: returns a number from 0 to 1, for jitter
         now: the wall clock, in epoch seconds
-        admit: counts calls for all processes that share the token's limits
+        acquire: acquires calls from rate limits that processes share
 
     Raises:
         ConfigurationError: the address or the token is invalid.
@@ -90,7 +92,7 @@ class TrutoClient:
         sleep: Sleep = anyio.sleep,
         random: Callable[[], float] = random_module.random,
         now: Callable[[], float] = time.time,
-        admit: Acquire | None = None,
+        acquire: Acquire | None = None,
     ) -> None:
         self._token = token.strip()
         if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
@@ -104,7 +106,7 @@ class TrutoClient:
             sleep=sleep,
             random=random,
             now=now,
-            admit=admit,
+            acquire=acquire,
         )
 
     def __repr__(self) -> str:
@@ -282,7 +284,7 @@ class TrutoClient:
                 yield item
 
     def _error(self, response: HttpResponse, body: object, endpoint: str) -> TrutoError:
-        return map_error(response, body, endpoint=endpoint, token=self._token, error_of_status=self._http.refusal)
+        return map_error(response, body, endpoint=endpoint, token=self._token, error_of_status=self._http.status_error)
 
 
 async def _items(pages: AsyncGenerator[Page]) -> AsyncGenerator[JsonObject]:

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
-from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT, HttpResponse
+from mcp_truto_lms.providers.http_client import SPEAKS_OF_A_LIMIT
+from mcp_truto_lms.providers.http_response import HttpResponse
 from mcp_truto_lms.providers.payload_values import as_object, text
 from mcp_truto_lms.providers.truto.errors import (
     AccountBlocked,

@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 from mcp_truto_lms.domain.errors import UnexpectedAnswer
-from mcp_truto_lms.providers.http_client import MAX_BODY_BYTES, whole_number
+from mcp_truto_lms.providers.http_client import MAX_BODY_BYTES
+from mcp_truto_lms.providers.http_response import whole_number
 from mcp_truto_lms.providers.truto.page import JsonObject
 
 _BETWEEN_OBJECTS = re.compile(r"(?:[\s,\x1e\ufeff]|data:|(?:event|id|retry):[^\n]*\n)*")

@@ -5,8 +5,9 @@ import httpx
 import pytest
 
 from mcp_truto_lms.domain.errors import Unavailable
-from mcp_truto_lms.providers.http_client import HttpResponse
-from mcp_truto_lms.providers.rate_limiter import Pacer, Window
+from mcp_truto_lms.domain.rate_limits import RateLimit
+from mcp_truto_lms.providers.http_response import HttpResponse
+from mcp_truto_lms.providers.rate_limiter import RateLimiter
 from mcp_truto_lms.providers.truto.client import TRUTO
 from mcp_truto_lms.providers.truto.errors import TooManyRequests
 from tests.providers.truto.scripted_truto import ACCOUNT, NOW, WAIT_SECONDS, envelope, error_response
@@ -76,10 +77,10 @@ async def test_an_account_makes_fifty_calls_in_ten_seconds_and_a_margin(client_o
 
 
 async def test_a_token_makes_five_hundred_calls_over_all_accounts(fake_time):
-    token_pacer = Pacer(TRUTO.windows, clock=fake_time.clock, sleep=fake_time.sleep)
-    account_pacers = {name: token_pacer.narrower(TRUTO.account_windows) for name in map(str, range(12))}
-    accounts = [name for name in account_pacers for _ in range(50)]
-    moments = await start_times(fake_time, lambda name: account_pacers[name].wait(), accounts)
+    token_limiter = RateLimiter(TRUTO.limits, clock=fake_time.clock, sleep=fake_time.sleep)
+    account_limiters = {name: token_limiter.child(TRUTO.account_limits) for name in map(str, range(12))}
+    accounts = [name for name in account_limiters for _ in range(50)]
+    moments = await start_times(fake_time, lambda name: account_limiters[name].acquire(), accounts)
     assert [[at for _, at in moments].count(second) for second in (0.0, 10.0)] == [500, 100]
 
 
@@ -104,12 +105,12 @@ async def test_a_waiting_account_does_not_delay_another(client_over, injected, f
 
 
 async def test_a_refusal_pauses_only_its_own_account(fake_time):
-    token_pacer = Pacer((Window(100, 1),), clock=fake_time.clock, sleep=fake_time.sleep)
-    first, second = token_pacer.narrower(()), token_pacer.narrower(())
-    first.hold(7)
-    await second.wait()
+    token_limiter = RateLimiter((RateLimit(100, 1),), clock=fake_time.clock, sleep=fake_time.sleep)
+    first, second = token_limiter.child(()), token_limiter.child(())
+    first.pause(7)
+    await second.acquire()
     assert fake_time.seconds == 0
-    await first.wait()
+    await first.acquire()
     assert fake_time.seconds == 7
 
 
