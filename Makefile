@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo answers test test-fast test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
+.PHONY: help setup demo answers arguments test test-fast test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -31,6 +31,9 @@ demo: $(READY) ## HR questions and their answers, from the real server over the 
 
 answers: $(READY) ## rewrite docs/answers.md: ten questions and their answers
 	@$(PY) examples/demo.py --document > docs/answers.md
+
+arguments: $(READY) ## rewrite docs/arguments.md: every argument, grouping, number and column
+	@$(PY) examples/arguments.py > docs/arguments.md
 
 test: $(READY) $(NODE_READY) ## all tests, with branch coverage
 	$(PY) $(PYTEST) --session-timeout 2400 --cov --cov-fail-under=95

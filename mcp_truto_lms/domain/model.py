@@ -264,7 +264,7 @@ class CourseEnrollment(
     due_at: Annotated[DueDatetime, Header("due", "When the course is to be finished")] = None
     enrolled_at: Annotated[UtcDatetime, Header("enrolled", "When the learner was enrolled")] = None
     started_at: Annotated[UtcDatetime, Header("started", "When the learner started")] = None
-    last_activity_at: Annotated[UtcDatetime, Header("last_activity", "When the learner was last active in it")] = None
+    last_activity_at: Annotated[UtcDatetime, Header("last_activity", "When the learner was last active")] = None
     completed_at: Annotated[UtcDatetime, Header("completed", "When the course was completed")] = None
     progress_percent: Annotated[float | None, Header("progress", "How much is done, in percent")] = None
     time_spent_seconds: Annotated[int | None, Header("hours", "Time spent, in hours; JSON has seconds", "hours")] = None
@@ -277,7 +277,7 @@ class CourseEnrollment(
     created_at: Annotated[UtcDatetime, Header("created", "When the record was created")] = None
     updated_at: Annotated[UtcDatetime, Header("updated", "When the record was last changed")] = None
     custom_fields: Annotated[
-        dict[str, Any] | None, Header("custom_fields", "Fields that are no other column", "fields")
+        dict[str, Any] | None, Header("custom_fields", "Other fields, one by one as custom_fields.<name>", "fields")
     ] = None
     remote_data: Any = None
 

@@ -102,7 +102,7 @@ class ContentEnvelope(BaseModel):
     complete: bool
     coverage: CoverageContent | None = None
     sample_data: bool | None = None
-    excluded: ExcludedCounts | None = None
+    excluded: ExcludedCounts | None = Field(default=None, description="What matches and is not counted, by the reason.")
     notes: str | None = None
 
 
