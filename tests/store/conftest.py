@@ -9,17 +9,18 @@ import pytest
 
 from mcp_truto_lms.store.database import Database
 from tests import stored
+from tests.store.written_store import WrittenStore
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the engines for which a test, by its mark `engines`, has no meaning."""
-    meaningless = [
-        one
-        for one in items
-        if (mark := one.get_closest_marker("engines")) and one.callspec.params["engine"] not in mark.args
+    """Deselect the engines to which a test, by its mark `engines`, does not apply."""
+    deselected = [
+        item
+        for item in items
+        if (mark := item.get_closest_marker("engines")) and item.callspec.params["engine"] not in mark.args
     ]
-    items[:] = [one for one in items if one not in meaningless]
-    config.hook.pytest_deselected(items=meaningless)
+    items[:] = [item for item in items if item not in deselected]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(scope="module", autouse=True, params=["memory", "file", "postgres"])
@@ -38,17 +39,22 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield kind
 
 
+@pytest.fixture
+def store() -> WrittenStore:
+    return WrittenStore()
+
+
 @pytest.fixture(autouse=True)
-def _all_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close whatever stores a test opened and left open."""
+def _close_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the stores that a test left open."""
     opened: list[Database] = []
-    first = stored.Opened.__init__
+    original_init = stored.Opened.__init__
 
     def remember(self: stored.Opened, *arguments: str) -> None:
-        first(self, *arguments)
+        original_init(self, *arguments)
         opened.append(self)
 
     monkeypatch.setattr(stored.Opened, "__init__", remember)
     yield
-    for one in opened:
-        one.close()
+    for database in opened:
+        database.close()
