@@ -6,7 +6,7 @@ import anyio
 import httpx
 import pytest
 from scripted_source import ScriptedSource, enrolled
-from unified_endpoint import ACCOUNT_ID, serve_on_a_port
+from unified_endpoint import ACCOUNT_ID, WAIT_SECONDS, serve_on_a_port
 
 from mcp_truto_lms.domain.errors import (
     AccessDenied,
@@ -68,11 +68,12 @@ async def test_a_page_that_takes_too_long_is_a_gateway_timeout(in_process):
         async def courses(self):
             await anyio.sleep_forever()
 
-    async with in_process(SlowSource({}), deadline_seconds=0.01) as client:
-        for path in (ENROLLMENTS, "/unified/lms/courses/1"):
-            response = await client.get(path)
-            assert response.status_code == 504
-            assert response.json()["truto_is_remote_error"] is True
+    with anyio.fail_after(WAIT_SECONDS):
+        async with in_process(SlowSource({}), deadline_seconds=0.01) as client:
+            for path in (ENROLLMENTS, "/unified/lms/courses/1"):
+                response = await client.get(path)
+                assert response.status_code == 504
+                assert response.json()["truto_is_remote_error"] is True
 
 
 async def test_an_unexpected_error_is_a_500_without_details(in_process):
