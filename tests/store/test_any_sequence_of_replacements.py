@@ -1,4 +1,4 @@
-"""Whatever is replaced in whatever order, the rows are those of a model made of dictionaries."""
+"""After any sequence of replacements, the rows are those of a model made of dictionaries."""
 
 from __future__ import annotations
 
@@ -58,55 +58,58 @@ def replacements(draw: st.DrawFn) -> tuple[str, Any]:
     kind = draw(st.sampled_from(["scope", "scope", "scope", "people", "courses"]))
     if kind == "scope":
         scope = draw(SCOPES)
-        rows = draw(st.lists(ROWS, max_size=5, unique_by=lambda one: one.key))
-        mine = [
-            replace(one, user=scope.user_id or one.user, course=scope.course_id or one.course, route=scope.route)
-            for one in rows
+        rows = draw(st.lists(ROWS, max_size=5, unique_by=lambda row: row.key))
+        scope_rows = [
+            replace(row, user=scope.user_id or row.user, course=scope.course_id or row.course, route=scope.route)
+            for row in rows
         ]
-        return kind, (scope, list({one.key: one for one in mine}.values()), draw(st.booleans()))
+        return kind, (scope, list({row.key: row for row in scope_rows}.values()), draw(st.booleans()))
     names = PEOPLE if kind == "people" else COURSES
     return kind, draw(st.dictionaries(st.sampled_from(names), st.booleans(), max_size=3))
 
 
 @dataclass
 class Model:
-    """What the store should hold; people and courses by whether they count."""
+    """What the store should have; people by whether they are active, courses by whether they are current."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     people: dict[str, bool] = field(default_factory=dict)
     courses: dict[str, bool] = field(default_factory=dict)
 
     def replace_scope(self, scope: Scope, rows: list[Row], complete: bool) -> None:
-        def within(one: Row) -> bool:
-            return scope.user_id in (None, one.user) and scope.course_id in (None, one.course)
+        def within(row: Row) -> bool:
+            return scope.user_id in (None, row.user) and scope.course_id in (None, row.course)
 
-        before = {key: one for key, one in self.rows.items() if within(one)}
+        before = {key: row for key, row in self.rows.items() if within(row)}
         after = {**({} if complete else before)}
-        for one in rows:
-            old = before.get(one.key)
-            finer = old is not None and old.percent == one.percent and old.route is not FetchRoute.COURSE
-            if finer and one.route is FetchRoute.COURSE:
-                one = replace(one, status=old.status, route=old.route)
-            after[one.key] = one
-            self.people.setdefault(one.user, True)
-            self.courses.setdefault(one.course, True)
-        self.rows = {key: one for key, one in self.rows.items() if key not in before} | after
+        for row in rows:
+            old = before.get(row.key)
+            is_more_detailed = old is not None and old.percent == row.percent and old.route is not FetchRoute.COURSE
+            keeps_status = is_more_detailed and row.route is FetchRoute.COURSE
+            after[row.key] = replace(row, status=old.status, route=old.route) if keeps_status else row
+            self.people.setdefault(row.user, True)
+            self.courses.setdefault(row.course, True)
+        self.rows = {key: row for key, row in self.rows.items() if key not in before} | after
 
     def replace_people(self, people: dict[str, bool]) -> None:
         gone = self.people.keys() - people.keys()
-        self.rows = {key: one for key, one in self.rows.items() if one.user not in gone}
+        self.rows = {key: row for key, row in self.rows.items() if row.user not in gone}
         self.people = dict(people)
 
     def replace_courses(self, courses: dict[str, bool]) -> None:
         gone = self.courses.keys() - courses.keys()
-        self.rows = {key: one for key, one in self.rows.items() if one.course not in gone}
+        self.rows = {key: row for key, row in self.rows.items() if row.course not in gone}
         self.courses = dict(courses)
 
     def excluded_reason(self, row: Row) -> str:
         if not row.learner:
             return "instructor"
-        others = [one for one in self.rows.values() if one.learner and (one.user, one.course) == (row.user, row.course)]
-        if row.attempt != max(one.attempt for one in others):
+        attempts = [
+            attempt.attempt
+            for attempt in self.rows.values()
+            if attempt.learner and (attempt.user, attempt.course) == (row.user, row.course)
+        ]
+        if row.attempt != max(attempts):
             return "earlier attempt"
         if not self.people[row.user]:
             return "inactive"
@@ -114,8 +117,8 @@ class Model:
 
     def seen(self) -> dict[str, tuple[Any, ...]]:
         return {
-            key: (one.user, one.course, one.status, one.percent, str(one.route), self.excluded_reason(one))
-            for key, one in self.rows.items()
+            key: (row.user, row.course, row.status, row.percent, str(row.route), self.excluded_reason(row))
+            for key, row in self.rows.items()
         }
 
 
@@ -127,8 +130,8 @@ def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
 
 def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUNT) -> None:
     if kind == "people":
-        found = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
-        list_writer.replace_learners(connection, account, learner_rows(account, found), STAMP)
+        people = [person(key, key, status="active" if active else "inactive") for key, active in what.items()]
+        list_writer.replace_learners(connection, account, learner_rows(account, people), STAMP)
     elif kind == "courses":
         titles = [course(key, key, status="published" if current else "archived") for key, current in what.items()]
         list_writer.replace_courses(connection, account, titles, STAMP)
@@ -137,18 +140,18 @@ def apply(connection: Connection, kind: str, what: Any, *, account: str = ACCOUN
         records = tuple(
             replace(
                 record(
-                    one.user,
-                    one.course,
-                    one.status,
-                    key=one.key,
-                    learner=one.learner,
-                    attempt_number=one.attempt,
-                    progress_percent=one.percent,
+                    row.user,
+                    row.course,
+                    row.status,
+                    key=row.key,
+                    learner=row.learner,
+                    attempt_number=row.attempt,
+                    progress_percent=row.percent,
                     enrolled_at=at(NOON),
                 ),
                 route=scope.route,
             )
-            for one in rows
+            for row in rows
         )
         scope_writer.replace_scope(
             connection, account, scope, scope_rows(account, Reading(records, complete=complete)), STAMP
@@ -171,7 +174,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
             if model.seen() != before:
                 assert database._transact(lambda c: account_state.load(c, ACCOUNT).data_version) > version
         counted = database._transact(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON)))
-        assert counted.totals.enrollments == sum(model.excluded_reason(one) == "" for one in model.rows.values())
+        assert counted.totals.enrollments == sum(model.excluded_reason(row) == "" for row in model.rows.values())
     finally:
         database.close()
 
@@ -185,11 +188,11 @@ TABLES = (learners, courses, enrollments, scopes, accounts, dimensions)
 
 
 def rows_of(database: Database, account: str) -> dict[str, list[str]]:
-    """Everything that the tables have of an account."""
+    """Return every row of an account."""
     return database._transact(
         lambda c: {
-            one.name: sorted(repr(tuple(row)) for row in c.execute(select(one).where(one.c.account == account)))
-            for one in TABLES
+            table.name: sorted(repr(tuple(row)) for row in c.execute(select(table).where(table.c.account == account)))
+            for table in TABLES
         }
     )
 
@@ -207,6 +210,6 @@ def check_accounts(steps: list[tuple[str, tuple[str, Any]]]) -> None:
             database.close()
 
 
-def test_two_accounts_in_one_store_are_as_each_would_be_alone(engine: str):
+def test_two_accounts_in_one_store_have_the_rows_that_each_would_have_alone(engine: str):
     examples = settings(max_examples=EXAMPLES[engine] // 2)
     examples(given(st.lists(st.tuples(st.sampled_from("ab"), replacements()), max_size=12))(check_accounts))()

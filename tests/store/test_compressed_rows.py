@@ -1,4 +1,4 @@
-"""What waits to be written, and who is looked up while rosters are read: the same, in little room."""
+"""Compressed rows and people are the same as others."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ def database() -> Database:
     return new_store()
 
 
-def packed(*pages: list[User]) -> CompressedRows:
-    found = CompressedRows()
+def compress(*pages: list[User]) -> CompressedRows:
+    rows = CompressedRows()
     for page in pages:
-        found.add(learner_rows(ACCOUNT, page))
-    return found
+        rows.add(learner_rows(ACCOUNT, page))
+    return rows
 
 
-def test_rows_come_out_as_they_went_in_as_often_as_they_are_asked_for():
+def test_compressed_rows_can_be_iterated_several_times():
     pages = [[ANN, person("2", "Ben")], [person("3", "Cem")]]
-    found = packed(*pages)
+    compressed = compress(*pages)
     rows = [row for page in pages for row in learner_rows(ACCOUNT, page)]
-    assert [*found] == rows
-    assert [*found] == rows
+    assert [*compressed] == rows
+    assert [*compressed] == rows
 
 
-def test_packed_rows_are_written_like_others(database: Database):
+def test_compressed_rows_are_written_like_others(database: Database):
     many = [person(str(n), f"Person {n}") for n in range(2_100)]
     database._transact(
-        lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN], many[:1_500], many[1_500:]), STAMP)
+        lambda c: list_writer.replace_learners(c, ACCOUNT, compress([ANN], many[:1_500], many[1_500:]), STAMP)
     )
     assert len(database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))) == 2_100
-    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, compress([ANN]), STAMP))
     assert [*database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))] == ["1"]
 
 
-def test_who_is_taken_out_of_the_directory_while_a_roster_is_read_comes_back_by_id_alone(database: Database):
-    one = record("u", "c", "enrolled", user_name="Ann")
+def test_a_person_deleted_while_a_roster_is_fetched_is_added_by_id_alone(database: Database):
+    enrollment = record("u", "c", "enrolled", user_name="Ann")
     for known, name in (((), "Ann"), (("u",), None)):
-        rows = scope_rows(ACCOUNT, Reading((one,)), known=known)
+        rows = scope_rows(ACCOUNT, Reading((enrollment,)), known=known)
         database._transact(
             lambda c, rows=rows: scope_writer.replace_scope(c, ACCOUNT, Scope(course_id="c"), rows, STAMP)
         )
-        found = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))
-        assert User.model_validate_json(found["u"]).name == name
+        records = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))
+        assert User.model_validate_json(records["u"]).name == name
         database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, [], STAMP))
 
 
-def test_people_have_what_an_enrollment_carries_or_all_there_is(database: Database):
-    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, packed([ANN]), STAMP))
+def test_people_have_the_fields_of_an_enrollment_or_all_of_them(database: Database):
+    database._transact(lambda c: list_writer.replace_learners(c, ACCOUNT, compress([ANN]), STAMP))
     carried = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=False))
     whole = database._transact(lambda c: CompressedPeople(c, ACCOUNT, whole=True))
     assert [*carried] == [*whole] == ["1"]

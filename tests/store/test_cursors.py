@@ -1,4 +1,4 @@
-"""Where a list goes on, as the store remembers it."""
+"""Cursors as they are stored: whose they are, and what ends them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def database() -> Database:
 
 
 def save(database: Database, token: str = "tkn", *, version: int = 1, now: int = NOON, principal: str = "ann") -> None:
-    kept = {"question": "{}", "version": version, "now": now, "principal": principal}
-    database._transact(lambda c: cursors.save(c, ACCOUNT, token, **kept))
+    options = {"question": "{}", "version": version, "now": now, "principal": principal}
+    database._transact(lambda c: cursors.save(c, ACCOUNT, token, **options))
 
 
 def load(
     database: Database, token: str = "tkn", *, account: str = ACCOUNT, now: int = NOON, principal: str = "ann"
 ) -> str:
-    def found(connection: Connection) -> str:
+    def load_current(connection: Connection) -> str:
         version = account_state.load(connection, account).data_version
         return cursors.load(connection, account, token, now=now, principal=principal, version=version)
 
-    return database._transact(found)
+    return database._transact(load_current)
 
 
-def test_a_cursor_goes_on_for_an_hour(database: Database):
+def test_a_cursor_works_for_an_hour(database: Database):
     save(database)
     assert load(database, now=NOON + MAX_AGE_SECONDS) == "{}"
     with pytest.raises(QueryError, match=UNKNOWN):
@@ -54,14 +54,14 @@ def test_a_cursor_can_be_used_again(database: Database):
 
 
 @pytest.mark.parametrize(("token", "account"), [("other", ACCOUNT), ("tkn", "other"), ("", ACCOUNT)])
-def test_a_foreign_cursor_is_refused(database: Database, token: str, account: str):
+def test_the_cursor_of_another_account_is_refused(database: Database, token: str, account: str):
     save(database)
     with pytest.raises(UnknownCursor, match=UNKNOWN):
         load(database, token, account=account)
 
 
 @pytest.mark.parametrize(("owner", "caller"), [("ann", "bob"), ("ann", ""), ("", "ann")])
-def test_a_cursor_of_another_caller_is_as_unknown_as_any(database: Database, owner: str, caller: str):
+def test_the_cursor_of_another_caller_is_unknown(database: Database, owner: str, caller: str):
     save(database, principal=owner)
     with pytest.raises(UnknownCursor, match=UNKNOWN):
         load(database, principal=caller)
@@ -85,10 +85,10 @@ def test_a_cursor_ends_when_the_data_changes_and_only_then(database: Database):
         load(database)
 
 
-def test_a_cursor_ends_when_a_course_changes_its_category_by_which_it_may_be_mandatory(database: Database):
+def test_a_cursor_ends_when_a_course_changes_its_category(database: Database):
     def read_courses(category: str) -> None:
-        found = course("c", "C").model_copy(update={"categories": [{"name": category}]})
-        database._transact(lambda c: list_writer.replace_courses(c, ACCOUNT, [found], STAMP))
+        categorized = course("c", "C").model_copy(update={"categories": [{"name": category}]})
+        database._transact(lambda c: list_writer.replace_courses(c, ACCOUNT, [categorized], STAMP))
 
     read_courses("Safety")
     save(database, version=2)
@@ -105,26 +105,26 @@ def test_a_cursor_of_a_page_that_is_older_than_the_data_is_refused(database: Dat
         load(database)
 
 
-def test_expired_cursors_are_thrown_away_and_others_kept(database: Database):
+def test_expired_cursors_are_deleted_and_others_stay(database: Database):
     late = NOON + MAX_AGE_SECONDS + 1
     save(database, "old")
     save(database, "new", now=late)
     database._transact(lambda c: cursors.drop_expired(c, late))
-    kept = database._transact(lambda c: list(c.execute(select(cursors_table.c.token)).scalars()))
-    assert kept == ["new"]
+    tokens = database._transact(lambda c: list(c.execute(select(cursors_table.c.token)).scalars()))
+    assert tokens == ["new"]
 
 
 def test_tokens_are_short_and_differ(database: Database):
     tokens = {cursors.new_token() for _ in range(200)}
     assert len(tokens) == 200
-    assert {len(one) for one in tokens} == {8}
-    for one in tokens:
-        save(database, one)
+    assert {len(token) for token in tokens} == {8}
+    for token in tokens:
+        save(database, token)
     assert database._transact(lambda c: c.execute(select(func.count()).select_from(cursors_table)).scalar_one()) == 200
 
 
 @pytest.mark.engines("file", "postgres")
-def test_another_process_of_the_store_goes_on_with_a_cursor():
+def test_another_process_of_the_store_continues_a_cursor():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
     first._transact(
@@ -140,7 +140,7 @@ def test_another_process_of_the_store_goes_on_with_a_cursor():
 
 
 @pytest.mark.engines("postgres")  # the others have one writer at a time
-def test_expired_cursors_that_another_writer_is_deleting_are_left_to_it():
+def test_an_expired_cursor_that_another_writer_is_deleting_is_skipped():
     address = Where.new_address()
     first, second = Opened(address), Opened(address)
     save(first, "old")

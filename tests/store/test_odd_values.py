@@ -1,4 +1,4 @@
-"""What databases cannot hold, or hold differently, is settled before it is written, and before it is looked for."""
+"""Values that databases cannot store, or store differently, are changed before they are written or looked up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.truth import NOON
 
 
 def only_row(**fields: Any) -> dict[str, Any]:
-    """Write one enrollment, twice, and read it."""
+    """Write an enrollment twice, and read it."""
     database = new_store()
     reading = Reading((record("u", "c", "enrolled", **fields),))
     for _ in range(2):
@@ -29,14 +29,14 @@ def only_row(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf, 1e300])
-def test_a_number_that_is_none_or_too_large_is_unknown(value: float):
+def test_a_number_that_is_not_finite_or_too_large_is_unknown(value: float):
     row = only_row(progress_percent=value, score=value)
     assert (row["progress_percent"], row["score"]) == (None, None)
 
 
-@pytest.mark.parametrize(("value", "kept"), [(2**63, None), (-(2**70), None), (2**63 - 1, 2**63 - 1), (0, 0)])
-def test_an_integer_of_more_than_64_bits_is_unknown(value: int, kept: int | None):
-    assert only_row(time_spent_seconds=value)["time_spent_seconds"] == kept
+@pytest.mark.parametrize(("value", "stored"), [(2**63, None), (-(2**70), None), (2**63 - 1, 2**63 - 1), (0, 0)])
+def test_an_integer_of_more_than_64_bits_is_unknown(value: int, stored: int | None):
+    assert only_row(time_spent_seconds=value)["time_spent_seconds"] == stored
 
 
 def test_numbers_come_back_as_they_were():
@@ -44,34 +44,34 @@ def test_numbers_come_back_as_they_were():
     assert (row["progress_percent"], row["attempt_number"], row["is_mandatory"]) == (33.300000000000004, 3, False)
 
 
-def test_texts_lose_what_no_database_holds():
+def test_texts_lose_characters_that_no_database_stores():
     row = only_row(key="i\0d", user_name="A\0nn", title="\0")
     assert (row["id"], row["user.name"], row["course.title"]) == ("id", "Ann", "c")
 
 
-def test_custom_fields_of_any_kind_are_kept_as_json():
+def test_custom_fields_of_any_kind_are_stored_as_json():
     fields = {"nul": "a\0b", "nan": nan, "big": 2**70, "none": None, "list": [{"a": 1.5}], "é": "ü"}
     assert only_row(custom_fields=fields)["custom_fields"] == {**fields, "nan": None}
 
 
-def test_halves_of_characters_are_cut_out_of_custom_fields_and_of_people():
+def test_surrogates_are_removed_from_custom_fields_and_people():
     fields = {"half \ud800": "\ud800!", "none": None}
     assert only_row(custom_fields=fields)["custom_fields"] == {"half ": "!", "none": None}
     odd = person("1", "Ann").model_copy(update={"custom_fields": fields, "created_at": at(NOON)})
     database = filled([odd])
     record = database._transact(lambda c: catalogue.learner_records(c, ACCOUNT))["1"]
-    kept = User.model_validate_json(record)
-    assert (kept.custom_fields, kept.created_at) == ({"half ": "!", "none": None}, at(NOON))
+    user = User.model_validate_json(record)
+    assert (user.custom_fields, user.created_at) == ({"half ": "!", "none": None}, at(NOON))
 
 
 @pytest.mark.parametrize("term", ["an\0n", "\0ann", "ann\ud800"])
-def test_who_is_looked_for_by_an_odd_text_is_found(term: str):
+def test_a_person_is_found_by_a_term_with_odd_characters(term: str):
     database = filled([person("1", "Ann")], [course("c", "C")])
-    found = database._transact(lambda c: name_search.exact_matches(c, ACCOUNT, GroupBy.LEARNER, term))
-    assert [one.id for one in found] == ["1"]
+    matches = database._transact(lambda c: name_search.exact_matches(c, ACCOUNT, GroupBy.LEARNER, term))
+    assert [match.id for match in matches] == ["1"]
 
 
-def test_a_person_or_course_whose_name_is_all_odd_is_called_by_the_id():
+def test_a_person_or_course_without_a_usable_name_is_called_by_the_id():
     database = filled([person("1", "\0")], [course("c", "\0")], [record("1", "c", "enrolled")])
     (row,) = database._transact(lambda c: page_of(c, Selection(ACCOUNT, NOON), sort=None, limit=9, offset=0))
     assert (row["user.name"], row["course.title"]) == ("1", "c")
