@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope
 from mcp_truto_lms.ingest import freshness
+from mcp_truto_lms.ingest.fetch_plan import PORTAL, FetchList, FetchPerson, FetchPlan, FetchPortal, FetchScopes
 from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
@@ -30,68 +31,11 @@ from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget, Still
 from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, AccountState, ScopeState
 
-PORTAL = "portal"
 ENROLLMENTS = "enrollments"
 NEED_DIRECTORY = (FetchRoute.COURSE, FetchRoute.LIST)
 """Routes whose records say too little of the people: they are joined with the directory."""
 FEW = 500
 """The states of fewer scopes are looked up by key, those of more are loaded all at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPlan:
-    """One thing to do before the next look into the store.
-
-    Args:
-        key: names the plan among the attempts of the question
-        is_stored: whether the store has an older state, which answers the question where the fetch fails or takes long
-    """
-
-    key: str
-    is_stored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPortal(FetchPlan):
-    """Ask the LMS about itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchList(FetchPlan):
-    """Fetch the course list, the people directory or the teams; the key is that of the list."""
-
-    max_age_seconds: float = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FetchPerson(FetchPlan):
-    """Look up one person by an e-mail address."""
-
-    email: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchScopes(FetchPlan):
-    """Fetch scopes of one route.
-
-    Args:
-        scopes: what is stale
-        wanted: how many scopes the question needs, the fresh ones included
-        max_age_seconds: the age from which a scope is stale
-        own_state_only: whether a fetch of everything does not count as a fetch of a scope
-    """
-
-    scopes: tuple[Scope, ...] = ()
-    wanted: int = 0
-    max_age_seconds: float = 0
-    own_state_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUpdate(FetchPlan):
-    """Write something of this process into the store."""
-
-    write: Callable[[Connection], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

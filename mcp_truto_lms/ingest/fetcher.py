@@ -32,8 +32,7 @@ from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope, Source, TeamDirectory
 from mcp_truto_lms.ingest import freshness
 from mcp_truto_lms.ingest.background import Background, BackgroundJob
-from mcp_truto_lms.ingest.fetch_planner import (
-    FEW,
+from mcp_truto_lms.ingest.fetch_plan import (
     FetchList,
     FetchPerson,
     FetchPlan,
@@ -41,6 +40,7 @@ from mcp_truto_lms.ingest.fetch_planner import (
     FetchScopes,
     StoreUpdate,
 )
+from mcp_truto_lms.ingest.fetch_planner import FEW
 from mcp_truto_lms.ingest.freshness import READERS, covering_scopes
 from mcp_truto_lms.ingest.ingester import Ingester
 from mcp_truto_lms.ingest.joined_records import StoredRecords

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.source import Source, TeamDirectory
 from mcp_truto_lms.ingest.background import Background
-from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner
+from mcp_truto_lms.ingest.fetch_plan import FetchPlan
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.fetcher import Fetcher
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, QuestionBudget
 from mcp_truto_lms.settings import Clock, Settings

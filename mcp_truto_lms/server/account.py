@@ -17,7 +17,8 @@ from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
 from mcp_truto_lms.domain.source import Portal, Source
 from mcp_truto_lms.ingest import full_sync
 from mcp_truto_lms.ingest.background import Background
-from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner
+from mcp_truto_lms.ingest.fetch_plan import FetchPlan
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.full_sync import OnWait, SyncResult
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress
 from mcp_truto_lms.ingest.refresher import Refresher
@@ -170,7 +171,7 @@ class Account:
         """Bring everything into the store, however long that takes."""
         return await full_sync.sync(self._refresher, fresh=fresh, on_progress=on_progress, on_wait=on_wait, sleep=sleep)
 
-    async def keep_export(self, name: str, parts: Sequence[exports.Part], *, principal: str) -> tuple[str, int]:
+    async def store_export(self, name: str, parts: Sequence[exports.Part], *, principal: str) -> tuple[str, int]:
         """Store a file that one caller may download; return its token, and when it expires.
 
         Raises:
@@ -181,7 +182,7 @@ class Account:
             lambda c: exports.save(c, self.key, token, principal=principal, name=name, parts=parts, now=now), write=True
         )
 
-    async def keep_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
+    async def store_cursor(self, answer: ListAnswer, token: str, shown: int, *, principal: str = "") -> None:
         """Store under a token where a list continues, for one caller."""
         match_stats = answer.stats
         question = match_stats.question

@@ -81,7 +81,7 @@ async def export(
         exported = Export(result.answer, result.rows, str(path))
     else:
         download = await account.export(query, _write_parts, on_progress)
-        token, expires_at = await account.keep_export(download.name, download.parts, principal=principal)
+        token, expires_at = await account.store_export(download.name, download.parts, principal=principal)
         result, address = download.result, f"{base_url.rstrip('/')}{PATH}{token}"
         exported = Export(result.answer, result.rows, address, expires_at)
     kind = "a file" if base_url is None else "an address"

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from mcp_truto_lms.domain.errors import AccessDenied, RouteClosed, SourceError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
 from mcp_truto_lms.domain.source import Portal, Scope
-from mcp_truto_lms.ingest.fetch_planner import FetchPlan, FetchPlanner, StoreUpdate
+from mcp_truto_lms.ingest.fetch_plan import FetchPlan, StoreUpdate
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.people.people_file import People

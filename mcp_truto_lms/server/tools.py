@@ -89,7 +89,7 @@ async def list_course_enrollments(
     text, shown = (list_json if as_json else list_text)(answer, budget=settings.token_budget, token=token)
     has_more = answer.stats.counts.enrollments > answer.offset + shown
     if has_more:
-        await account.keep_cursor(answer, token, shown, principal=caller.principal)
+        await account.store_cursor(answer, token, shown, principal=caller.principal)
     if not settings.structured:
         return Reply(text)
     from mcp_truto_lms.render.structured_content import list_content

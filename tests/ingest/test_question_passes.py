@@ -17,7 +17,8 @@ from mcp_truto_lms.domain.errors import RouteClosed, Unavailable
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.ingest import freshness
-from mcp_truto_lms.ingest.fetch_planner import FetchList, FetchPlan, FetchPlanner
+from mcp_truto_lms.ingest.fetch_plan import FetchList, FetchPlan
+from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.store.compressed_rows import CompressedPeople

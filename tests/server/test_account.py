@@ -251,7 +251,7 @@ async def test_a_change_between_a_page_and_its_cursor_is_noticed(open_desk: Open
         await desk.account._database.run(
             lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, []), STAMP)
         )
-        await desk.account.keep_cursor(answer, "token", 5)
+        await desk.account.store_cursor(answer, "token", 5)
         assert "The data changed" in await desk.refused(LIST, cursor="token")
 
 
@@ -304,7 +304,7 @@ async def test_no_row_comes_twice_and_none_is_lost_at_any_limit(open_desk: OpenD
             seen += [row["id"] for row in answer.rows]
             if answer.offset + len(answer.rows) >= answer.stats.counts.enrollments:
                 break
-            await desk.account.keep_cursor(answer, "token", len(answer.rows))
+            await desk.account.store_cursor(answer, "token", len(answer.rows))
             answer = await desk.account.list_enrollments(EnrollmentQuery(cursor="token"))
             await desk.account._database.run(_forget_cursors)
     assert len(seen) == len({*seen})
