@@ -23,7 +23,7 @@ from tests.stored import Shelf, course, open_shelf, person
 pytestmark = pytest.mark.anyio
 
 SMALL = generate(today=TODAY, learners=40, courses=12)
-WANTED = sum(one.status != "archived" for one in SMALL.courses)
+WANTED = sum(sample_course.status != "archived" for sample_course in SMALL.courses)
 DOWN = Fault(status=503)
 
 
@@ -44,21 +44,21 @@ async def synced(desk: Desk, waits: Waits, **options: Any) -> SyncResult:
     return await desk.account.sync(sleep=waits, **options)
 
 
-async def test_a_sync_reads_everything_once_and_then_nothing(open_desk: OpenDesk):
+async def test_a_sync_fetches_everything_once_and_then_nothing(open_desk: OpenDesk):
     async with open_desk(of=SMALL, deadline_seconds=0.01, call_budget=1) as desk:
-        found = await synced(desk, Waits(desk))
-        assert found.complete
-        assert (found.sizes.courses, found.sizes.learners) == (len(SMALL.courses), len(SMALL.people))
-        assert found.sizes.enrollments == len(SMALL.enrollments)
+        result = await synced(desk, Waits(desk))
+        assert result.complete
+        assert (result.sizes.courses, result.sizes.learners) == (len(SMALL.courses), len(SMALL.people))
+        assert result.sizes.enrollments == len(SMALL.enrollments)
         assert desk.portal.log.counts()["courses/id"] == WANTED
-        assert str(found).startswith(f"complete: {len(SMALL.courses)} courses, ")
+        assert str(result).startswith(f"complete: {len(SMALL.courses)} courses, ")
         desk.portal.log.clear()
         assert (await synced(desk, Waits(desk))).calls == 0
         assert (await synced(desk, Waits(desk), fresh=True)).complete
         assert desk.portal.log.counts()["courses/id"] == WANTED
 
 
-async def test_a_sync_that_read_everything_is_complete_though_the_store_could_not_be_tidied(
+async def test_a_sync_is_complete_though_the_store_could_not_be_tidied(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     async with open_desk(of=SMALL) as desk:
@@ -83,22 +83,22 @@ class Limited(Shelf):
         return await super().enrollments(scope, **given)
 
 
-async def test_a_limit_that_is_used_up_is_waited_for_and_the_rest_read():
+async def test_a_sync_waits_for_an_exhausted_limit_and_fetches_the_rest():
     people = [person(str(n), f"P{n}") for n in range(20)]
     shelf = Limited(people=people, titles=[course(str(n), f"C{n}") for n in range(12)])
-    told: list[tuple[float, str]] = []
+    waits: list[tuple[float, str]] = []
 
     async def on_wait(seconds: float, failure: SourceError) -> None:
-        told.append((seconds, type(failure).__name__))
+        waits.append((seconds, type(failure).__name__))
         shelf.left = 99
 
     async def at_once(seconds: float) -> None:
         pass
 
     async with open_shelf(shelf) as desk:
-        found = await desk.account.sync(sleep=at_once, on_wait=on_wait)
-    assert found.complete
-    assert told == [(30, "RateLimited")]
+        result = await desk.account.sync(sleep=at_once, on_wait=on_wait)
+    assert result.complete
+    assert waits == [(30, "RateLimited")]
 
 
 class Hour:
@@ -117,17 +117,17 @@ class Hour:
         self._shelf.left = 5
 
 
-async def test_what_a_sync_has_read_is_not_read_again_however_long_a_limit_is_waited_for():
+async def test_a_sync_fetches_nothing_twice_however_long_it_waits_for_a_limit():
     people = [person(str(n), f"P{n}") for n in range(20)]
     shelf = Limited(people=people, titles=[course(str(n), f"C{n}") for n in range(12)])
     hour = Hour(shelf)
-    connection = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
-    async with connection:
-        found = await (await connection.account()).sync(sleep=hour.sleep)
-    assert (found.complete, hour.waits) == (True, 2)
+    app_context = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+    async with app_context:
+        result = await (await app_context.account()).sync(sleep=hour.sleep)
+    assert (result.complete, hour.waits) == (True, 2)
 
 
-async def test_a_failure_that_passes_is_tried_again_after_growing_waits(open_desk: OpenDesk):
+async def test_a_sync_retries_a_passing_failure_after_growing_waits(open_desk: OpenDesk):
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(DOWN, times=None, endpoint="courses/id")
         waits = Waits(desk, times=3)
@@ -148,50 +148,50 @@ class Failing(Shelf):
         return await super().enrollments(scope, **given)
 
 
-async def test_what_was_read_the_day_before_is_no_reason_to_give_up_while_it_goes_on():
+async def test_a_sync_of_an_older_store_continues_as_long_as_it_progresses():
     people = [person(str(n), f"P{n}") for n in range(200)]
     shelf = Failing(people=people, titles=[course(str(n), f"C{n}") for n in range(64)])
     hour = Hour(shelf)
-    connection = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
+    app_context = AppContext(Settings(source="talentlms", today=TODAY), source=lambda _: shelf, clock=hour)
 
     async def mended(seconds: float) -> None:
         shelf.left = 8
 
-    async with connection:
-        account = await connection.account()
+    async with app_context:
+        account = await app_context.account()
         for _ in range(2):
             assert (await account.sync(sleep=mended)).complete
             hour.moment += timedelta(days=1)
             shelf.left = 8
 
 
-async def test_a_portal_that_stays_down_is_given_up_and_told(open_desk: OpenDesk):
+async def test_a_sync_gives_up_on_a_portal_that_stays_down_and_says_so(open_desk: OpenDesk):
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(DOWN, times=None, endpoint="courses/id")
         waits = Waits(desk, times=99)
-        found = await synced(desk, waits)
-    assert not found.complete
+        result = await synced(desk, waits)
+    assert not result.complete
     assert 1 < len(waits.seconds) < 10
-    assert str(found).startswith("INCOMPLETE: ")
-    assert "failed on its side" in str(found)
+    assert str(result).startswith("INCOMPLETE: ")
+    assert "failed on its side" in str(result)
 
 
-async def test_one_course_that_cannot_be_read_leaves_the_others_and_is_not_waited_for(open_desk: OpenDesk):
+async def test_a_sync_does_not_wait_for_a_course_that_cannot_be_fetched(open_desk: OpenDesk):
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(HTML_BODY, times=None, endpoint="courses/id", arguments={"id": "102"})
         waits = Waits(desk)
-        found = await synced(desk, waits)
+        result = await synced(desk, waits)
     assert waits.seconds == []
-    assert str(found).startswith(f"INCOMPLETE: {WANTED - 1} of {WANTED} courses read; ")
+    assert str(result).startswith(f"INCOMPLETE: {WANTED - 1} of {WANTED} courses read; ")
 
 
 async def test_a_refused_key_ends_a_sync_at_once(open_desk: OpenDesk):
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(WRONG_KEY, times=None)
         waits = Waits(desk)
-        found = await synced(desk, waits)
-    assert (found.complete, found.coverage, waits.seconds) == (False, None, [])
-    assert "refused the API key" in str(found)
+        result = await synced(desk, waits)
+    assert (result.complete, result.coverage, waits.seconds) == (False, None, [])
+    assert "refused the API key" in str(result)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ class Calls:
 
 
 @pytest.mark.parametrize(("live", "lines"), [(True, 3), (False, 1)])
-async def test_a_watch_moves_where_somebody_looks_and_writes_a_line_a_minute_elsewhere(live: bool, lines: int):
+async def test_progress_moves_a_bar_in_a_terminal_and_writes_a_line_a_minute_elsewhere(live: bool, lines: int):
     out = io.StringIO()
     moments = ticks(0, 0, 1, 2, 61)
     watch = SyncProgress("acme", Calls(), out, live=live, clock=lambda: next(moments))  # type: ignore[arg-type]

@@ -61,10 +61,10 @@ class Closing(Shelf):
 
 async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) -> tuple[int, int, str]:
     async with refreshing(source) as refresher:
-        call = refresher.begin()
-        await refresher.run(call, FetchPlanner.course_list)
-        found = await fetch_enrollments(refresher, call, user_ids=user_ids, course_ids=course_ids)
-    return found.read, found.wanted, found.unit
+        budget = refresher.begin()
+        await refresher.run(budget, FetchPlanner.course_list)
+        result = await fetch_enrollments(refresher, budget, user_ids=user_ids, course_ids=course_ids)
+    return result.read, result.wanted, result.unit
 
 
 @pytest.mark.parametrize(
@@ -76,38 +76,38 @@ async def coverage(source: Shelf, user_ids: Any = None, course_ids: Any = None) 
         ([FetchRoute.PAIR], (2, 2, "pairs")),
     ],
 )
-async def test_where_a_way_is_closed_the_next_best_is_taken(
+async def test_the_next_cheapest_route_is_used_where_a_route_is_closed(
     open_routes: list[FetchRoute], expected: tuple[int, int, str]
 ):
     assert await coverage(Closing(*open_routes)) == expected
 
 
-async def test_people_of_one_course_are_read_pair_by_pair_where_nothing_else_is_open():
+async def test_people_of_a_course_are_fetched_pair_by_pair_where_no_other_route_is_open():
     assert await coverage(source := Closing(FetchRoute.PAIR), None, ["c"]) == (2, 2, "pairs")
     assert sorted(source.tried[-2:]) == ["pair:u:c", "pair:v:c"]
     assert await coverage(Closing(FetchRoute.PAIR), ["u"]) == (1, 1, "pairs")
 
 
-async def test_a_provider_without_any_way_is_an_error():
+async def test_a_provider_without_an_open_route_is_an_error():
     with pytest.raises(RouteClosed):
         await coverage(Closing())
     with pytest.raises(RouteClosed):
         await coverage(Closing(tells=False))
 
 
-async def test_what_came_with_the_whole_list_is_not_read_again_alone():
+async def test_scopes_that_came_with_the_whole_list_are_not_fetched_alone():
     source = Closing(FetchRoute.LIST, FetchRoute.COURSE, FetchRoute.LEARNER)
     source.closed = {FetchRoute.COURSE, FetchRoute.LEARNER}
     async with refreshing(source) as refresher:
-        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
-        await fetch_enrollments(refresher, call)
+        await refresher.run(budget := refresher.begin(), FetchPlanner.course_list)
+        await fetch_enrollments(refresher, budget)
         source.closed = set()
         assert (await fetch_enrollments(refresher, user_ids=["u"])).complete
         assert (await fetch_enrollments(refresher, course_ids=["c"])).complete
     assert source.tried == ["list"]
 
 
-async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and_often():
+async def test_lists_have_ages_of_their_own_where_everything_is_fetched_often():
     class Listed(Shelf):
         @property
         def capabilities(self) -> Capabilities:
@@ -117,12 +117,12 @@ async def test_lists_have_ages_of_their_own_where_everything_is_read_at_once_and
     async with open_shelf(shelf, clock=clock) as desk:
         assert "0 of 0" not in await desk.list()
         shelf.people, shelf.titles = [person("u", "Ann", status="inactive")], [course("c", "C"), course("d", "Dance")]
-        found: list[tuple[str, str]] = []
+        answers: list[tuple[str, str]] = []
         for _ in range(3):
             clock.pass_by(11 * HOUR)
-            found.append((await desk.list(), await desk.list(course="Dance")))
-    assert all(dance.startswith("0 of 0") for _, dance in found), "a course list is good for an hour"
-    assert ["1 inactive" in everything for everything, _ in found] == [False, False, True], "a directory for a day"
+            answers.append((await desk.list(), await desk.list(course="Dance")))
+    assert all(dance.startswith("0 of 0") for _, dance in answers), "a course list is good for an hour"
+    assert ["1 inactive" in everything for everything, _ in answers] == [False, False, True], "a directory for a day"
 
 
 class Torn(Shelf):
@@ -132,21 +132,21 @@ class Torn(Shelf):
 
     async def roster_parts(self, course_id: str, **given: Any) -> AsyncGenerator[Reading]:
         whole = await self.enrollments(Scope(course_id=course_id), **given)
-        for one in whole.records:
-            yield replace(whole, records=(one,))
+        for enrollment in whole.records:
+            yield replace(whole, records=(enrollment,))
             if self.torn:
                 raise Unavailable("The LMS broke off.")
 
 
-async def test_a_roster_that_breaks_off_leaves_what_was_there():
+async def test_a_roster_that_breaks_off_leaves_the_stored_rows():
     people = [person("u", "U"), person("v", "V")]
-    shelf = Torn(people, [course("c", "C")], [record(one, "c", "enrolled") for one in "uv"])
+    shelf = Torn(people, [course("c", "C")], [record(user, "c", "enrolled") for user in "uv"])
     async with open_shelf(shelf) as desk:
         assert "2 of 2 enrollments" in await desk.list(course="c")
         shelf.torn = True
-        told = await desk.list(course="c", fresh=True)
-        assert "2 of 2 enrollments" in told
-        assert "The LMS broke off." in told
+        text = await desk.list(course="c", fresh=True)
+        assert "2 of 2 enrollments" in text
+        assert "The LMS broke off." in text
 
 
 class Limited(Shelf):
@@ -161,7 +161,7 @@ class Limited(Shelf):
         return await super().enrollments(scope, **given)
 
 
-async def test_once_a_limit_is_used_up_no_more_is_asked_for():
+async def test_an_exhausted_limit_ends_the_fetch():
     people = [person(str(n), "P") for n in range(60)]
     source = Limited(people=people, titles=[course(str(n), "C") for n in range(50)])
     read, wanted, _ = await coverage(source)
@@ -169,7 +169,7 @@ async def test_once_a_limit_is_used_up_no_more_is_asked_for():
     assert source.tried <= 3 + READERS
 
 
-async def test_what_an_lms_says_of_itself_is_asked_again_after_a_day_and_then_not_before_another():
+async def test_the_portal_is_asked_about_itself_once_a_day():
     class Asked(Shelf):
         async def portal(self) -> Portal:
             self.calls += 1
@@ -179,11 +179,11 @@ async def test_what_an_lms_says_of_itself_is_asked_again_after_a_day_and_then_no
     async with refreshing(shelf, clock=clock) as refresher:
         for hours, number in ((0, 1), (23, 1), (2, 2), (2, 2), (23, 3), (1, 3)):
             clock.pass_by(hours * HOUR)
-            found = await refresher.run(refresher.begin(), FetchPlanner.portal)
-            assert (found.zone, shelf.calls) == (shelf.zone, number)
+            portal = await refresher.run(refresher.begin(), FetchPlanner.portal)
+            assert (portal.zone, shelf.calls) == (shelf.zone, number)
 
 
-async def test_a_portal_without_courses_is_an_answer_of_nothing():
+async def test_a_portal_without_courses_has_a_complete_empty_answer():
     assert await coverage(Shelf()) == (0, 0, "courses")
 
 
@@ -192,18 +192,18 @@ class Full(Database):
 
     async def run(self, work: Any, *, write: bool = False) -> Any:
         def checked(connection: Any) -> Any:
-            found = work(connection)
+            result = work(connection)
             if write and connection.execute(select(func.count()).select_from(enrollments)).scalar():
                 raise StoreError("The disk is full.")
-            return found
+            return result
 
         return await super().run(checked, write=write)
 
 
-async def test_a_store_that_fails_while_scopes_are_read_side_by_side_says_what_is_wrong():
+async def test_a_store_that_fails_while_scopes_are_fetched_side_by_side_is_an_error():
     titles = [course(str(n), "C") for n in range(20)]
-    source = Shelf([person("u", "U")], titles, [record("u", one.id, "enrolled") for one in titles])
+    source = Shelf([person("u", "U")], titles, [record("u", title.id, "enrolled") for title in titles])
     async with refreshing(source, Full()) as refresher:
-        await refresher.run(call := refresher.begin(), FetchPlanner.course_list)
+        await refresher.run(budget := refresher.begin(), FetchPlanner.course_list)
         with pytest.raises(StoreError, match="The disk is full"):
-            await fetch_enrollments(refresher, call, course_ids=[one.id for one in titles])
+            await fetch_enrollments(refresher, budget, course_ids=[title.id for title in titles])

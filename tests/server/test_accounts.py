@@ -46,13 +46,13 @@ def settings(**more: Any) -> Settings:
 @asynccontextmanager
 async def opened(chosen: Settings | None = None) -> AsyncGenerator[AppContext]:
     shelves = {"acme": shelf_of("Acme", "enrolled"), "beta": shelf_of("Beta", "completed")}
-    async with AppContext(chosen or settings(), source=lambda one: shelves[one.name]) as connection:
-        yield connection
+    async with AppContext(chosen or settings(), source=lambda account: shelves[account.name]) as app_context:
+        yield app_context
 
 
 async def ask(client: Client, tool: str, **arguments: Any) -> tuple[str, bool]:
     result = await client.call_tool(tool, arguments)
-    return "".join(one.text for one in result.content if isinstance(one, TextContent)), bool(result.is_error)
+    return "".join(block.text for block in result.content if isinstance(block, TextContent)), bool(result.is_error)
 
 
 QUESTIONS = [
@@ -67,8 +67,8 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize(("tool", "arguments"), QUESTIONS, ids=str)
-async def test_an_answer_about_one_account_is_that_of_this_account_alone(tool: str, arguments: dict[str, Any]):
-    async with opened() as connection, Client(create_server(connection)) as client:
+async def test_an_answer_has_data_of_its_own_account_only(tool: str, arguments: dict[str, Any]):
+    async with opened() as app_context, Client(create_server(app_context)) as client:
         for _ in range(2):
             for name, other in (("acme", "beta"), ("beta", "acme")):
                 text, failed = await ask(client, tool, account=name, **arguments)
@@ -78,7 +78,7 @@ async def test_an_answer_about_one_account_is_that_of_this_account_alone(tool: s
 
 
 async def test_a_name_of_another_account_is_unknown_and_not_offered():
-    async with opened() as connection, Client(create_server(connection)) as client:
+    async with opened() as app_context, Client(create_server(app_context)) as client:
         await ask(client, LIST, account="beta")
         for arguments in ({"user": "Beta Person 03"}, {"user": "3@beta.example"}, {"course": "Beta Course"}):
             text, failed = await ask(client, LIST, account="acme", **arguments)
@@ -87,8 +87,8 @@ async def test_a_name_of_another_account_is_unknown_and_not_offered():
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_cursor_goes_on_in_the_account_that_gave_it_and_in_no_other(named: bool):
-    async with opened() as connection, Client(create_server(connection)) as client:
+async def test_a_cursor_continues_only_in_its_own_account(named: bool):
+    async with opened() as app_context, Client(create_server(app_context)) as client:
         text, _ = await ask(client, LIST, account="beta", limit=25)
         cursor = re.search(r"cursor=(\S+)", text)[1]
         text, failed = await ask(client, LIST, cursor=cursor, **({"account": "beta"} if named else {}))
@@ -99,8 +99,8 @@ async def test_a_cursor_goes_on_in_the_account_that_gave_it_and_in_no_other(name
         assert (failed, text) == (True, "This cursor is unknown or has expired: ask the question again without it.")
 
 
-async def test_without_a_name_and_with_a_wrong_one_the_accounts_are_named():
-    async with opened() as connection, Client(create_server(connection)) as client:
+async def test_a_missing_or_wrong_account_name_lists_the_accounts():
+    async with opened() as app_context, Client(create_server(app_context)) as client:
         assert await ask(client, SUMMARIZE) == ("account: several are connected, name one; known: acme, beta.", True)
         assert await ask(client, SUMMARIZE, account="gamma") == (
             "account: there is no 'gamma'; known: acme, beta.",
@@ -108,8 +108,8 @@ async def test_without_a_name_and_with_a_wrong_one_the_accounts_are_named():
         )
 
 
-async def test_the_argument_is_published_only_where_there_are_several():
-    async with opened() as connection, Client(create_server(connection)) as client:
+async def test_the_account_argument_exists_only_with_several_accounts():
+    async with opened() as app_context, Client(create_server(app_context)) as client:
         for tool in (await client.list_tools()).tools:
             assert tool.input_schema["properties"]["account"] == {"enum": ["acme", "beta"]}
     single = AppContext(Settings(today=TODAY))
@@ -132,10 +132,10 @@ async def over_http(app: Any) -> AsyncGenerator[str]:
             ended.set()
 
 
-async def test_over_http_accounts_are_apart_and_a_cursor_is_its_callers_alone():
+async def test_over_http_accounts_are_separate_and_a_cursor_belongs_to_its_caller():
     async with (
-        opened() as connection,
-        over_http(application(create_server(connection), "streamable-http", "127.0.0.1")) as address,
+        opened() as app_context,
+        over_http(application(create_server(app_context), "streamable-http", "127.0.0.1")) as address,
     ):
 
         async def asked(caller: str, **arguments: Any) -> tuple[str, bool]:
@@ -155,9 +155,9 @@ async def test_over_http_accounts_are_apart_and_a_cursor_is_its_callers_alone():
 
 
 async def test_the_unified_endpoint_serves_each_account_under_its_own_id():
-    async with opened() as connection:
-        sources = {name: (await connection.account(name)).source for name in connection.names}
-        app = make_app(create_server(connection), sources, host="127.0.0.1")
+    async with opened() as app_context:
+        sources = {name: (await app_context.account(name)).source for name in app_context.names}
+        app = make_app(create_server(app_context), sources, host="127.0.0.1")
         async with over_http(app) as address, httpx.AsyncClient(base_url=address) as http:
             for name, other in (("acme", "Beta"), ("beta", "Acme")):
                 text = (await http.get("/unified/lms/courses", params={"integrated_account_id": name})).text
@@ -173,22 +173,22 @@ NAMED = [
 
 
 @pytest.mark.parametrize(("text", "expected"), NAMED)
-def test_accounts_are_one_id_or_several_by_name(text: str, expected: tuple[tuple[str, str], ...]):
+def test_accounts_are_an_id_or_several_ids_by_name(text: str, expected: tuple[tuple[str, str], ...]):
     env = {"TRUTO_API_TOKEN": "t" * 20, "TRUTO_INTEGRATED_ACCOUNT_ID": text}
     assert Settings.from_env(env).integrated_accounts == expected
 
 
 @pytest.mark.parametrize("text", ["a,b", "acme=", "=id", "acme=1,acme=2", "acme=1,beta=1", "a b=1,c=2"])
-def test_accounts_that_cannot_be_told_apart_are_refused(text: str):
+def test_ambiguous_accounts_are_refused(text: str):
     env = {"TRUTO_API_TOKEN": "t" * 20, "TRUTO_INTEGRATED_ACCOUNT_ID": text}
     with pytest.raises(ConfigurationError, match="TRUTO_INTEGRATED_ACCOUNT_ID takes one account id, or several"):
         Settings.from_env(env)
 
 
-def test_the_rows_of_another_lms_under_the_same_name_are_another_accounts():
+def test_the_same_account_name_at_another_lms_has_rows_of_its_own():
     keys = {
         Settings(source="talentlms", provider_values={"TALENTLMS_DOMAIN": host}).accounts()[0].key
         for host in ("acme", "beta")
     }
-    keys |= {one.key for one in settings().accounts()} | {Settings(today=TODAY).accounts()[0].key}
+    keys |= {account.key for account in settings().accounts()} | {Settings(today=TODAY).accounts()[0].key}
     assert len(keys) == 5
