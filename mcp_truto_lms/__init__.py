@@ -1,6 +1,6 @@
-"""MCP server for course enrollments: what is asked is filtered, joined and counted here, not by the model.
+"""MCP server for course enrollments: it filters, joins and counts, so that the model does not have to.
 
-`TrutoClient`, the client of Truto's unified LMS API, can be imported from here; it is loaded when it is asked for.
+`TrutoClient`, the client of Truto's unified LMS API, can be imported from here; it is loaded when first used.
 """
 
 from __future__ import annotations

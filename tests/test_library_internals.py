@@ -10,10 +10,9 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from mcp_truto_lms.http_serving import listen, serve, serve_until_cancelled
+from tests.conftest import WAIT_SECONDS
 
 pytestmark = pytest.mark.anyio
-
-WAIT_SECONDS = 30
 
 
 class WaitingApp:
