@@ -1,16 +1,16 @@
-"""Names as people type them, resolved to learners and courses; never merged in silence.
+"""Resolution of names that people type to learners and courses. Two matches are never merged silently.
 
-An id, an e-mail or a code stands for one; a whole name, in any order of its words, for those who bear it; part of a
-name for all who have all its words, where a lone letter, as in `J. Doe`, is the beginning of one. Case, accents and
-punctuation do not matter. A typo resolves to nobody: it is answered with the nearest names.
+An id, an e-mail address or a code matches exactly. A whole name, with its words in any order, matches all who have it.
+Part of a name matches all names that contain all its words; a single letter, as in `J. Doe`, is the beginning of a
+word. Case, accents and punctuation do not matter. A typo matches nobody: the error offers the nearest names.
 
-Active people and current courses come first: only where there is no other match does a name stand for an inactive
-person or an archived course, which is then shown because it was asked for.
+Active people and current courses come first. A name stands for an inactive person or an archived course only if it has
+no other match, and the answer then includes them, because they were asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -25,94 +25,99 @@ from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import name_search
 from mcp_truto_lms.store.name_search import Match
 
-SUGGESTIONS = 5
+MAX_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTerm:
-    """A term of the question, and whom or what it stands for."""
+    """A term of the question, and its matches."""
 
     term: str
     matches: tuple[Match, ...]
 
 
-def resolve(
+def resolve_terms(
     connection: Connection, account: str, by: GroupBy, terms: Sequence[str], columns: Columns = ALL_COLUMNS
 ) -> tuple[ResolvedTerm, ...]:
-    """Resolve every term.
+    """Resolve terms.
 
     Raises:
-        QueryError: a term stands for nobody or nothing, and the message offers the nearest names; or for too many.
+        QueryError: a term has no match, and the message offers the nearest names; or it has too many.
     """
-    found = ((one, matches(connection, account, by, one)) for one in terms)
-    return tuple(named(connection, account, by, term, known, columns) for term, known in found)
+    return tuple(
+        require_matches(connection, account, by, term, find_matches(connection, account, by, term), columns)
+        for term in terms
+    )
 
 
-def named(
+def require_matches(
     connection: Connection,
     account: str,
     by: GroupBy,
     term: str,
-    found: tuple[Match, ...],
+    matches: tuple[Match, ...],
     columns: Columns = ALL_COLUMNS,
 ) -> ResolvedTerm:
-    """Name what a term was found to stand for.
+    """Return a term with its matches.
 
     Raises:
-        QueryError: it stands for nobody or nothing, and the message offers the nearest names; or for too many.
+        QueryError: there is no match, and the message offers the nearest names; or there are too many.
     """
-    if not found:
-        raise QueryError(_nothing(connection, account, by, term, columns))
-    if len(found) > name_search.MAX_MATCHES:
+    if not matches:
+        raise QueryError(_no_match(connection, account, by, term, columns))
+    if len(matches) > name_search.MAX_MATCHES:
         many = "courses" if by is GroupBy.COURSE else "people"
         raise QueryError(
             f"{term[:80]!r} is part of the names of more than {name_search.MAX_MATCHES:,} {many}: write more of it."
         )
-    return ResolvedTerm(term, found)
+    return ResolvedTerm(term, matches)
 
 
-def matches(connection: Connection, account: str, by: GroupBy, term: str, *, whole: bool = False) -> tuple[Match, ...]:
-    """Find for whom or what a term stands in the store; as a whole, it is an id, an e-mail, a code or a whole name."""
+def find_matches(
+    connection: Connection, account: str, by: GroupBy, term: str, *, whole: bool = False
+) -> tuple[Match, ...]:
+    """Find the matches of a term in the store.
+
+    Args:
+        connection: to the store
+        account: whose people and courses
+        by: whether the term names a learner or a course
+        term: as it was typed
+        whole: whether the term must be an id, an e-mail address, a code or a whole name
+    """
     term = storable(term)
-    found = name_search.exact_matches(connection, account, by, term)
+    matches = name_search.exact_matches(connection, account, by, term)
     words = [] if whole else _words(term)
-    if not found and words:  # marks alone fold to nothing, which is in every name
-        in_part = name_search.partial_matches(connection, account, by, words)
-        found = [one for one in in_part if sorted(_words(one.name)) == sorted(words)] or in_part
-    return tuple(one for one in found if not one.excluded) or tuple(found)
+    if not matches and words:  # a term of marks alone has no words, and would match every name
+        partial = name_search.partial_matches(connection, account, by, words)
+        matches = [match for match in partial if sorted(_words(match.name)) == sorted(words)] or partial
+    return tuple(match for match in matches if not match.excluded) or tuple(matches)
 
 
-def complete(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:
+def complete_name(connection: Connection, account: str, by: GroupBy, prefix: str, limit: int = 20) -> list[str]:
     """List names with a word that begins so: active people and current courses first, then by name."""
     start = normalize(storable(prefix).rstrip("-'\u2019 "))
-    return [clean(one) for one in name_search.names_beginning(connection, account, by, start, limit=limit)]
-
-
-def nearest(term: str, known: Iterable[str], limit: int = SUGGESTIONS) -> list[str]:
-    """List the known names that were probably meant, the likeliest first."""
-    shown = {normalize(one): one for one in known}
-    return [shown[one] for one in nearest_names(normalize(term), shown, limit=limit)]
+    return [clean(name) for name in name_search.names_beginning(connection, account, by, start, limit=limit)]
 
 
 def _words(text: str) -> list[str]:
     return split_words(normalize(text))
 
 
-def _nothing(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
-    folded = name_search.normalized_names(connection, account, by)
-    named = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
-    # ids and aliases have no near ones
-    near = nearest_names(normalize(term), folded, limit=SUGGESTIONS) if named else []
+def _no_match(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
+    names = name_search.normalized_names(connection, account, by)
+    has_names = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
+    near = nearest_names(normalize(term), names, limit=MAX_SUGGESTIONS) if has_names else []
     shown = name_search.shown_names(connection, account, by, near)
     kind = "course with this id, code or title" if by is GroupBy.COURSE else _learner_words(columns)
-    hint = f" Nearest: {', '.join(clean(shown[one]) for one in near)}." if near else ""
-    return f"No {kind}: {term[:80]!r}, among {len(folded):,} names.{hint}"
+    hint = f" Nearest: {', '.join(clean(shown[name]) for name in near)}." if near else ""
+    return f"No {kind}: {term[:80]!r}, among {len(names):,} names.{hint}"
 
 
 def _learner_words(columns: Columns) -> str:
     if columns.aliases:
         return "learner with this alias"
-    email = "user.emails" in columns
+    has_emails = "user.emails" in columns
     if "user.name" in columns:
-        return "learner with this id, e-mail or name" if email else "learner with this id or name"
-    return "learner with this id or e-mail" if email else "learner with this id"
+        return "learner with this id, e-mail or name" if has_emails else "learner with this id or name"
+    return "learner with this id or e-mail" if has_emails else "learner with this id"

@@ -10,7 +10,8 @@ from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.source import Portal
 from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.query.queries import ProgressQuery
-from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_mandatory, resolve_where
+from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_where
+from mcp_truto_lms.reports.mandatory_courses import resolve_mandatory
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import PREFIX, Settings
 from mcp_truto_lms.store.column_stats import is_reported

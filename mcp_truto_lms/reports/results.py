@@ -1,4 +1,4 @@
-"""Answers as values: what was asked, what it rests on, and what was found; not yet text."""
+"""Answers as values: the resolved question, the totals of its match, and rows or groups. `render` prints them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.model import EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.filters import FILTERS, EnrollmentFilter
-from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
+from mcp_truto_lms.reports.dimension_resolution import DimensionFilter
+from mcp_truto_lms.reports.mandatory_courses import MandatoryCourses
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
 from mcp_truto_lms.store.column_stats import ColumnStats
@@ -23,21 +24,22 @@ from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 
 FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
-"""Days beyond these mean always and never; any zone can still say when they begin and end."""
+"""Dates beyond these count as these, which every time zone can convert to instants."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedQuery:
-    """A query with everything in it resolved: names, days, and the moment at which it is judged.
+    """A query with its names and dimensions resolved.
 
     Args:
-        now: epoch seconds
-        where: HR's dimensions that learners are chosen by
-        groups: what a summary is grouped by
-        mandatory: what the settings call mandatory, where that is asked for
-        thresholds: of what is at risk
-        notes: what a reader must know of how people were chosen
-        columns: which columns there are
+        now: the moment of the answer, in epoch seconds
+        users, courses: the terms of the query with their matches; None selects all
+        where: the filters by dimensions
+        groups: the keys that a summary is grouped by
+        mandatory: the courses that the settings call mandatory, if the query asks for mandatory ones
+        thresholds: of the signals
+        notes: what a reader must know about the selection of people
+        columns: the columns that exist
     """
 
     query: EnrollmentFilter
@@ -48,28 +50,28 @@ class ResolvedQuery:
     courses: tuple[ResolvedTerm, ...] | None
     where: tuple[DimensionFilter, ...] = ()
     groups: tuple[str, ...] = ()
-    mandatory: Mandatory = field(default_factory=Mandatory)
+    mandatory: MandatoryCourses = field(default_factory=MandatoryCourses)
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     notes: tuple[str, ...] = ()
     columns: Columns = ALL_COLUMNS
 
     @property
     def user_ids(self) -> tuple[str, ...] | None:
-        """The learners meant; None is everybody."""
+        """The ids of the learners; None selects all."""
         return _ids(self.users)
 
     @property
     def course_ids(self) -> tuple[str, ...] | None:
-        """The courses meant; None is everything."""
+        """The ids of the courses; None selects all."""
         return _ids(self.courses)
 
     def day(self, text: str, *, last: bool = False) -> date:
-        """Resolve a day of the query, at the question's own moment; of a period the first, or the last."""
+        """Resolve a date of the query at the moment of the answer; of a period, its first or its last day."""
         today = datetime.fromtimestamp(self.now, self.zone).date()
         return min(max(resolve_day(text, today, last=last), FIRST_DAY), LAST_DAY)
 
     def selection(self) -> Selection:
-        """Say the question in the store's terms."""
+        """Return the question as a selection of the store."""
         included = {INACTIVE} if _any_excluded(self.users) else set[str]()
         included |= {ARCHIVED} if _any_excluded(self.courses) else set()
         return Selection.of(
@@ -82,7 +84,7 @@ class ResolvedQuery:
         )
 
     def _resolved(self, name: str, value: Any) -> Any:
-        """Resolve the value of a filter to what the store compares."""
+        """Resolve the value of a filter to the value that the store compares."""
         match FILTERS[name].kind.resolution:
             case "ids":
                 return self.user_ids if name == "user" else self.course_ids
@@ -98,10 +100,10 @@ class ResolvedQuery:
 
 @dataclass(frozen=True, slots=True)
 class MatchStats:
-    """What every answer rests on: the question, its totals, who was left out, and how old and whole the data is.
+    """The question of an answer, the totals of its match, and how old and complete the data is.
 
-    Where people without an enrollment are asked for, the totals count the enrollments that are missing. Those of a list
-    are its enrollments, those without a due date, and those that may have failed; a list says no others.
+    The totals of a list have only its enrollments, those without a due date, and those whose failure is unknown. If the
+    question asks for people who are not enrolled, the totals count the missing enrollments.
     """
 
     question: ResolvedQuery
@@ -116,13 +118,13 @@ class MatchStats:
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """Rows of enrollments, or of people without one.
+    """Rows of enrollments, or of missing enrollments.
 
     Args:
-        rows: each by the dotted paths of the model
+        rows: each by the dotted paths of its columns
         offset: how many rows of the match come before them
-        unreported: columns asked for that this LMS never fills
-        duplicate_names: the ids of learners and courses whose name another one bears
+        unreported: the headers of columns that the query asks for and this LMS never fills
+        duplicate_names: by column, the ids of learners and courses whose name another one has too
     """
 
     stats: MatchStats
@@ -140,9 +142,9 @@ class Export:
 
     Args:
         answer: the match, without its rows
-        rows: how many were written
-        place: a file's path, or an address
-        expires_at: when the address ends, in epoch seconds; None for a file
+        rows: how many rows the file has
+        place: the path of the file, or its address
+        expires_at: when the address expires, in epoch seconds; None for a file
     """
 
     answer: ListAnswer
@@ -153,12 +155,13 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
-    """Lines of a summary: the first ones of `number`, in the order of `sort`.
+    """The first groups of a summary, in the order of `sort`.
 
     Args:
         by: one or two keys
-        duplicate_names: for each key, the ids whose name another one bears
-        in_several: dimensions of which somebody has several values, and is counted in each
+        number: how many groups there are in all
+        duplicate_names: for each key, the ids whose name another one has too
+        in_several: the dimensions of which somebody has several values, and counts in each
     """
 
     by: tuple[str, ...]
@@ -171,7 +174,12 @@ class GroupTable:
 
 @dataclass(frozen=True, slots=True)
 class AtRiskTable:
-    """The learners most at risk: the first ones of `number`."""
+    """The learners most at risk.
+
+    Args:
+        number: how many learners are at risk in all
+        duplicate_names: the ids of learners whose name another one has too
+    """
 
     lines: tuple[AtRiskLearner, ...]
     number: int
@@ -180,15 +188,16 @@ class AtRiskTable:
 
 @dataclass(frozen=True, slots=True)
 class SummaryAnswer:
-    """Counts of a match, by groups or as the overall picture.
+    """Counts of a match, by groups or as an overview.
 
     Args:
-        tables: by what was asked for, or by course
-        at_risk: who is most at risk, in the overall picture
-        period: what was open or enrolled in the time that completions are asked for; its finished ones are the match
-        details: one learner's courses, or who is late in the one course asked for
-        not_enrolled: active people without an enrollment in the one course asked for
-        empty_courses: the titles of those in which nobody is enrolled
+        tables: the groups asked for, or the default ones
+        at_risk: the learners most at risk, in an overview
+        period: the enrollments open or enrolled in the period of the completions asked for; the match is the finished
+            ones among them
+        details: the courses of the only learner asked for, or the overdue enrollments of the only course
+        not_enrolled: how many active people have no enrollment in the only course asked for
+        empty_courses: the titles of the courses in which nobody is enrolled
     """
 
     stats: MatchStats
@@ -200,9 +209,9 @@ class SummaryAnswer:
     empty_courses: tuple[str, ...] = ()
 
 
-def _ids(named: tuple[ResolvedTerm, ...] | None) -> tuple[str, ...] | None:
-    return None if named is None else tuple(dict.fromkeys(match.id for one in named for match in one.matches))
+def _ids(terms: tuple[ResolvedTerm, ...] | None) -> tuple[str, ...] | None:
+    return None if terms is None else tuple(dict.fromkeys(match.id for term in terms for match in term.matches))
 
 
-def _any_excluded(named: tuple[ResolvedTerm, ...] | None) -> bool:
-    return any(match.excluded for one in named or () for match in one.matches)
+def _any_excluded(terms: tuple[ResolvedTerm, ...] | None) -> bool:
+    return any(match.excluded for term in terms or () for match in term.matches)

@@ -156,7 +156,7 @@ class Account:
             plan = planner.course_list() if by is GroupBy.COURSE else planner.directory()
             if plan is not None:
                 return plan
-            return name_resolution.complete(planner.connection, self.key, by, prefix, limit)
+            return name_resolution.complete_name(planner.connection, self.key, by, prefix, limit)
 
         return await self._refresher.run(self._refresher.begin(), plan_or_names)
 

@@ -100,7 +100,9 @@ class QuestionPlanner:
             return portal
         if (plan := planner.course_list()) is not None:
             return plan
-        courses = name_resolution.resolve(connection, account, GroupBy.COURSE, query.course) if query.course else None
+        courses = (
+            name_resolution.resolve_terms(connection, account, GroupBy.COURSE, query.course) if query.course else None
+        )
         users = self._resolve_users(planner, query.user) if query.user else None
         if isinstance(users, FetchPlan):
             return users
@@ -133,18 +135,18 @@ class QuestionPlanner:
         for term in terms:
             matches: tuple[Match, ...] = ()
             if "@" in term or term.isdigit():
-                matches = name_resolution.matches(connection, account, by, term, whole=True)
+                matches = name_resolution.find_matches(connection, account, by, term, whole=True)
                 if not matches and (plan := planner.person(term)) is not None:
                     return plan
             if not matches:
                 if (plan := planner.directory()) is not None:
                     return plan
-                matches = name_resolution.matches(connection, account, by, term)
+                matches = name_resolution.find_matches(connection, account, by, term)
             if not matches and (plan := planner.directory(self._settings.max_age_seconds)) is not None:
                 return plan
             matches_by_term.append((term, matches))
         return tuple(
-            name_resolution.named(connection, account, by, term, matches, self._columns)
+            name_resolution.require_matches(connection, account, by, term, matches, self._columns)
             for term, matches in matches_by_term
         )
 

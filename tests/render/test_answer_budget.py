@@ -22,7 +22,8 @@ from mcp_truto_lms.provider_registry import SAMPLE
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.render import list_json, list_text, summary_text
 from mcp_truto_lms.render.token_budget import estimate_tokens
-from mcp_truto_lms.reports.dimension_resolution import DimensionFilter, Mandatory
+from mcp_truto_lms.reports.dimension_resolution import DimensionFilter
+from mcp_truto_lms.reports.mandatory_courses import MandatoryCourses
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
 from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
@@ -67,7 +68,7 @@ def stats_of_matches(draw: st.DrawFn, query: Any, enrollments: int) -> MatchStat
         draw(st.sampled_from([None, terms])),
         terms,
         where=draw(st.sampled_from([(), where])),
-        mandatory=Mandatory((), (draw(TEXT),) * draw(st.sampled_from([0, 12]))),
+        mandatory=MandatoryCourses((), (draw(TEXT),) * draw(st.sampled_from([0, 12]))),
     )
     return MatchStats(
         question,

@@ -1,4 +1,4 @@
-"""HR's own dimensions and mandatory courses as people type them, up to the answer."""
+"""HR's own dimensions and mandatory courses as people type them, from the question to the answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.truth import DAY, NOON
 
 pytestmark = pytest.mark.anyio
 
-SAID = [
+DIMENSIONS = [
     ("1", "team", "Sales"),
     ("2", "team", "Sales"),
     ("2", "team", "R & D"),
@@ -39,10 +39,10 @@ RECORDS = [record(user, title, "enrolled", due=NOON - DAY) for user in "123" for
 SHELF = Shelf([person("1", "Jo"), person("2", "Bo"), person("3", "Cy")], TITLES, RECORDS)
 
 
-async def say(desk: Desk) -> Desk:
+async def add_dimensions(desk: Desk) -> Desk:
     rows = [
         {"account": ACCOUNT, "learner_id": key, "name": name, "normalized_value": normalize(value), "value": value}
-        for key, name, value in SAID
+        for key, name, value in DIMENSIONS
     ]
     await desk.list()
     await desk.account._database.run(lambda c: c.execute(insert(dimensions), rows), write=True)
@@ -52,11 +52,11 @@ async def say(desk: Desk) -> Desk:
 @pytest.fixture(scope="module")
 async def desk(anyio_backend: str) -> AsyncGenerator[Desk]:
     async with open_shelf(SHELF) as opened:
-        yield await say(opened)
+        yield await add_dimensions(opened)
 
 
 @pytest.mark.parametrize(
-    ("where", "number", "told"),
+    ("where", "number", "words"),
     [
         ({"team": "Sales"}, 6, "team Sales"),
         ({"TEAM": "  sales "}, 6, "team Sales"),
@@ -69,17 +69,17 @@ async def desk(anyio_backend: str) -> AsyncGenerator[Desk]:
         ({"team": "(none)"}, 3, "team (none)"),
     ],
 )
-async def test_a_dimension_is_understood_as_it_is_typed_and_told_as_it_is(
-    desk: Desk, where: dict[str, Any], number: int, told: str
+async def test_a_dimension_may_be_typed_in_any_spelling_and_is_printed_as_stored(
+    desk: Desk, where: dict[str, Any], number: int, words: str
 ):
     listed, counted = await desk.list(where=where), await desk.summarize(where=where)
-    assert listed.startswith(f"{number} of {number} enrollments: {told}")
+    assert listed.startswith(f"{number} of {number} enrollments: {words}")
     assert counted.startswith(f"{number} enrollments, ")
-    assert f": {told}. As of" in counted.splitlines()[0]
+    assert f": {words}. As of" in counted.splitlines()[0]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"where": {"team": "Sale"}}, "where: no team 'Sale'; nearest: Sales."),
         ({"where": {"team": "Qqq"}}, "where: no team 'Qqq'; for example: R & D, Sales."),
@@ -98,11 +98,13 @@ async def test_a_dimension_is_understood_as_it_is_typed_and_told_as_it_is(
         ),
     ],
 )
-async def test_what_nobody_has_is_answered_with_the_nearest(desk: Desk, arguments: dict[str, Any], said: str):
-    assert await desk.refused(SUMMARIZE, **arguments) == said
+async def test_an_error_for_an_unknown_key_or_value_offers_the_nearest(
+    desk: Desk, arguments: dict[str, Any], message: str
+):
+    assert await desk.refused(SUMMARIZE, **arguments) == message
 
 
-async def test_a_key_that_nobody_has_is_not_an_empty_answer():
+async def test_a_key_that_nobody_has_is_an_error_and_not_an_empty_answer():
     async with open_shelf(SHELF) as desk:
         assert await desk.refused(LIST, where={"team": "Sales"}) == "where: nobody has 'team', nor any other."
         assert (await desk.refused(SUMMARIZE, group_by="team")).startswith(
@@ -110,13 +112,13 @@ async def test_a_key_that_nobody_has_is_not_an_empty_answer():
         )
 
 
-async def test_a_page_of_a_team_goes_on_with_the_same_team(desk: Desk):
+async def test_a_cursor_continues_with_the_same_team(desk: Desk):
     first = await desk.list(where={"team": "Sales"}, limit=4)
     rest = await desk.list(cursor=first.rpartition("cursor=")[2])
     assert rest.startswith("Rows 5 to 6 of 6 enrollments: team Sales, ")
 
 
-async def test_a_summary_by_team_says_that_some_count_in_several(desk: Desk):
+async def test_a_summary_by_team_says_that_people_count_in_each_of_their_teams(desk: Desk):
     text = await desk.summarize(group_by="team")
     assert text.splitlines()[1:5] == [
         "team,learners,enrollments,finished,%,learners %,overdue,due 14d,not started,avg %",
@@ -129,7 +131,7 @@ async def test_a_summary_by_team_says_that_some_count_in_several(desk: Desk):
     assert text.startswith("9 enrollments, 3 learners, 3 courses.")
 
 
-async def test_a_short_name_groups_as_well_and_two_keys_are_two_columns(desk: Desk):
+async def test_a_custom_field_groups_by_its_short_name_and_two_keys_are_two_columns(desk: Desk):
     text = await desk.summarize(group_by=["job title", "course"], limit=2)
     assert text.splitlines()[1:4] == [
         "job title,course,enrollments,finished,%,overdue,due 14d,not started,avg %",
@@ -152,13 +154,13 @@ async def test_courses_are_mandatory_by_id_code_title_or_category(named: tuple[s
     async with open_shelf(SHELF, mandatory_courses=named) as desk:
         mandatory = await desk.list(is_mandatory=True, user="1", fields="course,learner")
         others = await desk.summarize(is_mandatory=False, group_by="course", sort="name")
-    assert {one for one in ("First Aid", "Ethics", "Excel") if one in mandatory} == courses
-    assert not any(f"\n{one}," in others for one in courses)
+    assert {title for title in ("First Aid", "Ethics", "Excel") if title in mandatory} == courses
+    assert not any(f"\n{title}," in others for title in courses)
     assert f"{9 - 3 * len(courses)} enrollments, " in others
     assert ": not mandatory. As of" in others
 
 
-async def test_a_course_of_the_setting_that_is_not_there_is_noted():
+async def test_a_note_names_the_terms_of_the_setting_without_a_course():
     async with open_shelf(SHELF, mandatory_courses=("FA-1", "Gone")) as desk:
         text = await desk.list(is_mandatory=True)
     assert text.startswith("3 of 3 enrollments: mandatory, ")
@@ -166,7 +168,7 @@ async def test_a_course_of_the_setting_that_is_not_there_is_noted():
 
 
 @pytest.mark.parametrize(
-    ("argument", "said"),
+    ("argument", "message"),
     [
         (
             {"is_mandatory": True},
@@ -181,12 +183,14 @@ async def test_a_course_of_the_setting_that_is_not_there_is_noted():
         ),
     ],
 )
-async def test_what_the_lms_does_not_report_is_never_told_as_no(desk: Desk, argument: dict[str, Any], said: str):
+async def test_a_filter_by_a_column_that_the_lms_does_not_report_is_refused(
+    desk: Desk, argument: dict[str, Any], message: str
+):
     for tool in (LIST, SUMMARIZE):
-        assert await desk.refused(tool, **argument) == said
+        assert await desk.refused(tool, **argument) == message
 
 
-async def test_what_the_lms_reports_is_filtered_by_and_shown():
+async def test_a_filter_by_a_column_that_the_lms_reports_shows_the_column():
     records = [
         record("1", "c", "enrolled", is_mandatory=True, last_activity_at=at(NOON - 40 * DAY)),
         record("2", "c", "enrolled", is_mandatory=False, last_activity_at=at(NOON - DAY)),
@@ -202,11 +206,11 @@ async def test_what_the_lms_reports_is_filtered_by_and_shown():
 
 
 @pytest.mark.parametrize("named", ["compliance", "1"])
-async def test_a_category_of_the_portal_is_mandatory_by_its_name_and_by_its_id(named: str):
+async def test_a_category_of_the_portal_is_named_as_mandatory_by_its_name_or_its_id(named: str):
     async with AppContext(Settings(mandatory_courses=(named,), today=TODAY)) as connection:
         reply = await summarize_learner_progress(connection, {"is_mandatory": True, "group_by": "course"})
-    told = {one.name for one in generate(today=TODAY).courses if one.name in reply.text}
-    assert told == {
+    titles = {course.name for course in generate(today=TODAY).courses if course.name in reply.text}
+    assert titles == {
         "Security Awareness 2026",
         "Code of Conduct",
         "GDPR & Data Protection",
@@ -225,14 +229,14 @@ def test_thresholds_and_mandatory_courses_are_settings():
     assert (chosen.at_risk.due_days, chosen.at_risk.progress, chosen.at_risk.inactive_days) == (7, 30, 30)
 
 
-async def test_thresholds_judge_and_are_told():
+async def test_thresholds_change_the_answer_and_are_printed():
     records = [record("1", "c", "in_progress", due=NOON + 10 * DAY, progress_percent=40)]
     env = {"MCP_TRUTO_LMS_AT_RISK": "due_days=7"}
-    for at_risk, number, told in (
+    for at_risk, number, words in (
         (Settings().at_risk, 1, "within 14 days"),
         (Settings.from_env(env).at_risk, 0, "within 7 days"),
     ):
         async with open_shelf(Shelf(SHELF.people, TITLES, records), at_risk=at_risk) as desk:
             text = await desk.list(state="at_risk")
         assert text.startswith(f"{number} of {number} enrollments: at_risk. As of")
-        assert told in text
+        assert words in text

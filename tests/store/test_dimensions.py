@@ -1,4 +1,4 @@
-"""What people are grouped by, as the LMS, its branches and the people file say it, and who of them counts."""
+"""Dimensions of people from the LMS, its branches and the people file, and which of them counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overridden_dimensions, people_file_rows
 from tests.stored import ACCOUNT, STAMP, new_store, record, scope_rows
 
-Said = set[tuple[str, str, str]]
+Values = set[tuple[str, str, str]]
 
 
 def person(key: str, *emails: str, manager: Any = None, **fields: Any) -> User:
@@ -28,7 +28,7 @@ def person(key: str, *emails: str, manager: Any = None, **fields: Any) -> User:
         {
             "id": key,
             "name": f"Person {key}",
-            "emails": [{"email": one} for one in emails],
+            "emails": [{"email": email} for email in emails],
             "manager": manager,
             "custom_fields": fields,
         }
@@ -36,7 +36,7 @@ def person(key: str, *emails: str, manager: Any = None, **fields: Any) -> User:
 
 
 class Store:
-    """A store, what is written to it, and what it then says."""
+    """A store with shortcuts to write people and to read their dimensions."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -59,7 +59,7 @@ class Store:
         assert self.run(lambda c: dimensions.has_people_file(c, ACCOUNT, people))
         return unmatched
 
-    def said(self, account: str = ACCOUNT) -> Said:
+    def stored(self, account: str = ACCOUNT) -> Values:
         query = select(table.c.learner_id, table.c.name, table.c.value).where(table.c.account == account)
         return {tuple(row) for row in self.run(lambda c: c.execute(query).all())}
 
@@ -75,12 +75,12 @@ def store() -> Iterator[Store]:
     made.database.close()
 
 
-def test_custom_fields_and_the_manager_are_said_by_folded_name(store: Store):
+def test_custom_fields_and_the_manager_are_stored_by_normalized_name(store: Store):
     store.directory(
         person("1", manager={"id": "2", "name": "Ann Lee"}, **{"Job Titlé": " Dríver\n", "Site": "Oslo"}),
         person("2"),
     )
-    assert store.said() == {
+    assert store.stored() == {
         ("1", "manager", "Ann Lee"),
         ("1", "custom_fields.job title", "Dríver"),
         ("1", "custom_fields.site", "Oslo"),
@@ -107,22 +107,22 @@ def test_custom_fields_and_the_manager_are_said_by_folded_name(store: Store):
         ("\u00b4", {"\u00b4"}),
     ],
 )
-def test_a_value_is_said_as_text_and_a_list_one_by_one(store: Store, value: Any, shown: set[str]):
+def test_a_value_is_stored_as_text_and_a_list_as_several_values(store: Store, value: Any, shown: set[str]):
     store.directory(person("1", Site=value))
-    said = {one for _, _, one in store.said()}
-    assert {one.casefold() for one in said} == {one.casefold() for one in shown}
-    assert len(said) == len(shown)
+    values = {value for _, _, value in store.stored()}
+    assert {value.casefold() for value in values} == {value.casefold() for value in shown}
+    assert len(values) == len(shown)
 
 
-def test_what_describes_the_account_or_the_groups_of_a_few_is_no_dimension(store: Store):
+def test_fields_about_the_login_and_groups_are_not_dimensions(store: Store):
     store.directory(person("1", user_type="Learner-Type", raw_status="x", raw_role="y", groups=["New hires"]))
-    assert store.said() == set()
+    assert store.stored() == set()
 
 
-def test_two_fields_of_one_folded_name_are_two_values_of_it(store: Store):
+def test_two_fields_with_one_normalized_name_are_two_values(store: Store):
     store.directory(person("1", Site="Oslo", site="Hull", SITE="OSLO"))
-    assert {name for _, name, _ in store.said()} == {"custom_fields.site"}
-    assert {value.lower() for _, _, value in store.said()} == {"oslo", "hull"}
+    assert {name for _, name, _ in store.stored()} == {"custom_fields.site"}
+    assert {value.lower() for _, _, value in store.stored()} == {"oslo", "hull"}
 
 
 @pytest.mark.parametrize(
@@ -134,26 +134,26 @@ def test_two_fields_of_one_folded_name_are_two_values_of_it(store: Store):
         ({"id": "2", "name": "Ann Lee"}, "Ann Lee"),
     ],
 )
-def test_a_manager_goes_by_name_else_by_whom_the_id_is_else_by_address(
+def test_a_manager_is_shown_by_name_else_by_the_name_of_the_id_else_by_address(
     store: Store, manager: dict[str, Any], shown: str
 ):
     store.directory(person("1", manager=manager), person("2"))
-    assert store.said() == {("1", "manager", shown)}
+    assert store.stored() == {("1", "manager", shown)}
 
 
-def test_what_people_no_longer_have_goes_and_so_do_people_who_are_gone(store: Store):
+def test_values_and_people_that_the_lms_no_longer_has_are_deleted(store: Store):
     store.directory(person("1", Site="Oslo", Job="Driver"), person("2", Site="Hull"))
     store.directory(person("1", Job="Planner"))
-    assert store.said() == {("1", "custom_fields.job", "Planner")}
+    assert store.stored() == {("1", "custom_fields.job", "Planner")}
 
 
-def test_one_person_read_alone_changes_only_that_person(store: Store):
+def test_a_single_person_changes_only_their_own_dimensions(store: Store):
     store.directory(person("1", Site="Oslo"), person("2", Site="Hull"))
     store.put(person("1", Site="Athens"))
-    assert store.said() == {("1", "custom_fields.site", "Athens"), ("2", "custom_fields.site", "Hull")}
+    assert store.stored() == {("1", "custom_fields.site", "Athens"), ("2", "custom_fields.site", "Hull")}
 
 
-def test_the_version_moves_only_with_what_counts(store: Store):
+def test_the_data_version_increases_only_with_dimensions_that_count(store: Store):
     people = [person("1", Site="Oslo"), person("2")]
     store.directory(*people)
     store.teams(_1=("North",))
@@ -161,7 +161,7 @@ def test_the_version_moves_only_with_what_counts(store: Store):
     before = store.version
     store.directory(*people)
     store.put(people[0])
-    store.teams(_1=("South",), _2=("South",))  # overruled
+    store.teams(_1=("South",), _2=("South",))  # overridden by the file
     store.file("user_id,team\n1,Sales\n")
     assert store.version == before
     store.put(person("1", Site="Hull"))
@@ -175,21 +175,21 @@ def test_the_version_moves_only_with_what_counts(store: Store):
     assert store.version == before + 3
 
 
-def test_branches_of_everybody_are_teams_and_those_of_one_persons_own_record_are_newer(store: Store):
+def test_branches_are_teams_and_those_of_a_persons_own_record_replace_them(store: Store):
     store.directory(person("1"), person("2"), person("3"))
     store.teams(_1=("North", "South"), _2=("North",))
-    assert store.said() == {("1", "team", "North"), ("1", "team", "South"), ("2", "team", "North")}
+    assert store.stored() == {("1", "team", "North"), ("1", "team", "South"), ("2", "team", "North")}
     store.put(person("1", branches=["West"]))
-    store.directory(person("1"), person("2"), person("3"))  # which does not tell branches
-    assert store.said() == {("1", "team", "West"), ("2", "team", "North")}
+    store.directory(person("1"), person("2"), person("3"))  # a directory has no branches
+    assert store.stored() == {("1", "team", "West"), ("2", "team", "North")}
     store.teams(_3=("North",))
-    assert store.said() == {("3", "team", "North")}
+    assert store.stored() == {("3", "team", "North")}
 
 
 FILE = "email,Team,Location\nONE@acme.example,Sales,Oslo\ntwo@acme.example,,Hull\nnobody@acme.example,Sales,\n"
 
 
-def test_the_file_counts_where_it_has_a_column_and_the_lms_elsewhere(store: Store):
+def test_the_file_counts_for_its_columns_and_the_lms_for_all_others(store: Store):
     store.directory(
         person("1", "One@Acme.example", manager={"id": "2", "name": "Ann Lee"}),
         person("2", "other@acme.example", "two@acme.example"),
@@ -197,7 +197,7 @@ def test_the_file_counts_where_it_has_a_column_and_the_lms_elsewhere(store: Stor
     )
     store.teams(_1=("North",), _2=("North",), _3=("North",))
     assert store.file(FILE) == 1
-    assert store.said() == {
+    assert store.stored() == {
         ("1", "manager", "Ann Lee"),
         ("1", "team", "Sales"),
         ("1", "location", "Oslo"),
@@ -205,31 +205,31 @@ def test_the_file_counts_where_it_has_a_column_and_the_lms_elsewhere(store: Stor
     }
 
 
-def test_what_the_lms_says_comes_back_as_it_is_by_then(store: Store):
+def test_current_values_of_the_lms_count_again_when_the_file_loses_a_column(store: Store):
     store.directory(person("1", "one@acme.example", manager={"id": "9", "name": "Ann"}, Site="Oslo"))
     store.teams(_1=("North",))
     store.file("email,team,manager,custom_fields.Site\none@acme.example,Sales,Bob,Hull\n")
-    assert store.said() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    assert store.stored() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
     store.put(person("1", "one@acme.example", manager={"id": "9", "name": "Cleo"}, Site="Rome", branches=["West"]))
-    assert store.said() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    assert store.stored() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
     store.file("email,manager\none@acme.example,Bob\n")
-    assert store.said() == {("1", "team", "West"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Rome")}
+    assert store.stored() == {("1", "team", "West"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Rome")}
     assert store.file(None) == 0
-    assert store.said() == {("1", "team", "West"), ("1", "manager", "Cleo"), ("1", "custom_fields.site", "Rome")}
+    assert store.stored() == {("1", "team", "West"), ("1", "manager", "Cleo"), ("1", "custom_fields.site", "Rome")}
     assert store.run(lambda c: c.execute(select(overridden_dimensions)).all()) == []
     assert store.run(lambda c: c.execute(select(people_file_rows)).all()) == []
 
 
-def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatched(store: Store):
+def test_people_who_join_later_match_the_file_and_people_who_leave_do_not(store: Store):
     assert store.file("email,user_id,team\none@acme.example,,Sales\n,2,Legal\nthree@acme.example,,Sales\n,,Ops\n") == 4
 
     def unmatched() -> int:
         return store.run(lambda c: dimensions.count_unmatched(c, ACCOUNT))
 
     store.directory(person("1", "one@acme.example"))
-    assert (store.said(), unmatched()) == ({("1", "team", "Sales")}, 3)
+    assert (store.stored(), unmatched()) == ({("1", "team", "Sales")}, 3)
     store.put(person("2"))
-    assert (store.said(), unmatched()) == ({("1", "team", "Sales"), ("2", "team", "Legal")}, 2)
+    assert (store.stored(), unmatched()) == ({("1", "team", "Sales"), ("2", "team", "Legal")}, 2)
     stranger = record("3", "101", "enrolled", user_name="Three")
     assert stranger.enrollment.user is not None
     user = stranger.enrollment.user.model_copy(update={"emails": person("3", "three@acme.example").emails})
@@ -240,29 +240,29 @@ def test_whoever_joins_later_is_found_in_the_file_and_whoever_leaves_is_unmatche
         )
     )
     assert unmatched() == 1
-    assert ("3", "team", "Sales") in store.said()
+    assert ("3", "team", "Sales") in store.stored()
     store.directory(person("2"))
-    assert (store.said(), unmatched()) == ({("2", "team", "Legal")}, 3)
+    assert (store.stored(), unmatched()) == ({("2", "team", "Legal")}, 3)
 
 
-def test_a_person_whose_address_changes_is_no_longer_who_the_file_means(store: Store):
+def test_a_person_whose_address_changes_no_longer_matches_the_file(store: Store):
     store.directory(person("1", "one@acme.example"))
     store.file("email,team\none@acme.example,Sales\n")
     store.put(person("1", "uno@acme.example"))
-    assert store.said() == set()
+    assert store.stored() == set()
 
 
-def test_the_row_by_id_comes_before_the_one_by_address(store: Store):
+def test_a_row_by_id_wins_over_a_row_by_address(store: Store):
     store.directory(person("1", "a@acme.example", "b@acme.example"), person("2", "b@acme.example", "a@acme.example"))
     rows = "user_id,email,team\n,b@acme.example,B\n,a@acme.example,A\n1,a@acme.example,By id\n"
     assert store.file(rows) == 0
-    assert store.said() == {("1", "team", "By id"), ("2", "team", "B")}
+    assert store.stored() == {("1", "team", "By id"), ("2", "team", "B")}
 
 
 def test_accounts_share_nothing(store: Store):
     store.directory(person("1", "one@acme.example", Site="Oslo"))
     store.file("email,team\none@acme.example,Sales\n")
-    before = store.said()
+    before = store.stored()
 
     def elsewhere(connection: Connection) -> None:
         other = person("1", "one@acme.example", Site="Hull")
@@ -272,8 +272,8 @@ def test_accounts_share_nothing(store: Store):
         assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]
 
     store.run(elsewhere)
-    assert store.said() == before
-    assert store.said("other") == {("1", "custom_fields.site", "Hull"), ("1", "team", "North")}
+    assert store.stored() == before
+    assert store.stored("other") == {("1", "custom_fields.site", "Hull"), ("1", "team", "North")}
 
 
 def test_names_and_values_are_listed_for_suggestions(store: Store):
@@ -283,15 +283,15 @@ def test_names_and_values_are_listed_for_suggestions(store: Store):
         lambda c: (dimensions.names(c, ACCOUNT), dimensions.values(c, ACCOUNT, "custom_fields.site"))
     )
     assert names == ["custom_fields.job", "custom_fields.site"]
-    assert [one.lower() for one in values] == ["hull", "łódź", "oslo"]
+    assert [value.lower() for value in values] == ["hull", "łódź", "oslo"]
 
 
-def test_ids_and_addresses_that_no_database_holds_do_no_harm(store: Store):
+def test_ids_and_addresses_that_no_database_can_store_are_handled(store: Store):
     store.file("email,team\na@x.example,North\n")
     store.directory(person("1\0", "a\0@x.example", "\ud800", manager={"id": "\0"}, Site="\ud800Oslo\0"))
     ((key,),) = store.run(lambda c: c.execute(select(learners.c.id)).all())
-    assert {one for one, _, _ in store.said()} == {key}
-    assert ("1", "custom_fields.site", "Oslo") in store.said()
+    assert {learner_id for learner_id, _, _ in store.stored()} == {key}
+    assert ("1", "custom_fields.site", "Oslo") in store.stored()
 
 
 PEOPLE = st.lists(
@@ -309,7 +309,7 @@ PEOPLE = st.lists(
         st.sampled_from([[], ["West"], ["West", "East"]]),
     ),
     max_size=4,
-    unique_by=lambda one: one.id,
+    unique_by=lambda user: user.id,
 )
 TEAMS = st.dictionaries(st.sampled_from("1234"), st.sampled_from([("North",), ("North", "South")]))
 COLUMNS = ("team", "manager", "custom_fields.site", "location")
@@ -334,39 +334,41 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-def test_any_sequence_of_writes_ends_in_what_the_last_ones_say(steps: list[tuple[str, Any]]):
+def test_any_sequence_of_writes_ends_with_the_values_of_the_last_ones(steps: list[tuple[str, Any]]):
     store = Store(Database())
     people: dict[str, User] = {}
     teams: dict[str, set[str]] = {}
     file: str | None = None
-    for what, given_ in steps:
-        if what == "teams":
-            teams = {key: set(found) for key, found in given_.items()}
-            store.teams(**{f"_{key}": found for key, found in given_.items()})
-        elif what == "file":
-            file = given_
-            store.file(given_)
+    for step, argument in steps:
+        if step == "teams":
+            teams = {key: set(names) for key, names in argument.items()}
+            store.teams(**{f"_{key}": names for key, names in argument.items()})
+        elif step == "file":
+            file = argument
+            store.file(argument)
         else:
-            if what == "everybody":
+            if step == "everybody":
                 people = {}
-                teams = {key: found for key, found in teams.items() if key in {one.id for one in given_}}
-                store.directory(*given_)
+                teams = {key: names for key, names in teams.items() if key in {user.id for user in argument}}
+                store.directory(*argument)
             else:
-                store.put(*given_)
-            people |= {one.id: one for one in given_}
-            teams |= {one.id: set(one.custom_fields["branches"]) for one in given_ if "branches" in one.custom_fields}
-    expected: Said = {(key, "team", team) for key, found in teams.items() for team in found}
-    for key, one in people.items():
-        if one.manager is not None:
-            expected.add((key, "manager", one.manager.name or ""))
-        if "Site" in (one.custom_fields or {}):
-            expected.add((key, "custom_fields.site", (one.custom_fields or {})["Site"]))
+                store.put(*argument)
+            people |= {user.id: user for user in argument}
+            teams |= {
+                user.id: set(user.custom_fields["branches"]) for user in argument if "branches" in user.custom_fields
+            }
+    expected: Values = {(key, "team", team) for key, names in teams.items() for team in names}
+    for key, user in people.items():
+        if user.manager is not None:
+            expected.add((key, "manager", user.manager.name or ""))
+        if "Site" in (user.custom_fields or {}):
+            expected.add((key, "custom_fields.site", (user.custom_fields or {})["Site"]))
     if file is not None:
         content = parse(file.encode())
-        expected = {one for one in expected if one[1] not in content.columns}
+        expected = {triple for triple in expected if triple[1] not in content.columns}
         for row in content.rows:
             key = row.email.partition("@")[0]
             cells = zip(content.columns, row.values, strict=True)
             expected |= {(key, name, value) for name, value in cells if value and key in people}
-    assert store.said() == expected
+    assert store.stored() == expected
     store.database.close()

@@ -38,7 +38,7 @@ def test_terms_match_the_same_on_every_engine():
 
     def resolve(connection: Any, by: GroupBy, term: str) -> list[str]:
         try:
-            ((named,),) = (name_resolution.resolve(connection, ACCOUNT, by, [term]),)
+            ((named,),) = (name_resolution.resolve_terms(connection, ACCOUNT, by, [term]),)
         except QueryError as error:
             return [str(error).partition("Nearest: ")[2]]
         return [match.id for match in named.matches]
@@ -63,12 +63,15 @@ def test_terms_match_the_same_on_every_engine():
             assert resolve(connection, GroupBy.LEARNER, term) == ids, term
         assert resolve(connection, GroupBy.COURSE, "sec") == ["101"]
         assert resolve(connection, GroupBy.COURSE, "2025 security") == ["102"]
-        assert name_resolution.complete(connection, ACCOUNT, GroupBy.LEARNER, "j", limit=2) == [
+        assert name_resolution.complete_name(connection, ACCOUNT, GroupBy.LEARNER, "j", limit=2) == [
             "Jane Doe",
             "J" * 79 + "…",
         ]
-        assert len(name_resolution.complete(connection, ACCOUNT, GroupBy.LEARNER, "\0\ud800")) == len(PEOPLE)
-        assert name_resolution.complete(connection, ACCOUNT, GroupBy.COURSE, "") == ["Security 2026", "Security 2025"]
+        assert len(name_resolution.complete_name(connection, ACCOUNT, GroupBy.LEARNER, "\0\ud800")) == len(PEOPLE)
+        assert name_resolution.complete_name(connection, ACCOUNT, GroupBy.COURSE, "") == [
+            "Security 2026",
+            "Security 2025",
+        ]
 
     database._transact(check)
 
@@ -77,4 +80,4 @@ def test_terms_match_the_same_on_every_engine():
 def test_terms_that_no_database_can_store_match_nobody(term: str):
     database = filled(PEOPLE)
     with pytest.raises(QueryError):
-        database._transact(lambda c: name_resolution.resolve(c, ACCOUNT, GroupBy.LEARNER, [term]))
+        database._transact(lambda c: name_resolution.resolve_terms(c, ACCOUNT, GroupBy.LEARNER, [term]))
