@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from a wheel: started when first asked for, with a database for each store."""
+"""A PostgreSQL server for tests, from a wheel: started at the first use, with a database for each store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 NewAddress = Callable[..., str]
-"""Makes an empty database, given options of CREATE DATABASE, and answers its address."""
+"""Creates an empty database, with options of CREATE DATABASE, and returns its address."""
 
 
 @contextmanager

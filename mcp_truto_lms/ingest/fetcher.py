@@ -52,8 +52,8 @@ from mcp_truto_lms.store.account_state import COURSES, LEARNERS
 from mcp_truto_lms.store.compressed_rows import CompressedPeople
 from mcp_truto_lms.store.database import Database
 
-TIDIED_ROWS = 10_000
-"""The store is tidied after so many enrollments were written."""
+FIRST_TIDIED_ROWS, TIDIED_ROWS = 1_000, 10_000
+"""The store is tidied after so many enrollments were written: early at first, when its planner knows nothing yet."""
 PATIENCE_SECONDS = 3.0
 """How long a question waits for new data where it has old data."""
 
@@ -233,7 +233,8 @@ class Fetcher:
         async with anyio.create_task_group() as group:
             for _ in range(min(READERS, len(progress.pending))):
                 group.start_soon(reader)
-        if self.ingester.written >= TIDIED_ROWS and not budget.unattended:
+        enough_rows = TIDIED_ROWS if self.ingester.is_tidied else FIRST_TIDIED_ROWS
+        if self.ingester.written >= enough_rows and not budget.unattended:
             self._background.start(self.ingester.tidy)
         if progress.final is not None:
             raise progress.final

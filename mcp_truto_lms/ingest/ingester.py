@@ -35,6 +35,7 @@ class Ingester:
 
     Attributes:
         written: enrollments that changed since the store was tidied
+        is_tidied: whether this process has tidied the store
     """
 
     def __init__(self, account: str, source: Source, database: Database, *, now: Callable[[], int]) -> None:
@@ -45,6 +46,7 @@ class Ingester:
         self._portal: Portal | None = None
         self._tells_nothing = False
         self.written = 0
+        self.is_tidied = False
 
     async def portal(self, *, again: bool = False) -> Portal:
         """Fetch what the LMS says of itself, by which the source parses dates; write it where it is new.
@@ -122,7 +124,7 @@ class Ingester:
 
     async def tidy(self) -> None:
         """Make answers fast again after many rows were written; log it where the store refuses."""
-        self.written = 0
+        self.written, self.is_tidied = 0, True
         try:
             await self._database.tidy()
         except StoreError as error:

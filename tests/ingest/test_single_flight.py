@@ -127,6 +127,7 @@ async def test_the_store_is_tidied_in_the_background_after_many_rows_were_writte
             tidied.append("tidied")
 
         monkeypatch.setattr(database, "tidy", tidy)
+        monkeypatch.setattr(fetcher, "FIRST_TIDIED_ROWS", 100)
         monkeypatch.setattr(fetcher, "TIDIED_ROWS", 100)
         await desk.list(user="6")
         assert not tidied
