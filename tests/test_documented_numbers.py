@@ -34,7 +34,7 @@ def each(seconds: float) -> str:
     return {HOUR: "an hour", DAY: "a day"}.get(seconds, f"{seconds} seconds")
 
 
-(BURST,) = TALENTLMS.windows
+(BURST,) = TALENTLMS.limits
 PROMISES = [
     f"An answer about a person uses data of at most {freshness.LEARNER_MAX_AGE_SECONDS} seconds",
     f"an answer about courses data of at most {settings.MAX_AGE_SECONDS / 60:.0f} minutes",
