@@ -81,15 +81,15 @@ TERMS = (
 STATE_TERMS: Mapping[State, Term] = {term.state: term for term in TERMS if term.state is not None}
 LEGEND: Mapping[str, str] = {
     "finished": "finished = completed or passed",
-    "%": "% = finished of all but withdrawn",
+    "%": "% = finished of all except withdrawn",
     "overdue": "overdue = due date or access past, not finished",
     "due_soon": f"due {DUE_SOON_DAYS}d = not finished, due within {DUE_SOON_DAYS} days",
     "not_started": "not started = no progress, time or activity",
     "avg": "avg % = mean reported progress",
     "learner_rate": "learners % = learners who finished all of theirs",
-    "period": "enrollments = open or enrolled in that time; finished, % = finished in it",
+    "period": "enrollments = open or enrolled in that period; finished, % = finished in it",
     "month": "each line = enrolled in that month; finished in month = completed in it, whenever enrolled",
-    "not_enrolled": "not enrolled = active people without an enrollment, instructors and administrators aside",
+    "not_enrolled": "not enrolled = active people without an enrollment, except instructors and administrators",
     "inactive": "inactive = not finished, no activity since; without any, enrolled before",
 }
 """The legend of an answer, by the number or filter that it explains."""
@@ -99,7 +99,7 @@ def at_risk_words(thresholds: Thresholds) -> str:
     """Say what at risk means, with the thresholds in use."""
     return (
         f"at risk = not finished and overdue, failed, due within {thresholds.due_days} days below "
-        f"{thresholds.progress} %, inactive {thresholds.inactive_days} days where told, or not started "
+        f"{thresholds.progress} %, inactive {thresholds.inactive_days} days where reported, or not started "
         f"{thresholds.not_started_days} days after enrolling"
     )
 

@@ -85,7 +85,7 @@ class Coverage:
     @property
     def again(self) -> str:
         """Say when to ask again."""
-        return f"ask again in {self.seconds_left} s" if self.seconds_left else "ask again to go on"
+        return f"ask again in {self.seconds_left} s" if self.seconds_left else "ask again to continue"
 
     @property
     def complete(self) -> bool:

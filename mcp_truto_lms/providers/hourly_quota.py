@@ -105,7 +105,7 @@ class HourlyQuota:
         if report is not None and self._background_calls >= report.limit * BACKGROUND_SHARE:
             wait_seconds = self._background_since + HOUR_SECONDS - self._now()
             raise RateLimited(
-                "Background fetching has used its quarter of the hourly limit. Ask again to go on.",
+                "Background fetching has used its quarter of the hourly limit. Ask again to continue.",
                 retry_after_seconds=wait_seconds,
             )
         self._background_calls += 1

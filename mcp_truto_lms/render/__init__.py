@@ -1,8 +1,8 @@
-"""Answers to text: what the model reads.
+"""Answers as text: what a model reads.
 
-The first line has the totals of the whole match, what it was filtered by, its age and whether it is complete. Then come
-rows, and at the end the definitions of the numbers and what to do next. What is the same in the whole match moves to
-the first line; a column that is empty everywhere is left out and named once. No text is over its budget of tokens.
+The first line has the totals of the whole match, its filters, its age and whether it is complete. Then come the rows,
+and at the end the definitions of the numbers and what to do next. A column with one value in the whole match moves to
+the first line; an empty column is named once instead of printed. No text exceeds its budget of tokens.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class QuestionPlanner:
         if refined.complete:
             return coverage
         headers = ", ".join(column.header for column in columns)
-        missing = f"{headers} not read yet for {refined.wanted - refined.read:,}; ask again to go on."
+        missing = f"{headers} not read yet for {refined.wanted - refined.read:,}; ask again to continue."
         return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
 
     def _refine(

@@ -232,7 +232,7 @@ async def test_a_course_that_cannot_be_fetched_makes_an_answer_incomplete(open_d
         desk.portal.faults.add(fault, times=None, endpoint="courses/id", arguments={"id": "105"})
         text = await desk.summarize(group_by="status")
     assert text.startswith("at least ")
-    assert re.search(r", \d+ of 16 courses read, ask again to go on\.", text.splitlines()[0])
+    assert re.search(r", \d+ of 16 courses read, ask again to continue\.", text.splitlines()[0])
     assert "Not fully refreshed: TalentLMS failed on its side (HTTP 500)." in text
 
 

@@ -39,7 +39,7 @@ def first_line(text: str) -> str:
 
 def read_coverage(text: str) -> tuple[int, int, str]:
     """Read what an incomplete answer says of its coverage."""
-    match = re.search(r"(\d+) of (\d+) (\w+) read, ask again (?:to go on|in \d+ s)", first_line(text))
+    match = re.search(r"(\d+) of (\d+) (\w+) read, ask again (?:to continue|in \d+ s)", first_line(text))
     assert match, text
     return int(match[1]), int(match[2]), match[3]
 

@@ -88,7 +88,7 @@ async def test_scores_beyond_the_call_budget_are_reported_as_missing(open_desk: 
     async with open_desk(of=SMALL, call_budget=15) as desk:
         text = await desk.list(course="101", sort="-score")
         assert desk.portal.log.counts()["getuserstatusincourse"] == 15
-        missing = int(re.search(r"score not read yet for ([\d,]+); ask again to go on", text)[1])
+        missing = int(re.search(r"score not read yet for ([\d,]+); ask again to continue", text)[1])
         for _ in range(-(-missing // 15)):
             text = await desk.list(course="101", sort="-score")
         assert "not read yet" not in text
@@ -101,5 +101,5 @@ async def test_scores_that_cannot_be_fetched_are_reported_as_missing_with_the_re
     async with open_desk(of=SMALL) as desk:
         desk.portal.faults.add(MALFORMED_BODY, endpoint="getuserstatusincourse")
         text = await desk.list(course="101", fields="score")
-    assert re.search(r"Not fully refreshed: TalentLMS .*\. score not read yet for 1; ask again to go on", text)
+    assert re.search(r"Not fully refreshed: TalentLMS .*\. score not read yet for 1; ask again to continue", text)
     assert ", complete." in first_line(text)
