@@ -305,6 +305,13 @@ class User(UnifiedModel):
     remote_data: Any = None
 
 
+class CourseTerms(UnifiedModel):
+    """What a course says about when its learners are due; not part of the unified API."""
+
+    expires_at: UtcDatetime = None
+    time_limit_days: int | None = None
+
+
 class Course(UnifiedModel):
     """A course of the LMS."""
 
@@ -324,6 +331,7 @@ class Course(UnifiedModel):
     published_at: UtcDatetime = None
     created_at: UtcDatetime = None
     updated_at: UtcDatetime = None
+    terms: CourseTerms | None = None
     custom_fields: dict[str, Any] | None = None
     remote_data: Any = None
 

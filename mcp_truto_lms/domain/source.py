@@ -210,7 +210,7 @@ class RosterInParts(Protocol):
     ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, as parts that together are one reading of the course.
 
-        A learner comes once, and before that perhaps as an instructor.
+        Each enrollment comes once.
 
         Raises:
             NotFound: the course does not exist.

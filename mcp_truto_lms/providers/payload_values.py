@@ -1,9 +1,9 @@
-"""Scalars and containers of the portal's JSON, read once and for good.
+"""Scalars and containers of a provider's JSON, parsed and cleaned once.
 
-The API is written in PHP: numbers are mostly strings, empty is `""`, null, `"0"`, `0`, `"-"` or `"Never"`, an empty map
-prints as `[]` and a filtered list as an object. Nothing here raises: what cannot be read is None, so that one odd field
-never costs a record. Texts come out unescaped, trimmed, and free of secrets and of what databases cannot store:
-every text of every record comes by here.
+The TalentLMS API is written in PHP: numbers are mostly strings, empty is `""`, null, `"0"`, `0`, `"-"` or `"Never"`, an
+empty map prints as `[]`, and a filtered list as an object. Nothing here raises: what cannot be parsed is None, so that
+an odd field never costs a record. Texts are unescaped, trimmed, and free of secrets and of what databases cannot store:
+every text of every record passes through here.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Mapped(Generic[T]):
 
 
 def as_object(value: object) -> Raw:
-    """Read an object; anything else, `[]` included, is an empty one."""
+    """Return an object; anything else, `[]` included, is an empty one."""
     return cast("Raw", value) if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[object]:
-    """Read a list, an object that stands for a list, or a single item that stands alone."""
+    """Return a list, the values of an object that stands for a list, or a single item as a list."""
     if isinstance(value, list):
         return cast("list[object]", value)
     if isinstance(value, dict):
@@ -54,28 +54,28 @@ def as_list(value: object) -> list[object]:
 
 
 def text(value: object) -> str | None:
-    """Read a text, unescaped, trimmed and without secrets; empty is None."""
+    """Parse a text, unescaped, trimmed and without secrets; empty is None."""
     if not isinstance(value, str):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MAX_NUMBER:
             return None
         value = str(value)
     if "&" in value:
         value = unescape(value)
-    if len(value) >= SHORTEST_SECRET or not value.isprintable():  # which few are
+    if len(value) >= SHORTEST_SECRET or not value.isprintable():
         value = scrub(storable(value))
     return value.strip() or None
 
 
 def identifier(value: object) -> str | None:
-    """Read an id: a whole number or a short word."""
+    """Parse an id: a whole number or a short word."""
     if isinstance(value, float):
         value = int(value) if isfinite(value) and value.is_integer() else None
-    found = text(value)
-    return found if found is not None and _IDENTIFIER.fullmatch(found) else None
+    word = text(value)
+    return word if word is not None and _IDENTIFIER.fullmatch(word) else None
 
 
 def number(value: object) -> float | None:
-    """Read a finite number of a sensible size, from a number or a text."""
+    """Parse a finite number of a sensible size, from a number or a text."""
     if isinstance(value, str):
         if not value or "_" in value:
             return None
@@ -89,38 +89,38 @@ def number(value: object) -> float | None:
 
 
 def percent(value: object) -> float | None:
-    """Read a percentage of 0 to 100."""
+    """Parse a percentage of 0 to 100."""
     if isinstance(value, str):
         value = value.strip().removesuffix("%")
-    found = number(value)
-    return found if found is not None and 0 <= found <= 100 else None
+    percentage = number(value)
+    return percentage if percentage is not None and 0 <= percentage <= 100 else None
 
 
 def to_int(value: object, *, most: int) -> int | None:
-    """Read a whole number of 0 to `most`; a fraction is cut off."""
-    found = number(value)
-    return int(found) if found is not None and 0 <= found <= most else None
+    """Parse a whole number of 0 to `most`; a fraction is cut off."""
+    parsed = number(value)
+    return int(parsed) if parsed is not None and 0 <= parsed <= most else None
 
 
 def epoch(value: object) -> datetime | None:
-    """Read epoch seconds as UTC; zero, negative and impossible ones are None."""
+    """Parse epoch seconds as UTC; zero, negative and impossible ones are None."""
     if not value or value == "0":
         return None
-    found = number(value)
-    return datetime.fromtimestamp(found, UTC) if found is not None and 1 <= found <= MAX_EPOCH_SECONDS else None
+    seconds = number(value)
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None and 1 <= seconds <= MAX_EPOCH_SECONDS else None
 
 
 def has_value(value: object) -> bool:
-    """Tell whether a date field holds anything, readable or not."""
-    found = text(value)
-    return found is not None and found.lower() not in _NO_DATE
+    """Return whether a date field holds anything, readable or not."""
+    word = text(value)
+    return word is not None and word.lower() not in _NO_DATE
 
 
 def duration_seconds(seconds: object, formatted: object) -> int | None:
-    """Read a duration from its seconds, else from a text such as `1h 2m 3s`."""
-    found = to_int(seconds, most=MAX_DURATION_SECONDS)
-    if found is not None:
-        return found
+    """Parse a duration from its seconds, else from a text such as `1h 2m 3s`."""
+    whole_seconds = to_int(seconds, most=MAX_DURATION_SECONDS)
+    if whole_seconds is not None:
+        return whole_seconds
     match = _DURATION.fullmatch(" ".join((text(formatted) or "").split()))
     if match is None:
         return None

@@ -1,11 +1,11 @@
-"""A source behind a veil: what nobody may see ends at this edge, before it is kept, joined or served.
+"""A source that redacts another one: what nobody may see ends here, before it is stored, joined or served.
 
-Columns that were taken out arrive empty, those aside that judgements rest on: these are hidden where answers are made.
-Under aliases people have nothing but their alias, their teams, and what counts them in or out; courses, which are no
-people, lose what could name one. E-mail addresses that nobody may see arrive sealed: they join the people file, and
-tell nothing. What a provider sent besides the model is dropped, and so is its own payload.
+Hidden columns are null, except those that judgements rest on: these are hidden where answers are made. Under aliases a
+person has nothing but the alias, their teams, and what decides whether they count; a course, which is not a person,
+loses what could name one. E-mail addresses that nobody may see are sealed: they still join the people file, and reveal
+nothing. Fields that are not part of the model are dropped, and so is the provider's payload.
 
-Nobody is looked up by an address that is sealed: what was typed stays here.
+Nobody is looked up by a sealed address: what the caller typed does not leave this process.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ from mcp_truto_lms.domain.source import (
     directory_pages,
     scope_parts,
 )
-from mcp_truto_lms.providers.talentlms.courses import EXPIRES_AT, TIME_LIMIT_DAYS
 
-JUDGED = frozenset(
+JUDGED_COLUMNS = frozenset(
     {
         "due_at",
         "enrolled_at",
@@ -61,139 +60,152 @@ JUDGED = frozenset(
         "updated_at",
     }
 )
-"""Columns that judgements rest on, and which attempt is the latest."""
-KNOWN_PEOPLE = 100_000
-"""So many aliases are kept ready while rosters are read."""
-_OF_COURSES = ("id", "title", "code", "type", "status", "duration_seconds", "tags", "categories")
+"""Columns that judgements rest on, and that decide which attempt is the latest."""
+CACHED_ALIASES = 100_000
+_COURSE_FIELDS_UNDER_ALIASES = (
+    "id",
+    "title",
+    "code",
+    "type",
+    "status",
+    "duration_seconds",
+    "tags",
+    "categories",
+    "terms",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """What is seen of records: the columns there are, and people under aliases where these are on."""
+    """Redacts records: hidden columns are null, and people appear under aliases where these are on."""
 
     columns: Columns
-    seal: Pseudonymizer
-    _emptied: Mapping[str, None] = field(init=False, repr=False)
-    _fields_removed: frozenset[str] = field(init=False, repr=False)
+    pseudonymizer: Pseudonymizer
+    _hidden_columns: Mapping[str, None] = field(init=False, repr=False)
+    _hidden_fields: frozenset[str] = field(init=False, repr=False)
     _alias: Callable[[str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known = CourseEnrollment.model_fields.keys() - JUDGED - {"id"}
-        emptied = dict.fromkeys(name for name in known if name not in self.columns)
-        object.__setattr__(self, "_emptied", {**emptied, "remote_data": None})
-        object.__setattr__(self, "_fields_removed", self.columns.fields_removed)
-        object.__setattr__(self, "_alias", lru_cache(KNOWN_PEOPLE)(self.seal.alias))
+        paths = CourseEnrollment.model_fields.keys() - JUDGED_COLUMNS - {"id"}
+        hidden_columns = dict.fromkeys(path for path in paths if path not in self.columns)
+        object.__setattr__(self, "_hidden_columns", {**hidden_columns, "remote_data": None})
+        object.__setattr__(self, "_hidden_fields", self.columns.fields_removed)
+        object.__setattr__(self, "_alias", lru_cache(CACHED_ALIASES)(self.pseudonymizer.alias))
 
     @property
     def hides_emails(self) -> bool:
         """Whether addresses are sealed."""
         return "user.emails" not in self.columns
 
-    def user(self, one: User) -> User:
-        """Veil a person."""
-        fields = one.custom_fields or {}
-        kept: dict[str, Any] = {"id": one.id, "status": one.status, "role": one.role}
+    def user(self, user: User) -> User:
+        """Redact a person."""
+        custom_fields = user.custom_fields or {}
+        shown: dict[str, Any] = {"id": user.id, "status": user.status, "role": user.role}
         if self.columns.aliases:
-            kept |= {"name": self._alias(one.id), "emails": self._sealed(one)}
-            kept["custom_fields"] = {TEAM_FIELD: fields[TEAM_FIELD]} if TEAM_FIELD in fields else None
+            shown |= {"name": self._alias(user.id), "emails": self._sealed_names(user)}
+            shown[CUSTOM_FIELDS] = {TEAM_FIELD: custom_fields[TEAM_FIELD]} if TEAM_FIELD in custom_fields else None
         else:
-            kept = {name: getattr(one, name) for name in User.model_fields if name != "remote_data"}
-            kept["custom_fields"] = self._fields(fields, also=TEAM_FIELD)
+            shown = {name: getattr(user, name) for name in User.model_fields if name != "remote_data"}
+            shown[CUSTOM_FIELDS] = self._custom_fields(custom_fields, always=TEAM_FIELD)
             if "user.name" not in self.columns:
-                kept |= dict.fromkeys(("name", "first_name", "last_name", "username"))
+                shown |= dict.fromkeys(("name", "first_name", "last_name", "username"))
             if self.hides_emails:
-                kept["username"] = None if "@" in (kept["username"] or "") else kept["username"]
-                kept["emails"] = [Email(email=self.seal.email(each.email)) for each in one.emails or ()]
-        kept["manager"] = self._manager(one.manager)
-        return User.model_construct(**kept)
+                shown["username"] = None if "@" in (shown["username"] or "") else shown["username"]
+                shown["emails"] = [Email(email=self.pseudonymizer.email(email.email)) for email in user.emails or ()]
+        shown["manager"] = self._manager(user.manager)
+        return User.model_construct(**shown)
 
-    def course(self, one: Course) -> Course:
-        """Veil a course; under aliases with what its learners' dates depend on, and what it is called."""
-        kept = {name: getattr(one, name) for name in Course.model_fields if name != "remote_data"}
-        fields = one.custom_fields or {}
-        judged = {name: fields[name] for name in (EXPIRES_AT, TIME_LIMIT_DAYS) if name in fields}
-        if self.columns.aliases:
-            kept = {name: kept[name] for name in _OF_COURSES}
-        kept["custom_fields"] = {**(self._fields(fields) or {}), **judged} or None
-        return Course.model_construct(**kept)
+    def course(self, course: Course) -> Course:
+        """Redact a course; under aliases it keeps its names and what its learners' dates depend on."""
+        names = _COURSE_FIELDS_UNDER_ALIASES if self.columns.aliases else Course.model_fields
+        shown = {name: getattr(course, name) for name in names if name != "remote_data"}
+        shown[CUSTOM_FIELDS] = self._custom_fields(course.custom_fields or {})
+        return Course.model_construct(**shown)
 
-    def record(self, one: EnrollmentRecord) -> EnrollmentRecord:
-        """Veil an enrollment."""
-        found, columns = one.enrollment, self.columns
-        kept: dict[str, Any] = {**self._emptied, CUSTOM_FIELDS: self._fields(found.custom_fields or {})}
-        if (user := found.user) is not None:
+    def record(self, record: EnrollmentRecord) -> EnrollmentRecord:
+        """Redact an enrollment."""
+        enrollment, columns = record.enrollment, self.columns
+        changes: dict[str, Any] = {
+            **self._hidden_columns,
+            CUSTOM_FIELDS: self._custom_fields(enrollment.custom_fields or {}),
+        }
+        if (user := enrollment.user) is not None:
             emails = None if self.hides_emails else user.emails
-            kept["user"] = EnrolledUser.model_construct(id=user.id, name=self._name(user.id, user.name), emails=emails)
-        if (course := found.course) is not None:
-            kept["course"] = EnrolledCourse.model_construct(id=course.id, title=course.title)
-        if found.urls and "urls" in columns:
-            kept["urls"] = [Url.model_construct(url=each.url, type=each.type) for each in found.urls]
-        if (by := found.assigned_by) is not None:
-            shown = {"id": by.id, "name": self._alias(by.id or by.name or "") if columns.aliases else by.name}
-            shown = {name: value if f"assigned_by.{name}" in columns else None for name, value in shown.items()}
-            kept["assigned_by"] = Assigner.model_construct(None, **shown)
-        if found.model_extra:
-            known = {name: value for name, value in found if name in CourseEnrollment.model_fields}
-            return replace(one, enrollment=CourseEnrollment.model_construct(None, **{**known, **kept}))
-        return replace(one, enrollment=found.model_copy(update=kept))
+            changes["user"] = EnrolledUser.model_construct(
+                id=user.id, name=self._name(user.id, user.name), emails=emails
+            )
+        if (course := enrollment.course) is not None:
+            changes["course"] = EnrolledCourse.model_construct(id=course.id, title=course.title)
+        if enrollment.urls and "urls" in columns:
+            changes["urls"] = [Url.model_construct(url=url.url, type=url.type) for url in enrollment.urls]
+        if (by := enrollment.assigned_by) is not None:
+            values = {"id": by.id, "name": self._alias(by.id or by.name or "") if columns.aliases else by.name}
+            values = {name: value if f"assigned_by.{name}" in columns else None for name, value in values.items()}
+            changes["assigned_by"] = Assigner.model_construct(None, **values)
+        if enrollment.model_extra:
+            known = {name: value for name, value in enrollment if name in CourseEnrollment.model_fields}
+            return replace(record, enrollment=CourseEnrollment.model_construct(None, **{**known, **changes}))
+        return replace(record, enrollment=enrollment.model_copy(update=changes))
 
-    def reading(self, found: Reading) -> Reading:
-        """Veil what a scope holds."""
-        records = tuple(map(self.record, found.records))
-        return replace(found, records=records, learners=tuple(map(self.user, found.learners)))
+    def reading(self, reading: Reading) -> Reading:
+        """Redact what a scope holds."""
+        records = tuple(map(self.record, reading.records))
+        return replace(reading, records=records, learners=tuple(map(self.user, reading.learners)))
+
+    @contextmanager
+    def errors_about(self, user_id: str | None) -> Generator[None]:
+        """Replace a person's id by the alias in the message of an error, under aliases."""
+        try:
+            yield
+        except SourceError as error:
+            if user_id and self.columns.aliases:
+                message = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", self._alias(user_id), str(error))
+                error.args = (message, *error.args[1:])
+            raise
 
     def _name(self, user_id: str | None, name: str | None) -> str | None:
         if self.columns.aliases:
             return self._alias(user_id or "")
         return name if "user.name" in self.columns else None
 
-    def _manager(self, one: Manager | None) -> Manager | None:
-        """Veil a manager: who is known by id alone is named by it."""
-        if one is None or not (self.columns.aliases or self.hides_emails or "user.name" not in self.columns):
-            return one
-        alias = self._alias(one.id)
+    def _manager(self, manager: Manager | None) -> Manager | None:
+        """Redact a manager: the id stands for a hidden name."""
+        hides_names = self.columns.aliases or self.hides_emails or "user.name" not in self.columns
+        if manager is None or not hides_names:
+            return manager
         if self.columns.aliases:
+            alias = self._alias(manager.id)
             return Manager.model_construct(id=alias, name=alias)
-        return Manager.model_construct(id=one.id, name=self._name(one.id, one.name))
+        return Manager.model_construct(id=manager.id, name=self._name(manager.id, manager.name))
 
-    def _fields(self, fields: Mapping[str, Any], *, also: str = "") -> dict[str, Any] | None:
-        """Keep the custom fields there are; `also` is one that is never shown, but counted by."""
-        gone = self._fields_removed
+    def _custom_fields(self, fields: Mapping[str, Any], *, always: str = "") -> dict[str, Any] | None:
+        """Return the fields that are not hidden; `always` is a field that counts although it may not be shown."""
+        hidden = self._hidden_fields
         if CUSTOM_FIELDS not in self.columns:
-            return {also: fields[also]} if also in fields else None
-        return {name: value for name, value in fields.items() if not gone or field_key(name) not in gone} or None
+            return {always: fields[always]} if always in fields else None
+        return {name: value for name, value in fields.items() if not hidden or field_key(name) not in hidden} or None
 
-    def _sealed(self, one: User) -> list[Email]:
-        """Seal by what the people file may call somebody: addresses first, then login, name and its words."""
-        seal = self.seal
-        names = {" ".join(part for part in (one.first_name, one.last_name) if part), one.name or ""} - {""}
-        seals = [seal.email(each.email) for each in one.emails or ()]
-        seals += [seal.email(one.username)] if one.username else []
-        seals += [seal.name(each) for each in sorted(names)]
-        seals += [seal.word(each) for each in sorted({word for name in names for word in name_words(name)})]
-        return [Email.model_construct(email=each) for each in dict.fromkeys(seals)]
-
-    @contextmanager
-    def telling(self, user_id: str | None) -> Generator[None]:
-        """Take a person's id out of what went wrong, where it would tell who is meant."""
-        try:
-            yield
-        except SourceError as error:
-            if user_id and self.columns.aliases:
-                words = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", self._alias(user_id), str(error))
-                error.args = (words, *error.args[1:])
-            raise
+    def _sealed_names(self, user: User) -> list[Email]:
+        """Seal every name by which the people file may identify a person: addresses, login, full name, its words."""
+        pseudonymizer = self.pseudonymizer
+        names = {" ".join(part for part in (user.first_name, user.last_name) if part), user.name or ""} - {""}
+        words = {word for name in names for word in name_words(name)}
+        seals = [pseudonymizer.email(email.email) for email in user.emails or ()]
+        seals += [pseudonymizer.email(user.username)] if user.username else []
+        seals += [pseudonymizer.name(name) for name in sorted(names)]
+        seals += [pseudonymizer.word(word) for word in sorted(words)]
+        return [Email.model_construct(email=seal) for seal in dict.fromkeys(seals)]
 
 
 class RedactingSource:
-    """A source as the veil shows it; it keeps no payload."""
+    """A source whose records are redacted; it has no payloads."""
 
-    def __init__(self, source: Source, veil: Redactor) -> None:
+    def __init__(self, source: Source, redactor: Redactor) -> None:
         self._source = source
-        self._veil = veil
+        self._redactor = redactor
 
     def with_remote_data(self) -> RedactingSource:
-        """Give the same source: what the provider sent is nobody's to see."""
+        """Return the same source: nobody may see the provider's payload."""
         return self
 
     @property
@@ -212,40 +224,40 @@ class RedactingSource:
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list."""
-        return tuple(map(self._veil.course, await self._source.courses()))
+        return tuple(map(self._redactor.course, await self._source.courses()))
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course, in full where the source can."""
         if isinstance(self._source, CourseFinder):
-            found = await self._source.find_course(course_id)
+            course = await self._source.find_course(course_id)
         else:
-            found = next((one for one in await self._source.courses() if one.id == course_id), None)
-        return None if found is None else self._veil.course(found)
+            course = next((course for course in await self._source.courses() if course.id == course_id), None)
+        return None if course is None else self._redactor.course(course)
 
     async def learners(self) -> tuple[User, ...]:
         """Read the whole people directory."""
-        return tuple(map(self._veil.user, await self._source.learners()))
+        return tuple(map(self._redactor.user, await self._source.learners()))
 
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory, in as many parts as the source can give it."""
         async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
-                yield tuple(map(self._veil.user, page))
+                yield tuple(map(self._redactor.user, page))
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
         """Read one person; by an e-mail address only where addresses may be seen."""
-        if email is not None and self._veil.hides_emails:
+        if email is not None and self._redactor.hides_emails:
             return None
-        with self._veil.telling(user_id):
-            found = await self._source.find_learner(user_id=user_id, email=email)
-        return None if found is None else self._veil.user(found)
+        with self._redactor.errors_about(user_id):
+            learner = await self._source.find_learner(user_id=user_id, email=email)
+        return None if learner is None else self._redactor.user(learner)
 
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
         """Read one scope."""
-        with self._veil.telling(scope.user_id):
-            return self._veil.reading(await self._source.enrollments(scope, courses=courses, learners=learners))
+        with self._redactor.errors_about(scope.user_id):
+            return self._redactor.reading(await self._source.enrollments(scope, courses=courses, learners=learners))
 
     async def roster_parts(
         self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
@@ -254,7 +266,7 @@ class RedactingSource:
         scope = Scope(course_id=course_id)
         async with aclosing(scope_parts(self._source, scope, courses=courses, learners=learners)) as parts:
             async for part in parts:
-                yield self._veil.reading(part)
+                yield self._redactor.reading(part)
 
     async def aclose(self) -> None:
         """Close the source."""
@@ -262,23 +274,23 @@ class RedactingSource:
 
 
 class RedactingSourceWithTeams(RedactingSource):
-    """A source that tells everybody's team, which is shown."""
+    """A redacting source over one that knows people's teams, which are shown."""
 
-    def __init__(self, source: Source, veil: Redactor, teams: TeamDirectory) -> None:
-        super().__init__(source, veil)
+    def __init__(self, source: Source, redactor: Redactor, teams: TeamDirectory) -> None:
+        super().__init__(source, redactor)
         self._teams = teams
 
     async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of everybody's teams."""
+        """Read the names of people's teams."""
         return await self._teams.teams()
 
     def teams_cost(self) -> int | None:
-        """How many calls that takes."""
+        """How many calls reading the teams takes."""
         return self._teams.teams_cost()
 
 
-def redacted(source: Source, veil: Redactor) -> Source:
-    """Draw a veil over a source."""
+def redacted(source: Source, redactor: Redactor) -> Source:
+    """Return a source that redacts another one."""
     if isinstance(source, TeamDirectory):
-        return RedactingSourceWithTeams(source, veil, source)
-    return RedactingSource(source, veil)
+        return RedactingSourceWithTeams(source, redactor, source)
+    return RedactingSource(source, redactor)

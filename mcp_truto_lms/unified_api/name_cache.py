@@ -89,4 +89,4 @@ class NameCache:
 
 
 def _without_unused_fields(course: Course) -> Course:
-    return Course.model_construct(id=course.id, title=course.title, custom_fields=course.custom_fields)
+    return Course.model_construct(id=course.id, title=course.title, terms=course.terms)

@@ -16,6 +16,8 @@ from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.parameters import GetRequest, ResponseFormat
 
 REMOTE_DATA = "remote_data"
+TERMS = "terms"
+"""A field of courses that the unified API does not have."""
 
 
 def serialize(record: UnifiedModel, request: GetRequest) -> Any:
@@ -30,7 +32,7 @@ def serialize(record: UnifiedModel, request: GetRequest) -> Any:
             raise ApiError(400, "truto_response_format=raw: the provider's own data is not stored for this account")
         return remote_data
     include_none = request.response_format is ResponseFormat.NORMALIZED
-    exclude = None if request.remote_data else {REMOTE_DATA}
+    exclude = {TERMS} if request.remote_data else {TERMS, REMOTE_DATA}
     return record.model_dump(mode="json", exclude_none=not include_none, exclude=exclude)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.errors import UnexpectedAnswer
-from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, CourseTerms, User
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, parse_alias
 from mcp_truto_lms.domain.source import (
     EnrollmentRecord,
@@ -95,12 +96,19 @@ def test_under_aliases_an_enrollment_keeps_what_is_judged_and_names_nobody():
 
 
 def test_under_aliases_a_course_keeps_its_terms_and_loses_what_may_name_somebody():
-    fields = {"time_limit_days": 30, "expires_at": "2026-12-01T00:00:00Z", "owner": "Ann Lee"}
-    found = Course(id="c", title="First Aid", description="By Ann Lee", custom_fields=fields, teacher="Ann Lee")  # type: ignore[call-arg]
-    one = ALIASES.course(found)
-    assert "ann" not in dumped(one)
-    assert one.title == "First Aid"
-    assert one.custom_fields == {"time_limit_days": 30, "expires_at": "2026-12-01T00:00:00Z"}
+    terms = CourseTerms(time_limit_days=30, expires_at=datetime(2026, 12, 1, tzinfo=UTC))
+    course = Course(
+        id="c",
+        title="First Aid",
+        description="By Ann Lee",
+        terms=terms,
+        custom_fields={"owner": "Ann Lee"},
+        teacher="Ann Lee",  # type: ignore[call-arg]
+    )
+    redacted_course = ALIASES.course(course)
+    assert "ann" not in dumped(redacted_course)
+    assert (redacted_course.title, redacted_course.terms) == ("First Aid", terms)
+    assert redacted_course.custom_fields is None
 
 
 def test_columns_that_are_out_arrive_empty_unless_judgements_rest_on_them():
@@ -127,12 +135,12 @@ def test_a_login_that_is_an_address_goes_with_the_addresses():
 
 
 def test_a_custom_field_that_is_out_is_out_of_courses_too_aside_from_their_terms():
-    fields = {"time_limit_days": 30, "Cost centre": "4711", "Site": "Leeds"}
-    found = Course(id="c", title="First Aid", custom_fields=fields)
-    one = Redactor(Columns(frozenset({"custom_fields.cost_centre"})), SEAL).course(found)
-    assert one.custom_fields == {"time_limit_days": 30, "Site": "Leeds"}
-    bare = Redactor(Columns(frozenset({"custom_fields"})), SEAL).course(found)
-    assert bare.custom_fields == {"time_limit_days": 30}
+    terms = CourseTerms(time_limit_days=30)
+    course = Course(id="c", title="First Aid", terms=terms, custom_fields={"Cost centre": "4711", "Site": "Leeds"})
+    without_cost_centre = Redactor(Columns(frozenset({"custom_fields.cost_centre"})), SEAL).course(course)
+    assert (without_cost_centre.custom_fields, without_cost_centre.terms) == ({"Site": "Leeds"}, terms)
+    without_fields = Redactor(Columns(frozenset({"custom_fields"})), SEAL).course(course)
+    assert (without_fields.custom_fields, without_fields.terms) == (None, terms)
 
 
 def test_what_a_provider_adds_to_the_parts_of_an_enrollment_is_dropped():

@@ -1,5 +1,5 @@
-"""Raw payloads of the TalentLMS API v1 become unified records here: pure functions, no clock, no network.
+"""TalentLMS: its API client, the source over it, and the mapping of raw payloads to unified records.
 
-The promise of this package: whatever the portal sends, a record comes out whole or the item is skipped and counted.
-A field that cannot be read is null. Secrets (one-click logins, signed addresses) end here.
+The mapping is pure functions without clock or network. Whatever the portal sends, a record is mapped whole, or the item
+is skipped and counted. A field that cannot be parsed is null. Secrets (one-click logins, signed addresses) are removed.
 """

@@ -1,7 +1,7 @@
 """Dates as a portal prints them: in its own zone, in one of three orders, some with AM or PM.
 
-A timestamp is always better. Only where a field has none is its text read, and only where both the portal's zone and
-its order are known: "06/09/2013" is either of two days, and a guess would be a wrong date that looks right.
+A timestamp takes precedence. The text is parsed only where a field has no timestamp, and only where both the portal's
+zone and its order are known: "06/09/2013" is either of two days, and a guess would be a wrong date that looks right.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class DateOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PortalDates:
-    """How a portal prints dates. Where either is unknown, no printed date is read."""
+    """How a portal prints dates. Where zone or order is unknown, printed dates are not parsed."""
 
     zone: tzinfo | None = None
     order: DateOrder | None = None
 
     def parse(self, printed: object) -> datetime | None:
-        """Read a printed date as UTC."""
+        """Parse a printed date as UTC."""
         if self.zone is None or self.order is None:
             return None
         match = _FORMATTED.fullmatch(text(printed) or "")
@@ -49,11 +49,11 @@ class PortalDates:
             DateOrder.YMD: (first, second, third),
         }[self.order]
         hour, minute, seconds = (int(match[index] or 0) for index in (4, 5, 6))
-        half = (match[7] or "").lower()[:1]
-        if half and not 1 <= hour <= 12:
+        day_half = (match[7] or "").lower()[:1]
+        if day_half and not 1 <= hour <= 12:
             return None
-        if half:
-            hour = hour % 12 + (12 if half in "pμ" else 0)
+        if day_half:
+            hour = hour % 12 + (12 if day_half in "pμ" else 0)
         if not 1900 <= year <= 9000:
             return None
         try:
@@ -62,11 +62,11 @@ class PortalDates:
             return None
 
     def moment(self, raw: Raw, name: str) -> datetime | None:
-        """Read the date field `name` of an item: its timestamp, else its text."""
-        stamp = raw.get(f"{name}_timestamp")
-        found = epoch(stamp) if stamp else None
-        if found is not None:
-            return found
+        """Parse the date field `name` of an item: its timestamp, else its text."""
+        timestamp = raw.get(f"{name}_timestamp")
+        moment = epoch(timestamp) if timestamp else None
+        if moment is not None:
+            return moment
         printed = raw.get(name)
         return self.parse(printed) if printed else None
 
@@ -75,7 +75,7 @@ UNKNOWN_DATES = PortalDates()
 
 
 def portal_dates(siteinfo: object) -> PortalDates:
-    """Read a portal's zone and date order from its description of itself."""
+    """Parse a portal's zone and date order from `siteinfo`."""
     raw = as_object(siteinfo)
     letters = re.sub(r"(.)\1+", r"\1", re.sub(r"[^dmy]", "", (text(raw.get("date_format")) or "").lower()))
     order = DateOrder(letters) if letters in frozenset(DateOrder) else None

@@ -1,20 +1,23 @@
-"""Enrollments, by three roads: a learner's transcript, a course's roster, a pair.
+"""Enrollments, by three routes: a learner's transcript, a course's roster, a pair.
 
-The same enrollment comes out whichever way it came, as far as that way can see: only a transcript and a pair tell a
-failure, only a pair has scores, only a transcript an address. `enrollment.status` is the status before the clock is
-asked: a reader at a time `now` turns an enrollment that is neither finished nor failed, and whose `access_ends_at` is
-past, into `expired`. Instructors come along with `is_learner=False`. An enrollment is unique per person and course, so
-its id is made of both, and a second row for the same pair is dropped, a learner's row winning over an instructor's.
+The same enrollment comes out of every route, as far as the route can tell: only a transcript and a pair tell a failure,
+only a pair has scores, only a transcript has an address. `enrollment.status` is the status before the clock is asked:
+a reader at a time `now` turns an enrollment that is neither finished nor failed, and whose `access_ends_at` is past,
+into `expired`. Instructors are included with `is_learner=False`.
+
+An enrollment is unique per person and course, so its id is made of both. The portal may list a pair twice: the first
+row counts, and a learner's row counts before an instructor's. This is decided here, for every route and provider that
+reads such payloads; the store and the unified API rely on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from mcp_truto_lms.domain.model import Course, CourseEnrollment, EnrolledCourse, EnrolledUser, Url, User
+from mcp_truto_lms.domain.model import Course, CourseEnrollment, CourseTerms, EnrolledCourse, EnrolledUser, Url, User
 from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, in_parts
@@ -29,13 +32,13 @@ from mcp_truto_lms.providers.payload_values import (
     percent,
     text,
 )
-from mcp_truto_lms.providers.talentlms.courses import CourseTerms, course, course_terms
+from mcp_truto_lms.providers.talentlms.courses import access_ends_at, course, course_terms, due_at
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.providers.talentlms.people import NO_LABELS, user
 from mcp_truto_lms.providers.talentlms.status import FINISHED_OR_FAILED, Vocabulary, status_of
 
 INSTRUCTORS = frozenset({"instructor", "trainer"})
-"""Roles in a course that are no learner's."""
+"""Roles in a course that are not a learner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class _MappingContext:
-    """How items are read, whatever they are."""
+    """How the items of a payload are mapped."""
 
     route: FetchRoute
     dates: PortalDates
@@ -77,29 +80,26 @@ def transcript(
     person = user(raw, labels=labels, dates=dates, remote_data=remote_data)
     if person is None:
         return None
-    enrolled, fields, english = _enrolled(person.id, person, None), _of_person(person), Vocabulary()
-    road = _MappingContext(FetchRoute.LEARNER, dates, remote_data)
-    skipped = 0
-    found: dict[str, EnrollmentRecord] = {}
-    for item in map(as_object, as_list(as_object(raw).get("courses"))):
-        course_id = identifier(item.get("id"))
-        if course_id is None:
-            skipped += 1
-            continue
+    enrolled, fields, english = _enrolled(person.id, person, None), _fields_of(person), Vocabulary()
+    context = _MappingContext(FetchRoute.LEARNER, dates, remote_data)
+    items, skipped = _unique_items(as_object(raw).get("courses"))
+    records: list[EnrollmentRecord] = []
+    for course_id, item in items:
         known = courses.get(course_id)
         word = text(item.get("completion_status_formatted"))
-        one = _record(
-            road,
+        title = text(item.get("name")) or (known and known.title)
+        record = _record(
+            context,
             item,
             user=enrolled,
-            course=EnrolledCourse.trusted(id=course_id, title=text(item.get("name")) or (known and known.title)),
+            course=EnrolledCourse.trusted(id=course_id, title=title),
             terms=course_terms(known),
             fields=fields,
             code=text(item.get("completion_status")) or english.code(word),
             word=word,
         )
-        keep(found, one)
-    return Transcript(person, tuple(found.values()), skipped)
+        records.append(record)
+    return Transcript(person, tuple(records), skipped)
 
 
 def roster(
@@ -110,13 +110,11 @@ def roster(
     remote_data: bool = False,
 ) -> Roster | None:
     """Map `courses/id`, joined with the people directory; None where the course has no usable id."""
-    whole: Roster | None = None
-    found: dict[str, EnrollmentRecord] = {}
-    for part in roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
-        for one in part.records:
-            keep(found, one)
-        whole = Roster(part.course, (), part.skipped + (whole.skipped if whole else 0))
-    return whole and replace(whole, records=tuple(found.values()))
+    parts = [*roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data)]
+    if not parts:
+        return None
+    records = tuple(record for part in parts for record in part.records)
+    return Roster(parts[0].course, records, sum(part.skipped for part in parts))
 
 
 def roster_parts(
@@ -126,24 +124,43 @@ def roster_parts(
     dates: PortalDates = UNKNOWN_DATES,
     remote_data: bool = False,
 ) -> Iterator[Roster]:
-    """Map `courses/id` a few hundred people at a time; whoever comes twice may do so in two parts."""
+    """Map `courses/id` a few hundred people at a time; the first part counts the skipped items."""
     subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
     if subject is None:
         return
-    title, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
-    road = _MappingContext(FetchRoute.COURSE, dates, remote_data)
-    for items in in_parts(as_list(as_object(raw).get("users"))):
-        skipped = 0
-        found: dict[str, EnrollmentRecord] = {}
-        for item in map(as_object, items):
-            user_id = identifier(item.get("id"))
-            if user_id is None:
-                skipped += 1
-                continue
+    enrolled_course, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
+    context = _MappingContext(FetchRoute.COURSE, dates, remote_data)
+    items, skipped = _unique_items(as_object(raw).get("users"))
+    for part in in_parts(items):
+        records: list[EnrollmentRecord] = []
+        for user_id, item in part:
             person = learners.get(user_id)
             enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
-            keep(found, _record(road, item, user=enrolled, course=title, terms=terms, fields=_of_person(person)))
-        yield Roster(subject, tuple(found.values()), skipped)
+            fields = _fields_of(person)
+            records.append(_record(context, item, user=enrolled, course=enrolled_course, terms=terms, fields=fields))
+        yield Roster(subject, tuple(records), skipped)
+        skipped = 0
+
+
+def _unique_items(raw: object) -> tuple[list[tuple[str, Raw]], int]:
+    """List the items of a roster or transcript by their id, each id once; count those without a usable id.
+
+    Of several with one id the first counts, a learner's before an instructor's.
+    """
+    items: dict[str, Raw] = {}
+    skipped = 0
+    for item in map(as_object, as_list(raw)):
+        item_id = identifier(item.get("id"))
+        if item_id is None:
+            skipped += 1
+        elif item_id not in items or (_is_learner(item) and not _is_learner(items[item_id])):
+            items[item_id] = item
+    return [*items.items()], skipped
+
+
+def _is_learner(item: Raw) -> bool:
+    role = text(item.get("role"))
+    return role is None or role.lower() not in INSTRUCTORS
 
 
 def pair(
@@ -183,7 +200,7 @@ def pair(
         user=_enrolled(user_id, learner, None),
         course=EnrolledCourse.trusted(id=course_id, title=course and course.title),
         terms=course_terms(course),
-        fields=_of_person(learner),
+        fields=_fields_of(learner),
         code=code,
         word=text(item.get("completion_status")),
         score=fmean(scores) if scores else None,
@@ -191,7 +208,7 @@ def pair(
 
 
 def code_in(raw: object, course_id: str) -> str | None:
-    """Tell the machine code that a learner's transcript has for one course."""
+    """Return the machine code that a learner's transcript has for a course."""
     for item in map(as_object, as_list(as_object(raw).get("courses"))):
         if identifier(item.get("id")) == course_id:
             return text(item.get("completion_status"))
@@ -199,7 +216,7 @@ def code_in(raw: object, course_id: str) -> str | None:
 
 
 def _record(
-    road: _MappingContext,
+    context: _MappingContext,
     item: Raw,
     *,
     user: EnrolledUser,
@@ -210,8 +227,8 @@ def _record(
     word: str | None = None,
     score: float | None = None,
 ) -> EnrollmentRecord:
-    """Map an item, with what the road knows besides."""
-    moment = road.dates.moment
+    """Map an item, with what the route adds to it."""
+    moment = context.dates.moment
     progress = percent(item.get("completion_percentage"))
     enrolled_at, completed_at, expired_on = (
         moment(item, "enrolled_on"),
@@ -221,14 +238,14 @@ def _record(
     completed = completed_at is not None or has_value(item.get("completed_on"))
     status = status_of(code, completed=completed, percent=progress)
     role = text(item.get("role"))
-    kept = (("role", role), ("completion_status", code), ("completion_status_formatted", word))
-    shown = {**fields, **{name: value for name, value in kept if value is not None}}
+    own_fields = (("role", role), ("completion_status", code), ("completion_status_formatted", word))
+    shown = {**fields, **{name: value for name, value in own_fields if value is not None}}
     enrollment = CourseEnrollment.trusted(
         id=f"{user.id}_{course.id}",
         user=user,
         course=course,
         status=status,
-        due_at=terms.due_at(expired_on=expired_on, enrolled_at=enrolled_at),
+        due_at=due_at(terms, expired_on=expired_on, enrolled_at=enrolled_at),
         enrolled_at=enrolled_at,
         completed_at=completed_at if status in FINISHED_OR_FAILED else None,
         progress_percent=progress,
@@ -236,13 +253,13 @@ def _record(
         score=score,
         urls=_addresses(item),
         custom_fields=shown or None,
-        remote_data=without_secrets(item) if road.remote_data else None,
+        remote_data=without_secrets(item) if context.remote_data else None,
     )
     return EnrollmentRecord(
         enrollment,
-        road.route,
-        access_ends_at=terms.access_ends_at(expired_on),
-        is_learner=role is None or role.lower() not in INSTRUCTORS,
+        context.route,
+        access_ends_at=access_ends_at(terms, expired_on),
+        is_learner=_is_learner(item),
     )
 
 
@@ -259,14 +276,7 @@ def _enrolled(user_id: str, person: User | None, short_name: str | None) -> Enro
     return EnrolledUser.trusted(id=user_id, name=person.name, emails=person.emails)
 
 
-def _of_person(person: User | None) -> dict[str, Any]:
+def _fields_of(person: User | None) -> dict[str, Any]:
     if person is None or not person.custom_fields:
         return {}
     return {name: value for name, value in person.custom_fields.items() if name not in ACCOUNT_FIELDS}
-
-
-def keep(found: dict[str, EnrollmentRecord], one: EnrollmentRecord) -> None:
-    """Keep the first of several with one id, a learner's before an instructor's."""
-    before = found.get(one.enrollment.id)
-    if before is None or (one.is_learner and not before.is_learner):
-        found[one.enrollment.id] = one

@@ -1,14 +1,14 @@
-"""Lists of a portal, read to their end.
+"""Pagination: the lists of a portal, read to their end.
 
-The API gives bare arrays: no total, no link to a next page, and a largest page size that nobody documents. A page
-shorter than what was asked for is the end, unless it is as long as the server ever sends:
+The API returns bare arrays: no total, no link to a next page, and an undocumented largest page size. A page shorter
+than requested is the last one, unless it is as long as the server ever sends:
 
 - the largest page so far is what the server is known to send, so a page shorter than that is the last one;
-- a first page that is short may be cut by the server's own cap, so one more page is asked for;
-- a page that brings nobody new ends it: the server ignores paging, or there is nothing left.
+- a first page that is short may be cut by the server's own cap, so one more page is requested;
+- a page without a new id is the end: the server ignores paging, or there is nothing left.
 
-So a directory costs its pages, and one call more where a single page, or only full pages, hold everything. `courses` is
-documented without paging; only where it is as long as a usual page is the next page asked for, in case there is one.
+So a directory costs its pages, and one more call where a single page, or only full pages, hold everything. `courses` is
+documented without paging; the next page is requested only where the list is as long as a usual page.
 """
 
 from __future__ import annotations
@@ -25,50 +25,50 @@ USUAL_PAGE_SIZES = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})
 Read = Callable[[str, Mapping[str, str]], Awaitable[Any]]
 
 
-async def parse_users(read: Read) -> AsyncIterator[list[object]]:
+async def read_users(read: Read) -> AsyncIterator[list[object]]:
     """Read the people directory page by page; a person may be on two pages."""
     seen: set[str | None] = set()
     largest, page_number = 0, 1
     while True:
         raw = await read("users", {"page_size": str(PAGE_SIZE), "page_number": str(page_number)})
         page = _items(raw, "users")
-        fresh = _identifiers(page) - seen
-        if not fresh:
+        new_ids = _identifiers(page) - seen
+        if not new_ids:
             return
-        seen |= fresh
+        seen |= new_ids
         yield page
         if len(page) < largest or len(page) > PAGE_SIZE:
             return
         largest, page_number = max(largest, len(page)), page_number + 1
 
 
-async def parse_courses(read: Read) -> list[object]:
+async def read_courses(read: Read) -> list[object]:
     """Read the course list."""
-    found = _items(await read("courses", {}), "courses")
-    size, page_number = len(found), 2
+    courses = _items(await read("courses", {}), "courses")
+    size, page_number = len(courses), 2
     if size not in USUAL_PAGE_SIZES:
-        return found
-    seen = _identifiers(found)
+        return courses
+    seen = _identifiers(courses)
     while True:
         try:
             raw = await read("courses", {"page_size": str(size), "page_number": str(page_number)})
         except (NotFound, UnexpectedAnswer):
-            return found  # this portal does not page its courses
+            return courses  # this portal does not page its courses
         page = _items(raw, "courses")
-        fresh = _identifiers(page) - seen
-        if not fresh:
-            return found
-        seen |= fresh
-        found.extend(page)
+        new_ids = _identifiers(page) - seen
+        if not new_ids:
+            return courses
+        seen |= new_ids
+        courses.extend(page)
         if len(page) < size:
-            return found
+            return courses
         page_number += 1
 
 
-async def parse_teams(read: Read, endpoint: str) -> list[str]:
+async def read_team_ids(read: Read, endpoint: str) -> list[str]:
     """Read the ids of all branches or groups."""
-    places = _items(await read(endpoint, {}), endpoint)
-    return [key for key in (identifier(as_object(one).get("id")) for one in places) if key is not None]
+    teams = _items(await read(endpoint, {}), endpoint)
+    return [key for key in (identifier(as_object(team).get("id")) for team in teams) if key is not None]
 
 
 def _identifiers(page: list[object]) -> set[str | None]:

@@ -1,7 +1,7 @@
 """People: `users` and `users/id` become unified users.
 
-Custom registration fields arrive as `custom_field_N` and leave under their label, which is what people ask by. A label
-that would hide another field, or another label, stays `custom_field_N`.
+Custom registration fields arrive as `custom_field_N` and are mapped to their label, which is what people ask by. A
+field whose label would hide another field, or another label, stays `custom_field_N`.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ def has_custom_fields(raw: object) -> bool:
 def field_labels(raw: object) -> Mapping[str, str]:
     """Read the labels of `custom_field_N` from `getcustomregistrationfields`."""
     labels: dict[str, str] = {}
-    taken = set(_RESERVED)
+    used_labels = set(_RESERVED)
     for item in as_list(raw):
         key, label = text(as_object(item).get("key")), text(as_object(item).get("name"))
         if key is None or label is None or not _CUSTOM_FIELD.fullmatch(key):
             continue
-        folded = label.casefold().replace(" ", "_")
-        if folded not in taken and not _CUSTOM_FIELD.fullmatch(folded):
-            taken.add(folded)
+        normalized = label.casefold().replace(" ", "_")
+        if normalized not in used_labels and not _CUSTOM_FIELD.fullmatch(normalized):
+            used_labels.add(normalized)
             labels[key] = label
     return MappingProxyType(labels)
 
 
 def custom_fields(raw: Raw, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Read the custom fields of an item, by label; values that look like secrets are left out."""
-    found: dict[str, Any] = {}
+    """Read the custom fields of an item, by label; values that look like secrets are excluded."""
+    fields: dict[str, Any] = {}
     for name in raw:
         if name.startswith("custom_field_") and _CUSTOM_FIELD.fullmatch(name):
             value = _field_value(raw[name])
             if value is not None and REMOVED not in value:
-                found[labels.get(name, name)] = value
-    return found
+                fields[labels.get(name, name)] = value
+    return fields
 
 
 def _field_value(value: object) -> str | None:
@@ -87,10 +87,10 @@ def user(
     fields = custom_fields(item, labels)
     if user_type is not None:
         fields["user_type"] = user_type
-    for place in ("branches", "groups"):
-        names = [name for name in (text(as_object(one).get("name")) for one in as_list(item.get(place))) if name]
-        if names:
-            fields[place] = names
+    for field in (TEAM_FIELD, GROUP_FIELD):
+        names = [text(as_object(team).get("name")) for team in as_list(item.get(field))]
+        if any(names):
+            fields[field] = [name for name in names if name]
     return User(
         id=user_id,
         first_name=first,
@@ -117,28 +117,24 @@ def people(
     remote_data: bool = False,
 ) -> Mapped[User]:
     """Map the people directory, or a page of it."""
-    return _mapped(user(one, labels=labels, dates=dates, remote_data=remote_data) for one in as_list(raw))
+    mapped = [user(item, labels=labels, dates=dates, remote_data=remote_data) for item in as_list(raw)]
+    by_id = {person.id: person for person in mapped if person is not None}
+    return Mapped(tuple(by_id.values()), skipped=mapped.count(None))
 
 
 def teams(raw: Iterable[object]) -> dict[str, tuple[str, ...]]:
-    """Read whose branches or groups these are: their names, in their order, by the person's id."""
-    found: dict[str, dict[str, None]] = {}
-    for place in raw:
-        name = text(as_object(place).get("name"))
-        for member in as_list(as_object(place).get("users")) if name else []:
+    """Map each member's id to the names of the branches or groups that list them, in the order of the list."""
+    names_by_user: dict[str, dict[str, None]] = {}
+    for team in map(as_object, raw):
+        name = text(team.get("name"))
+        for member in as_list(team.get("users")) if name else []:
             if (user_id := identifier(as_object(member).get("id"))) is not None:
-                found.setdefault(user_id, {})[name or ""] = None
-    return {user_id: tuple(names) for user_id, names in found.items()}
-
-
-def _mapped(found: Iterable[User | None]) -> Mapped[User]:
-    every = tuple(found)
-    kept = {one.id: one for one in every if one is not None}
-    return Mapped(tuple(kept.values()), skipped=every.count(None))
+                names_by_user.setdefault(user_id, {})[name or ""] = None
+    return {user_id: tuple(names) for user_id, names in names_by_user.items()}
 
 
 def _role(user_type: str | None) -> UserRole | None:
     if user_type is None:
         return None
-    folded = user_type.casefold()
-    return next((role for word, role in _ROLE_WORDS if word in folded), UserRole.OTHER)
+    lowered = user_type.casefold()
+    return next((role for word, role in _ROLE_WORDS if word in lowered), UserRole.OTHER)

@@ -1,9 +1,9 @@
 """TalentLMS as a source: courses, people and enrollments of one portal, by its API v1.
 
-Nothing in this API lists all enrollments. A course is read as its roster, which knows neither e-mail addresses nor
-failures; a learner as their transcript, which knows everything but scores; a pair by the one answer with scores, whose
-status is a display word in the portal's language. Every transcript that passes teaches the words; a word that is still
-unknown costs one transcript, so that a status by pair is always the status by transcript.
+The API does not list all enrollments. A course is read as its roster, which has neither e-mail addresses nor failures;
+a learner as their transcript, which has everything but scores; a pair by the only answer with scores, whose status is a
+display word in the portal's language. Every transcript adds to the known words. A word that is still unknown costs one
+transcript, so that a status by pair is always the status by transcript.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import httpx
 
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
+from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.rate_limits import Acquire
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
@@ -31,7 +32,7 @@ from mcp_truto_lms.providers.talentlms.courses import category_names as map_cate
 from mcp_truto_lms.providers.talentlms.courses import course as map_course
 from mcp_truto_lms.providers.talentlms.courses import courses as map_courses
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
-from mcp_truto_lms.providers.talentlms.pages import parse_courses, parse_teams, parse_users
+from mcp_truto_lms.providers.talentlms.pages import read_courses, read_team_ids, read_users
 from mcp_truto_lms.providers.talentlms.status import Vocabulary
 
 NEVER_FILLED = frozenset(
@@ -48,7 +49,7 @@ NEVER_FILLED = frozenset(
         "updated_at",
     }
 )
-PLACES = ("branches", "groups")
+TEAM_ENDPOINTS = (TEAM_FIELD, GROUP_FIELD)
 CAPABILITIES = Capabilities(
     calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
     filled_by_pair=frozenset({"score"}),
@@ -67,8 +68,8 @@ class TalentLmsSource:
 
     Args:
         api: the portal's API
-        remote_data: whether records keep the raw item, secrets removed
-        category_names: whether courses tell what their categories are called, which takes a call more
+        remote_data: whether records carry the raw item, secrets removed
+        category_names: whether courses have the names of their categories, which takes one more call
     """
 
     def __init__(self, api: TalentLmsApi, *, remote_data: bool = False, category_names: bool = False) -> None:
@@ -76,11 +77,11 @@ class TalentLmsSource:
         self._remote_data = remote_data
         self._category_names = category_names
         self._dates: PortalDates | None = None
-        self._places: Mapping[str, int | None] = {}
+        self._team_counts: Mapping[str, int | None] = {}
         self._labels: Mapping[str, str] | None = None
         self._vocabulary = Vocabulary()
-        self._asking_portal = anyio.Lock()
-        self._asking_labels = anyio.Lock()
+        self._portal_lock = anyio.Lock()
+        self._labels_lock = anyio.Lock()
 
     @classmethod
     def connect(
@@ -107,8 +108,8 @@ class TalentLmsSource:
             sleep: waits for seconds
             random: a number of 0 to 1, for jitter
             now: the wall clock, in epoch seconds
-            remote_data: whether records keep the raw item, secrets removed
-            category_names: whether courses tell what their categories are called, which takes a call more
+            remote_data: whether records carry the raw item, secrets removed
+            category_names: whether courses have the names of their categories, which takes one more call
             acquire: acquires calls from rate limits that processes share
 
         Raises:
@@ -128,12 +129,12 @@ class TalentLmsSource:
         return cls(TalentLmsApi(http, now=now), remote_data=remote_data, category_names=category_names)
 
     def with_remote_data(self) -> TalentLmsSource:
-        """Give the same portal as a source whose records keep the raw item; both share its connections and limits."""
+        """Return the same portal as a source whose records carry the raw item; both share connections and limits."""
         return TalentLmsSource(self._api, remote_data=True, category_names=self._category_names)
 
     @property
     def calls(self) -> int:
-        """How many calls were made so far, further tries and uncharged ones included."""
+        """How many calls were made so far, retries and uncharged ones included."""
         return self._api.calls
 
     @property
@@ -148,55 +149,53 @@ class TalentLmsSource:
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
-        dates = await self._portal_dates_if_told()
-        raw = await parse_courses(self._api.read)
-        named: object = await self._api.read("categories") if self._category_names else None
-        found = map_courses(raw, dates=dates, categories=map_category_names(named), remote_data=self._remote_data)
-        _note_skipped("courses", found.skipped)
-        return found.items
+        dates = await self._portal_dates_or_unknown()
+        raw = await read_courses(self._api.read)
+        raw_categories: object = await self._api.read("categories") if self._category_names else None
+        categories = map_category_names(raw_categories)
+        mapped = map_courses(raw, dates=dates, categories=categories, remote_data=self._remote_data)
+        _warn_about_skipped("courses", mapped.skipped)
+        return mapped.items
 
     async def learners(self) -> tuple[User, ...]:
         """Read the whole people directory, inactive people included."""
-        found: list[User] = []
-        async for page in self.learner_pages():
-            found.extend(page)
-        return tuple(found)
+        return tuple([user async for page in self.learner_pages() for user in page])
 
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory page by page, each person once."""
-        dates = await self._portal_dates_if_told()
+        dates = await self._portal_dates_or_unknown()
         seen: set[str] = set()
         skipped = 0
-        async for page in parse_users(self._api.read):
+        async for page in read_users(self._api.read):
             labels = await self._labels_for(page)
             mapped = people.people(page, labels=labels, dates=dates, remote_data=self._remote_data)
             skipped += mapped.skipped
-            yield tuple(one for one in mapped.items if one.id not in seen)
-            seen.update(one.id for one in mapped.items)
-        _note_skipped("users", skipped)
+            yield tuple(user for user in mapped.items if user.id not in seen)
+            seen.update(user.id for user in mapped.items)
+        _warn_about_skipped("users", skipped)
 
     async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of everybody's branches, by learner id; of their groups in a portal without any branch.
+        """Read the names of people's branches, by learner id; of their groups in a portal without any branch.
 
-        A branch is where people are, and most have one; groups cut across. Mixed, they would count people twice.
+        Most people are in one branch, and groups cut across branches. Mixed, they would count people twice.
         """
-        await self._portal_dates_if_told()
-        for endpoint in PLACES:
-            if self._places.get(endpoint) == 0:  # the portal says that it has none
+        await self._portal_dates_or_unknown()
+        for endpoint in TEAM_ENDPOINTS:
+            if self._team_counts.get(endpoint) == 0:  # the portal reports that it has none
                 continue
-            if places := await parse_teams(self._api.read, endpoint):
-                return people.teams(await self._read_each(endpoint, places))
+            if team_ids := await read_team_ids(self._api.read, endpoint):
+                return people.teams(await self._read_each(endpoint, team_ids))
         return {}
 
     def teams_cost(self) -> int | None:
-        """How many calls reading the teams takes: the list and each of it; known once the portal told of itself."""
-        numbers = [self._places.get(one) for one in PLACES]
-        first = next((one for one in numbers if one != 0), 0)
+        """How many calls reading the teams takes: the list and each team; known once the portal was read."""
+        counts = [self._team_counts.get(endpoint) for endpoint in TEAM_ENDPOINTS]
+        first = next((count for count in counts if count != 0), 0)
         return first and 1 + first
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course in full by id, None where there is none."""
-        dates = await self._portal_dates_if_told()
+        dates = await self._portal_dates_or_unknown()
         try:
             raw = await self._api.read("courses", {"id": course_id})
         except NotFound:
@@ -218,7 +217,7 @@ class TalentLmsSource:
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
-        """Read one scope. What courses and people are called comes from the given maps, by id.
+        """Read one scope; the names of courses and people come from the given maps, by id.
 
         Raises:
             NotFound: the learner or course of the scope does not exist.
@@ -245,17 +244,13 @@ class TalentLmsSource:
             NotFound: the course does not exist.
         """
         raw = await self._api.read("courses", {"id": course_id})
-        seen: set[str] = set()
-        skipped, part = 0, None
+        part = None
         dates, remote_data = self._known_dates(), self._remote_data
         for part in enrollments.roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
-            known = tuple(one for one in part.records if one.enrollment.id not in seen)
-            seen.update(one.enrollment.id for one in known if one.is_learner)
-            skipped += part.skipped
-            yield Reading(known, skipped=part.skipped)
+            _warn_about_skipped("courses", part.skipped)
+            yield Reading(part.records, skipped=part.skipped)
         if part is None:
             raise _no_course(course_id)
-        _note_skipped("courses", skipped)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -264,19 +259,19 @@ class TalentLmsSource:
     async def _by_course(self, course_id: str, learners: Mapping[str, User]) -> Reading:
         raw = await self._api.read("courses", {"id": course_id})
         dates, remote_data = self._known_dates(), self._remote_data
-        found = enrollments.roster(raw, learners=learners, dates=dates, remote_data=remote_data)
-        if found is None:
+        roster = enrollments.roster(raw, learners=learners, dates=dates, remote_data=remote_data)
+        if roster is None:
             raise _no_course(course_id)
-        _note_skipped("courses", found.skipped)
-        return Reading(found.records, skipped=found.skipped)
+        _warn_about_skipped("courses", roster.skipped)
+        return Reading(roster.records, skipped=roster.skipped)
 
     async def _by_learner(self, user_id: str, courses: Mapping[str, Course]) -> Reading:
         raw = await self._read_user({"id": user_id})
-        found = await self._transcript(raw, courses)
-        if found is None:
+        transcript = await self._transcript(raw, courses)
+        if transcript is None:
             raise UnexpectedAnswer(f"TalentLMS answered for person {user_id} with something that is not a person.")
-        _note_skipped("users", found.skipped)
-        return Reading(found.records, learners=(found.user,), skipped=found.skipped)
+        _warn_about_skipped("users", transcript.skipped)
+        return Reading(transcript.records, learners=(transcript.user,), skipped=transcript.skipped)
 
     async def _by_pair(
         self, user_id: str, course_id: str, courses: Mapping[str, Course], learners: Mapping[str, User]
@@ -287,16 +282,16 @@ class TalentLmsSource:
             return Reading(())
         if not as_object(raw):
             return Reading(())
-        learner, came_along = learners.get(user_id), ()
+        learner, full_learners = learners.get(user_id), ()
         word = text(as_object(raw).get("completion_status"))
         code = self._vocabulary.code(word)
         if code is None:
             raw_user = await self._read_user({"id": user_id})
             code = enrollments.code_in(raw_user, course_id) or self._vocabulary.code(word) or word
-            found = await self._transcript(raw_user, courses)
-            if found is not None:
-                learner, came_along = found.user, (found.user,)
-        one = enrollments.pair(
+            transcript = await self._transcript(raw_user, courses)
+            if transcript is not None:
+                learner, full_learners = transcript.user, (transcript.user,)
+        record = enrollments.pair(
             raw,
             user_id=user_id,
             course_id=course_id,
@@ -306,17 +301,17 @@ class TalentLmsSource:
             dates=self._known_dates(),
             remote_data=self._remote_data,
         )
-        return Reading(() if one is None else (one,), learners=came_along)
+        return Reading(() if record is None else (record,), learners=full_learners)
 
     async def _read_each(self, endpoint: str, keys: Sequence[str]) -> list[object]:
-        """Read branches or groups in full, side by side, without those that are gone since they were listed."""
-        found: dict[str, object] = {}
+        """Read branches or groups in full, concurrently, without those deleted since they were listed."""
+        raw_by_key: dict[str, object] = {}
         failures: list[SourceError] = []
         async with anyio.create_task_group() as group:
 
             async def read(key: str) -> None:
                 try:
-                    found[key] = await self._api.read(endpoint, {"id": key})
+                    raw_by_key[key] = await self._api.read(endpoint, {"id": key})
                 except NotFound:
                     return
                 except SourceError as error:
@@ -327,11 +322,11 @@ class TalentLmsSource:
                 group.start_soon(read, key)
         if failures:
             raise failures[0]
-        return [found[key] for key in keys if key in found]
+        return [raw_by_key[key] for key in keys if key in raw_by_key]
 
     async def _read_user(self, arguments: Mapping[str, str]) -> Any:
         raw = await self._api.read("users", arguments)
-        self._vocabulary = self._vocabulary.learnt_from(raw)
+        self._vocabulary = self._vocabulary.extended_by(raw)
         return raw
 
     async def _transcript(self, raw: object, courses: Mapping[str, Course]) -> enrollments.Transcript | None:
@@ -344,15 +339,18 @@ class TalentLmsSource:
         )
 
     async def _portal_dates(self) -> PortalDates:
-        async with self._asking_portal:
+        async with self._portal_lock:
             if self._dates is None:
                 info = as_object(await self._api.read("siteinfo"))
                 self._dates = portal_dates(info)
-                self._places = {one: to_int(info.get(f"total_{one}"), most=MAX_DURATION_SECONDS) for one in PLACES}
+                self._team_counts = {
+                    endpoint: to_int(info.get(f"total_{endpoint}"), most=MAX_DURATION_SECONDS)
+                    for endpoint in TEAM_ENDPOINTS
+                }
             return self._dates
 
-    async def _portal_dates_if_told(self) -> PortalDates:
-        """Read the portal's dates; without them only the creation dates of courses and people are missing."""
+    async def _portal_dates_or_unknown(self) -> PortalDates:
+        """Read how the portal prints dates; without it, only creation dates of courses and people are missing."""
         try:
             return await self._portal_dates()
         except (NotFound, UnexpectedAnswer):
@@ -364,7 +362,7 @@ class TalentLmsSource:
     async def _labels_for(self, items: list[object]) -> Mapping[str, str]:
         """Read the labels of custom fields, once, if any item has such fields; without them keys stay as they are."""
         if self._labels is None and any(map(people.has_custom_fields, items)):
-            async with self._asking_labels:
+            async with self._labels_lock:
                 if self._labels is None:
                     try:
                         self._labels = people.field_labels(await self._api.read("getcustomregistrationfields"))
@@ -379,6 +377,6 @@ def _no_course(course_id: str) -> UnexpectedAnswer:
     return UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")
 
 
-def _note_skipped(endpoint: str, skipped: int) -> None:
+def _warn_about_skipped(endpoint: str, skipped: int) -> None:
     if skipped:
         logger.warning("%s: %d items without a usable id were skipped", endpoint, skipped)

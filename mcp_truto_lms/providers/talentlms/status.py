@@ -1,11 +1,10 @@
 """The status of an enrollment, from the portal's codes and words.
 
-Machine codes exist only in a learner's transcript; a pair's answer has the word that the portal displays, in the
-portal's language and as its administrators renamed it; a roster has neither. A transcript gives code and word side by
-side, so a portal's words are learnt from it. A word that two codes share tells nothing and counts as unknown.
+Machine codes exist only in a learner's transcript. A pair's answer has the word that the portal displays, in the
+portal's language and as its administrators renamed it; a roster has neither. A transcript has code and word side by
+side, so a portal's words are learned from it. A word that two codes share counts as unknown.
 
-The clock has no say here. Access ends at a known moment, and the records carry it: at a time past it, whoever reads
-turns an enrollment that is neither finished nor failed into `expired`.
+The clock plays no part here: the records carry the moment at which access ends, and the answer applies it.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ FINISHED_OR_FAILED = frozenset({EnrollmentStatus.COMPLETED, EnrollmentStatus.PAS
 
 
 def normalized(word: str) -> str:
-    """Fold a status word: lower case, blanks and hyphens as `_`."""
+    """Normalize a status word: lower case, blanks and hyphens as `_`."""
     return _BLANKS.sub("_", word.strip()).casefold()
 
 
 def status_of(code: str | None, *, completed: bool, percent: float | None) -> EnrollmentStatus:
-    """Judge an enrollment by its code; a code that no rule knows counts as none.
+    """Return the status for a code; an unknown code counts as none.
 
     Args:
         code: the code or English word, None where there is none
@@ -76,19 +75,19 @@ def status_of(code: str | None, *, completed: bool, percent: float | None) -> En
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a portal's display words mean: each to its machine code, None where two codes share the word."""
+    """A portal's display words, each with its machine code, None where two codes share the word."""
 
     words: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType[str, str | None]({}))
 
     def code(self, word: str | None) -> str | None:
-        """Tell the machine code of a display word, None where it is not known for sure."""
+        """Return the machine code of a display word, None where it is unknown or ambiguous."""
         if not word:
             return None
-        folded = normalized(word)
-        return self.words[folded] if folded in self.words else _ENGLISH.get(folded)
+        key = normalized(word)
+        return self.words[key] if key in self.words else _ENGLISH.get(key)
 
-    def learnt_from(self, user: object) -> Vocabulary:
-        """Add the words of a learner's transcript, as `users/id` has them."""
+    def extended_by(self, user: object) -> Vocabulary:
+        """Return the vocabulary with the words of a learner's transcript, as `users/id` has them."""
         words = dict(self.words)
         for item in as_list(as_object(user).get("courses")):
             code, word = (
@@ -97,6 +96,6 @@ class Vocabulary:
             )
             if code is None or word is None or len(word) > _MAX_WORD_LENGTH:
                 continue
-            folded, code = normalized(word), normalized(code)
-            words[folded] = code if words.get(folded, code) == code else None
+            key, code = normalized(word), normalized(code)
+            words[key] = code if words.get(key, code) == code else None
         return self if words == self.words else Vocabulary(MappingProxyType(words))

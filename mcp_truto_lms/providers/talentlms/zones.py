@@ -2,7 +2,7 @@
 
 Portals print `(GMT +02:00) Athens, Istanbul, Minsk`: a standard offset and some cities, not all of which still keep
 that offset. The first city whose zone has the printed offset in its standard time gives the zone, so that summer time
-is right; where no city fits, the offset alone is used; where there is no offset either, the zone is unknown, and None.
+is right; where no city fits, the offset alone is used; without an offset the zone is unknown, and None.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PRINTED = re.compile(r"\(?\s*(?:GMT|UTC)?\s*(?:([+\-\u2212])\s*(\d{1,2})(?::?(\
 _NO_OFFSET = re.compile(r"\(?\s*(?:GMT|UTC)", re.IGNORECASE)
 _AREAS = ("Europe", "America", "Asia", "Africa", "Australia", "Pacific", "Atlantic", "Indian")
 _MAX_OFFSET = timedelta(hours=15)
-_PLACES = MappingProxyType(
+_ZONE_BY_PLACE = MappingProxyType(
     {
         "abu dhabi": "Asia/Dubai",
         "alaska": "America/Anchorage",
@@ -61,7 +61,7 @@ _PLACES = MappingProxyType(
 
 @lru_cache(maxsize=512)
 def resolve_zone(printed: str | None) -> tzinfo | None:
-    """Resolve an IANA name or a zone as portals print it; None where it tells nothing."""
+    """Resolve an IANA name or a zone as portals print it; None where it is neither."""
     words = " ".join((printed or "").split())
     if not words:
         return None
@@ -75,7 +75,8 @@ def resolve_zone(printed: str | None) -> tzinfo | None:
     if offset > _MAX_OFFSET:
         return None
     offset = offset if match[1] in (None, "+") else -offset
-    return next((one for one in _places(match[4]) if _standard_offset(one) == offset), None) or timezone(offset)
+    zones = _zones_of_places(match[4])
+    return next((zone for zone in zones if _standard_offset(zone) == offset), None) or timezone(offset)
 
 
 def _named(name: str) -> ZoneInfo | None:
@@ -85,22 +86,22 @@ def _named(name: str) -> ZoneInfo | None:
         return None
 
 
-def _places(words: str) -> list[ZoneInfo]:
-    found: list[ZoneInfo] = []
+def _zones_of_places(words: str) -> list[ZoneInfo]:
+    zones: list[ZoneInfo] = []
     for part in re.split(r"[,;:/]|\(.*?\)", words):
         place = part.strip().lower()
-        if place in _PLACES:
-            names = [_PLACES[place]]
+        if place in _ZONE_BY_PLACE:
+            names = [_ZONE_BY_PLACE[place]]
         elif re.fullmatch(r"[a-z][a-z .\-]*", place):
             city = "_".join(word[:1].upper() + word[1:] for word in place.replace(".", "").split())
             names = [f"{area}/{city}" for area in _AREAS]
         else:
             continue
-        found.extend(zone for zone in map(_named, names) if zone is not None)
-    return found
+        zones.extend(zone for zone in map(_named, names) if zone is not None)
+    return zones
 
 
 def _standard_offset(zone: tzinfo) -> timedelta:
-    """Tell the smaller of the offsets in January and July: summer time adds, on either half of the globe."""
+    """Return the smaller of the offsets in January and July: summer time adds on both hemispheres."""
     winter, summer = (datetime(2024, month, 1, 12, tzinfo=zone).utcoffset() or timedelta() for month in (1, 7))
     return min(winter, summer)

@@ -22,7 +22,6 @@ from mcp_truto_lms.domain.errors import RouteClosed, SourceError
 from mcp_truto_lms.domain.model import Course, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.providers.payload_values import as_object
-from mcp_truto_lms.providers.talentlms.enrollments import keep
 from mcp_truto_lms.providers.truto import records, talentlms_payload
 from mcp_truto_lms.providers.truto.account_reader import AccountReader
 from mcp_truto_lms.providers.truto.capabilities import LIST_PARAMETERS, AccountCapabilities, ReadMethod
@@ -188,18 +187,17 @@ class ScopeReader:
         return Reading(transcript.records, learners=(transcript.user,), skipped=transcript.skipped)
 
     async def _parse_roster(self, payload: object, course_id: str, names: KnownNames) -> Reading | None:
-        records_by_id: dict[str, EnrollmentRecord] = {}
+        records: list[EnrollmentRecord] = []
         skipped, batch = 0, None
         for batch in talentlms_payload.parse_roster_batches(
             payload, learners=names.learners, remote_data=self._remote_data
         ):
             if batch.course.id != course_id:
                 return None
-            for record in batch.records:
-                keep(records_by_id, record)
+            records.extend(batch.records)
             skipped += batch.skipped
             await anyio.lowlevel.checkpoint()
-        return None if batch is None else Reading(tuple(records_by_id.values()), skipped=skipped)
+        return None if batch is None else Reading(tuple(records), skipped=skipped)
 
     async def _fetch_payload(self, method: ReadMethod, resource: str, record_id: str) -> tuple[object, object]:
         """Return a record as Truto maps it, None by the proxy, and the provider's payload of it."""

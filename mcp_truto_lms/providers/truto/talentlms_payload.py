@@ -49,7 +49,10 @@ def parse_course(raw: object, *, remote_data: bool = False) -> Course | None:
     course = records.parse_course(raw, remote_data=remote_data)
     if course is None:
         return None
-    return _fill_empty_fields(course, talentlms_courses.course(as_object(raw).get("remote_data")))
+    course = _fill_empty_fields(course, talentlms_courses.course(as_object(raw).get("remote_data")))
+    if course.terms is None and course.custom_fields:
+        return course.model_copy(update={"terms": talentlms_courses.parse_terms(course.custom_fields)})
+    return course
 
 
 def parse_roster_batches(

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vendor_payloads import ATHENS, COURSE, PAIR, PUBLIC, SECRET, SIGNED, USER
 
-from mcp_truto_lms.domain.model import Course, CourseStatus, EnrollmentStatus, User, UserRole, UserStatus
+from mcp_truto_lms.domain.model import CourseStatus, CourseTerms, EnrollmentStatus, User, UserRole, UserStatus
 from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.providers.talentlms import enrollments, people
-from mcp_truto_lms.providers.talentlms.courses import course, course_terms, courses
+from mcp_truto_lms.providers.talentlms.courses import course, courses, parse_terms
 from mcp_truto_lms.providers.talentlms.dates import portal_dates
 from mcp_truto_lms.providers.talentlms.status import Vocabulary, status_of
 
@@ -246,17 +246,13 @@ def test_due_dates_follow_their_rule_with_courses_fresh_or_read_back(read_back):
 
 
 @pytest.mark.parametrize("odd", ["soon", 5, None, [], "9999-12-31T23:00:00-10:00"])
-def test_odd_terms_of_a_stored_course_are_no_terms(odd):
-    known = Course(id="1", custom_fields={"expires_at": odd, "time_limit_days": "x"})
-    assert course_terms(known) == course_terms(None)
+def test_terms_that_cannot_be_parsed_are_no_terms(odd):
+    assert parse_terms({"expires_at": odd, "time_limit_days": "x"}) is None
 
 
-def test_stored_terms_may_be_moments_without_a_zone():
-    known = Course(
-        id="1",
-        custom_fields={"expires_at": datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None), "time_limit_days": 3},
-    )
-    assert course_terms(known).expires_at == datetime(2026, 1, 1, tzinfo=UTC)
+def test_terms_may_end_at_a_moment_without_a_zone():
+    terms = parse_terms({"expires_at": datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None), "time_limit_days": 3})
+    assert terms == CourseTerms(expires_at=datetime(2026, 1, 1, tzinfo=UTC), time_limit_days=3)
 
 
 def test_instructors_come_marked():
@@ -408,17 +404,17 @@ def test_records_that_are_not_checked_again_are_as_a_check_would_leave_them(raw_
 def test_nothing_at_all_raises(raw):
     everything(raw, raw, raw)
     people.field_labels(raw)
-    Vocabulary().learnt_from(raw)
+    Vocabulary().extended_by(raw)
 
 
 @pytest.mark.parametrize(
     ("word", "code"),
     [("Ολοκληρώθηκε", "completed"), ("Nicht bestanden", "failed"), ("Δεν έχει ξεκινήσει", "not_attempted")],
 )
-def test_a_portals_words_are_learnt_from_a_transcript(word, code):
+def test_a_portals_words_are_extended_by_a_transcript(word, code):
     item = {"id": "1", "completion_status": code, "completion_status_formatted": f" {word.upper()} "}
     assert Vocabulary().code(word) is None
-    assert Vocabulary().learnt_from({"courses": [item]}).code(word) == code
+    assert Vocabulary().extended_by({"courses": [item]}).code(word) == code
 
 
 def test_a_word_that_two_codes_share_is_not_known():
@@ -428,15 +424,15 @@ def test_a_word_that_two_codes_share_is_not_known():
         {"completion_status": "failed", "completion_status_formatted": "x" * 500},
         {"completion_status": "failed"},
     ]
-    learnt = Vocabulary().learnt_from({"courses": items})
+    learnt = Vocabulary().extended_by({"courses": items})
     assert learnt.code("Offen") is None
-    assert learnt.learnt_from({"courses": items}) is learnt
+    assert learnt.extended_by({"courses": items}) is learnt
     assert list(learnt.words) == ["offen"]
 
 
 def test_what_a_portal_calls_it_wins_over_english():
     item = {"completion_status": "failed", "completion_status_formatted": "Completed"}
     assert Vocabulary().code("Completed") == "completed"
-    assert Vocabulary().learnt_from({"courses": [item]}).code("Completed") == "failed"
+    assert Vocabulary().extended_by({"courses": [item]}).code("Completed") == "failed"
     assert Vocabulary().code("Passed") is None
     assert Vocabulary().code("") is None
