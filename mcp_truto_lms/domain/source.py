@@ -18,12 +18,12 @@ import anyio.lowlevel
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
 
 PART_SIZE = 500
-"""So many records are worked on before others have their turn."""
+"""How many records are mapped before other tasks may run."""
 _Item = TypeVar("_Item")
 
 
 class FetchRoute(StrEnum):
-    """Which way a record came, and so how much can be trusted to its status: a roster is the coarsest.
+    """The route that fetched a record, which tells how far its status can be trusted: a roster's the least.
 
     `list` is a provider's own list of enrollments, which has the status as the provider knows it.
     """
@@ -43,14 +43,14 @@ class Scope:
 
     @property
     def route(self) -> FetchRoute:
-        """The way that reads this scope."""
+        """The route that fetches this scope."""
         if self.user_id is None:
             return FetchRoute.LIST if self.course_id is None else FetchRoute.COURSE
         return FetchRoute.LEARNER if self.course_id is None else FetchRoute.PAIR
 
     @property
     def key(self) -> str:
-        """The scope as one text, such as `course:12`, `learner:7`, `pair:7:12` or `list`."""
+        """The scope as a text, such as `course:12`, `learner:7`, `pair:7:12` or `list`."""
         if self.user_id is None:
             return "list" if self.course_id is None else f"course:{self.course_id}"
         return f"learner:{self.user_id}" if self.course_id is None else f"pair:{self.user_id}:{self.course_id}"
@@ -58,11 +58,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRecord:
-    """An enrollment as it was read.
+    """An enrollment as it was fetched.
 
     Args:
         enrollment: the unified record; its status is the one before the clock is asked
-        route: the way it came
+        route: the route that fetched it
         access_ends_at: when the learner's access ends; past it, an unfinished enrollment is `expired`
         is_learner: False for an instructor of the course
     """
@@ -75,13 +75,13 @@ class EnrollmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one scope holds: its enrollments, the people that came along in full, and whether that is all of it.
+    """What a fetch of one scope returned.
 
     Args:
         records: the enrollments
-        learners: the people that came along in full
-        complete: whether that is all of it
-        skipped: how many items could not be used, for want of an id
+        learners: the people that the same calls returned in full
+        complete: whether the scope was returned whole
+        skipped: how many items have no usable id
     """
 
     records: tuple[EnrollmentRecord, ...]
@@ -92,7 +92,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """What the LMS says of itself: its time zone, and the enrollment columns that it never fills."""
+    """What the LMS reports of itself: its time zone, and the enrollment columns that it never fills."""
 
     zone: tzinfo | None = None
     unreported: frozenset[str] = field(default_factory=lambda: frozenset[str]())
@@ -131,11 +131,11 @@ class Source(Protocol):
 
     @property
     def calls(self) -> int:
-        """How many calls were made so far, further tries included."""
+        """How many calls were made so far, retries included."""
         ...
 
     async def portal(self) -> Portal:
-        """Read what the LMS says of itself; kept after the first call."""
+        """Read what the LMS reports of itself; cached after the first call."""
         ...
 
     async def courses(self) -> tuple[Course, ...]:
@@ -153,7 +153,7 @@ class Source(Protocol):
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> Reading:
-        """Read one scope. What courses and people are called comes from the given maps, by id.
+        """Read one scope; the names of courses and people come from the given maps, by id.
 
         Raises:
             NotFound: the learner or course of the scope does not exist.
@@ -162,11 +162,11 @@ class Source(Protocol):
         ...
 
     def with_remote_data(self) -> Source:
-        """Give the same source with records that keep the provider's payload; both share connections and limits."""
+        """Return the same source with records that carry the provider's payload; both share connections and limits."""
         ...
 
     async def aclose(self) -> None:
-        """Close connections and end what runs."""
+        """Close all connections."""
         ...
 
 
@@ -181,7 +181,7 @@ class CourseFinder(Protocol):
 
 @runtime_checkable
 class PagedDirectory(Protocol):
-    """A source that can hand out its people directory as it comes, so that nobody has to hold all of it."""
+    """A source that can return its people directory page by page, so that it is never in memory whole."""
 
     def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory page by page, each person once."""
@@ -190,20 +190,20 @@ class PagedDirectory(Protocol):
 
 @runtime_checkable
 class TeamDirectory(Protocol):
-    """A source that can tell everybody's team, which people's own records do not."""
+    """A source that knows people's teams apart from their own records."""
 
     async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of everybody's teams, by learner id; whoever has none is left out."""
+        """Read the names of people's teams, by learner id; people without a team are missing."""
         ...
 
     def teams_cost(self) -> int | None:
-        """How many calls that takes; None where it is not known yet."""
+        """How many calls reading the teams takes; None where that is not known yet."""
         ...
 
 
 @runtime_checkable
 class RosterInParts(Protocol):
-    """A source that can hand out a roster in parts, so that nobody has to hold all of its records."""
+    """A source that can return a roster in parts, so that its records are never in memory at once."""
 
     def roster_parts(
         self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
@@ -221,7 +221,7 @@ class RosterInParts(Protocol):
 async def scope_parts(
     source: Source, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> AsyncGenerator[Reading]:
-    """Read one scope as `Source.enrollments` does, a few hundred records at a time; others have their turn between."""
+    """Read one scope as `Source.enrollments` does, a few hundred records at a time; other tasks run in between."""
     if scope.route is FetchRoute.COURSE and isinstance(source, RosterInParts):
         async with aclosing(source.roster_parts(scope.course_id or "", courses=courses, learners=learners)) as parts:
             async for part in parts:
@@ -252,7 +252,7 @@ def _with_trusted_route(reading: Reading, capabilities: Capabilities) -> Reading
 
 
 def in_parts(items: Sequence[_Item]) -> list[Sequence[_Item]]:
-    """Cut what takes long to work on into parts of `PART_SIZE`, one at least."""
+    """Cut a sequence into parts of `PART_SIZE`, one at least."""
     return [items[start : start + PART_SIZE] for start in range(0, max(1, len(items)), PART_SIZE)]
 
 

@@ -191,7 +191,7 @@ async def test_a_call_that_takes_too_long_ends_and_is_not_tried_again(client_ove
         await anyio.sleep_forever()
 
     client = client_over(handler)
-    with pytest.raises(Unavailable, match="did not answer within"):
+    with anyio.fail_after(5), pytest.raises(Unavailable, match="did not answer within"):
         await client.get("x", endpoint="x")
     assert client.calls == 1
 

@@ -1,38 +1,19 @@
-import json
+"""The vendor's example payloads become unified people, courses and enrollments."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from vendor_payloads import ATHENS, COURSE, PAIR, PUBLIC, SECRET, SIGNED, USER
+from mapped_items import as_read_back, at, roster_of, transcript_of
+from vendor_payloads import ATHENS, COURSE, PAIR, USER
 
 from mcp_truto_lms.domain.model import CourseStatus, CourseTerms, EnrollmentStatus, User, UserRole, UserStatus
 from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.courses import course, courses, parse_terms
 from mcp_truto_lms.providers.talentlms.dates import portal_dates
-from mcp_truto_lms.providers.talentlms.status import Vocabulary, status_of
 
 S = EnrollmentStatus
 athens = portal_dates(ATHENS)
-
-
-def at(stamp):
-    return datetime.fromtimestamp(stamp, UTC)
-
-
-def as_read_back(record):
-    return type(record).model_validate(json.loads(record.model_dump_json()))
-
-
-def transcript_of(item, known=None, **changes):
-    raw = {**USER, "courses": [{**USER["courses"][0], **item}], **changes}
-    return enrollments.transcript(raw, courses=known or {}).records[0]
-
-
-def roster_of(item, **changes):
-    raw = {**COURSE, "users": [{**COURSE["users"][0], **item}], **changes}
-    return enrollments.roster(raw, learners={}).records[0]
 
 
 def test_the_vendors_transcript_becomes_an_enrollment():
@@ -160,73 +141,6 @@ def test_people_without_a_name_or_an_address_are_known_by_their_login():
     assert (found.name, found.emails) == ("x5", [])
 
 
-@pytest.mark.parametrize(
-    ("code", "completed", "percent", "status"),
-    [
-        ("completed", False, None, S.COMPLETED),
-        ("complete", False, 0, S.COMPLETED),
-        ("Passed", True, 100, S.PASSED),
-        ("failed", True, 100, S.FAILED),
-        ("Not passed", True, 100, S.FAILED),
-        ("incomplete", True, 0, S.IN_PROGRESS),
-        ("In-Progress", False, 0, S.IN_PROGRESS),
-        ("pending", False, 0, S.IN_PROGRESS),
-        ("not_attempted", True, 50, S.ENROLLED),
-        ("Not Started", False, 50, S.ENROLLED),
-        (None, True, 0, S.COMPLETED),
-        (None, False, 1, S.IN_PROGRESS),
-        (None, False, 0, S.ENROLLED),
-        (None, False, None, S.UNKNOWN),
-        ("Ολοκληρώθηκε", False, 40, S.IN_PROGRESS),
-        ("Bestanden", False, None, S.UNKNOWN),
-    ],
-)
-def test_the_rules_of_the_status(code, completed, percent, status):
-    assert status_of(code, completed=completed, percent=percent) is status
-
-
-def test_an_unknown_word_is_kept():
-    one = transcript_of({"completion_status": "geschafft", "completion_percentage": ""})
-    assert one.enrollment.status is S.UNKNOWN
-    assert one.enrollment.custom_fields["completion_status"] == "geschafft"
-
-
-def test_a_transcript_without_codes_is_read_by_its_english_words():
-    one = transcript_of({"completion_status": None, "completion_status_formatted": "Not passed"})
-    assert one.enrollment.status is S.FAILED
-
-
-def test_a_completion_date_counts_only_where_it_is_finished_or_failed():
-    done = {"completed_on": "x", "completed_on_timestamp": "1378463999"}
-    assert transcript_of({**done, "completion_status": "incomplete"}).enrollment.completed_at is None
-    assert transcript_of({**done, "completion_status": "failed"}).enrollment.completed_at == at(1378463999)
-    assert roster_of(done).enrollment.status is S.COMPLETED
-
-
-@pytest.mark.parametrize("none", ["", None, "0", 0, "-", "Never", [], {}])
-def test_a_date_that_says_none_is_no_completion(none):
-    one = roster_of({"completed_on": none, "completed_on_timestamp": none, "completion_percentage": "40"})
-    assert one.enrollment.status is S.IN_PROGRESS
-
-
-def test_a_completion_date_that_cannot_be_read_still_completes():
-    one = roster_of({"completed_on": "05/06/2020, 10:00:00", "completed_on_timestamp": None})
-    assert (one.enrollment.status, one.enrollment.completed_at) == (S.COMPLETED, None)
-
-
-def test_full_progress_alone_does_not_complete():
-    assert roster_of({"completion_percentage": "100"}).enrollment.status is S.IN_PROGRESS
-
-
-def test_the_clock_is_not_asked_and_the_end_of_access_is_kept():
-    one = roster_of({"expired_on_timestamp": "1366100000", "completion_percentage": "40"})
-    assert (one.enrollment.status, one.access_ends_at, one.enrollment.due_at) == (
-        S.IN_PROGRESS,
-        at(1366100000),
-        at(1366100000),
-    )
-
-
 @pytest.mark.parametrize("read_back", [False, True])
 def test_due_dates_follow_their_rule_with_courses_fresh_or_read_back(read_back):
     def due(item, **terms):
@@ -276,163 +190,3 @@ def test_items_without_a_usable_id_are_skipped_and_counted():
     assert (len(courses(rows).items), courses(rows).skipped) == (1, 3)
     assert enrollments.roster([], learners={}) is None
     assert enrollments.transcript("x", courses={}) is None
-
-
-def test_escaped_titles_and_names_are_unescaped():
-    assert roster_of({}, name="Health &amp; Safety &#39;26").enrollment.course.title == "Health & Safety '26"
-    assert people.user({**USER, "first_name": " Se&aacute;n ", "last_name": "O&#039;Neil"}).name == "Seán O'Neil"
-
-
-def test_objects_for_lists_and_numbers_for_texts_are_read():
-    item = {**COURSE["users"][0], "id": 2, "enrolled_on_timestamp": 1366019102, "completion_percentage": 12.5}
-    (one,) = enrollments.roster({**COURSE, "id": 12, "users": {"4": item}}, learners={}).records
-    assert (one.enrollment.id, one.enrollment.progress_percent) == ("2_12", 12.5)
-    assert one.enrollment.enrolled_at == at(1366019102)
-
-
-def test_addresses_that_are_no_addresses_or_log_in_are_left_out():
-    for address in ("javascript:alert(1)", USER["login_key"], None, 5):
-        assert transcript_of({"last_accessed_unit_url": address}).enrollment.urls is None
-
-
-def test_labels_never_hide_a_field():
-    labels = people.field_labels(
-        [
-            {"key": "custom_field_1", "name": "Role"},
-            {"key": "custom_field_2", "name": "Site"},
-            {"key": "custom_field_3", "name": "site"},
-            {"key": "custom_field_4", "name": ""},
-            {"key": "other", "name": "x"},
-            {"key": "custom_field_5", "name": "custom_field_1"},
-            None,
-        ]
-    )
-    assert labels == {"custom_field_2": "Site"}
-    raw = {"custom_field_1": ["a", "b"], "custom_field_2": "Oslo", "custom_field_3": SECRET, "custom_field_x": "y"}
-    assert people.custom_fields(raw, labels) == {"custom_field_1": "a, b", "Site": "Oslo"}
-    assert people.has_custom_fields(raw)
-    assert not people.has_custom_fields(COURSE)
-
-
-def everything(raw_user, raw_course, raw_pair):
-    transcript = enrollments.transcript(raw_user, courses={}, dates=athens, remote_data=True)
-    roster = enrollments.roster(raw_course, learners={}, dates=athens, remote_data=True)
-    pair = enrollments.pair(
-        raw_pair, user_id="1", course_id="2", learner=None, course=None, code=None, dates=athens, remote_data=True
-    )
-    directory = people.people([raw_user], dates=athens, remote_data=True).items
-    records = [*directory, *courses([raw_course], dates=athens, remote_data=True).items]
-    for found in (transcript, roster):
-        if found is not None:
-            records += [one.enrollment for one in found.records]
-    return [*records, *([pair.enrollment] if pair else [])]
-
-
-def test_remote_data_is_kept_on_demand_and_without_secrets():
-    user, subject, enrollment, *_ = everything(USER, COURSE, PAIR)
-    assert user.remote_data["login"] == "dummy"
-    assert user.remote_data["certifications"][0]["unique_id"] == "49471362567302"
-    assert subject.remote_data["users"][0]["name"] == "D. Dummy2"
-    assert enrollment.remote_data["id"] == "1"
-    printed = repr(everything(USER, COURSE, PAIR))
-    for secret in (SECRET, SIGNED, PUBLIC, "login_key", "autologin"):
-        assert secret not in printed
-
-
-def test_a_secret_is_removed_from_every_text_it_was_pasted_into():
-    pasted = f"see {USER['login_key']} now"
-    raw_user = {
-        **dict.fromkeys(USER, pasted),
-        "id": "1",
-        "courses": [{**dict.fromkeys(USER["courses"][0], pasted), "id": 1}],
-    }
-    raw_course = {
-        **dict.fromkeys(COURSE, pasted),
-        "id": "1",
-        "users": [{**dict.fromkeys(COURSE["users"][0], pasted), "id": 1}],
-    }
-    records = everything(raw_user, raw_course, dict.fromkeys(PAIR, pasted))
-    assert len(records) == 5
-    assert SECRET not in repr(records)
-
-
-anything = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=20)
-    | st.sampled_from(["0", "-", "Never", "[]", "1e999", "99999999999", 10**400, "\ud800", "&#0;", "12"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.just("id"), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def wild(raw):
-    return st.fixed_dictionaries({}, optional={name: anything | st.just(value) for name, value in raw.items()}).map(
-        lambda changes: {**changes, "login_key": SECRET, "x": {"download_url": SIGNED}}
-    )
-
-
-wild_user = st.tuples(wild(USER), st.lists(wild(USER["courses"][0]), max_size=2) | anything).map(
-    lambda parts: {**parts[0], "id": 1, "courses": parts[1]}
-)
-wild_course = st.tuples(wild(COURSE), st.lists(wild(COURSE["users"][0]), max_size=2) | anything).map(
-    lambda parts: {**parts[0], "id": 1, "users": parts[1]}
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(wild_user, wild_course, wild(PAIR))
-def test_nothing_in_any_field_raises_or_leaks_or_cannot_be_stored(raw_user, raw_course, raw_pair):
-    for record in everything(raw_user, raw_course, raw_pair):
-        printed = record.model_dump_json()
-        assert SECRET not in printed
-        assert "signature=" not in printed
-        as_read_back(record)
-
-
-@settings(max_examples=300, deadline=None)
-@given(wild_user, wild_course, wild(PAIR))
-def test_records_that_are_not_checked_again_are_as_a_check_would_leave_them(raw_user, raw_course, raw_pair):
-    for record in everything(raw_user, raw_course, raw_pair):
-        assert type(record).model_validate(record.model_dump()) == record
-
-
-@settings(deadline=None)
-@given(anything)
-def test_nothing_at_all_raises(raw):
-    everything(raw, raw, raw)
-    people.field_labels(raw)
-    Vocabulary().extended_by(raw)
-
-
-@pytest.mark.parametrize(
-    ("word", "code"),
-    [("Ολοκληρώθηκε", "completed"), ("Nicht bestanden", "failed"), ("Δεν έχει ξεκινήσει", "not_attempted")],
-)
-def test_a_portals_words_are_extended_by_a_transcript(word, code):
-    item = {"id": "1", "completion_status": code, "completion_status_formatted": f" {word.upper()} "}
-    assert Vocabulary().code(word) is None
-    assert Vocabulary().extended_by({"courses": [item]}).code(word) == code
-
-
-def test_a_word_that_two_codes_share_is_not_known():
-    items = [
-        {"completion_status": "incomplete", "completion_status_formatted": "Offen"},
-        {"completion_status": "not_attempted", "completion_status_formatted": "Offen"},
-        {"completion_status": "failed", "completion_status_formatted": "x" * 500},
-        {"completion_status": "failed"},
-    ]
-    learnt = Vocabulary().extended_by({"courses": items})
-    assert learnt.code("Offen") is None
-    assert learnt.extended_by({"courses": items}) is learnt
-    assert list(learnt.words) == ["offen"]
-
-
-def test_what_a_portal_calls_it_wins_over_english():
-    item = {"completion_status": "failed", "completion_status_formatted": "Completed"}
-    assert Vocabulary().code("Completed") == "completed"
-    assert Vocabulary().extended_by({"courses": [item]}).code("Completed") == "failed"
-    assert Vocabulary().code("Passed") is None
-    assert Vocabulary().code("") is None

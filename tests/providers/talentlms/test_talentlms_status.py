@@ -1,0 +1,110 @@
+"""The status of an enrollment: codes, display words, completion dates and progress."""
+
+import pytest
+from mapped_items import at, roster_of, transcript_of
+from vendor_payloads import ATHENS
+
+from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.providers.talentlms.dates import portal_dates
+from mcp_truto_lms.providers.talentlms.status import Vocabulary, status_of
+
+S = EnrollmentStatus
+athens = portal_dates(ATHENS)
+
+
+@pytest.mark.parametrize(
+    ("code", "completed", "percent", "status"),
+    [
+        ("completed", False, None, S.COMPLETED),
+        ("complete", False, 0, S.COMPLETED),
+        ("Passed", True, 100, S.PASSED),
+        ("failed", True, 100, S.FAILED),
+        ("Not passed", True, 100, S.FAILED),
+        ("incomplete", True, 0, S.IN_PROGRESS),
+        ("In-Progress", False, 0, S.IN_PROGRESS),
+        ("pending", False, 0, S.IN_PROGRESS),
+        ("not_attempted", True, 50, S.ENROLLED),
+        ("Not Started", False, 50, S.ENROLLED),
+        (None, True, 0, S.COMPLETED),
+        (None, False, 1, S.IN_PROGRESS),
+        (None, False, 0, S.ENROLLED),
+        (None, False, None, S.UNKNOWN),
+        ("Ολοκληρώθηκε", False, 40, S.IN_PROGRESS),
+        ("Bestanden", False, None, S.UNKNOWN),
+    ],
+)
+def test_the_rules_of_the_status(code, completed, percent, status):
+    assert status_of(code, completed=completed, percent=percent) is status
+
+
+def test_an_unknown_word_is_kept():
+    one = transcript_of({"completion_status": "geschafft", "completion_percentage": ""})
+    assert one.enrollment.status is S.UNKNOWN
+    assert one.enrollment.custom_fields["completion_status"] == "geschafft"
+
+
+def test_a_transcript_without_codes_is_read_by_its_english_words():
+    one = transcript_of({"completion_status": None, "completion_status_formatted": "Not passed"})
+    assert one.enrollment.status is S.FAILED
+
+
+def test_a_completion_date_counts_only_where_it_is_finished_or_failed():
+    done = {"completed_on": "x", "completed_on_timestamp": "1378463999"}
+    assert transcript_of({**done, "completion_status": "incomplete"}).enrollment.completed_at is None
+    assert transcript_of({**done, "completion_status": "failed"}).enrollment.completed_at == at(1378463999)
+    assert roster_of(done).enrollment.status is S.COMPLETED
+
+
+@pytest.mark.parametrize("none", ["", None, "0", 0, "-", "Never", [], {}])
+def test_a_date_that_says_none_is_no_completion(none):
+    one = roster_of({"completed_on": none, "completed_on_timestamp": none, "completion_percentage": "40"})
+    assert one.enrollment.status is S.IN_PROGRESS
+
+
+def test_a_completion_date_that_cannot_be_read_still_completes():
+    one = roster_of({"completed_on": "05/06/2020, 10:00:00", "completed_on_timestamp": None})
+    assert (one.enrollment.status, one.enrollment.completed_at) == (S.COMPLETED, None)
+
+
+def test_full_progress_alone_does_not_complete():
+    assert roster_of({"completion_percentage": "100"}).enrollment.status is S.IN_PROGRESS
+
+
+def test_the_clock_is_not_asked_and_the_end_of_access_is_kept():
+    one = roster_of({"expired_on_timestamp": "1366100000", "completion_percentage": "40"})
+    assert (one.enrollment.status, one.access_ends_at, one.enrollment.due_at) == (
+        S.IN_PROGRESS,
+        at(1366100000),
+        at(1366100000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [("Ολοκληρώθηκε", "completed"), ("Nicht bestanden", "failed"), ("Δεν έχει ξεκινήσει", "not_attempted")],
+)
+def test_a_portals_words_are_extended_by_a_transcript(word, code):
+    item = {"id": "1", "completion_status": code, "completion_status_formatted": f" {word.upper()} "}
+    assert Vocabulary().code(word) is None
+    assert Vocabulary().extended_by({"courses": [item]}).code(word) == code
+
+
+def test_a_word_that_two_codes_share_is_not_known():
+    items = [
+        {"completion_status": "incomplete", "completion_status_formatted": "Offen"},
+        {"completion_status": "not_attempted", "completion_status_formatted": "Offen"},
+        {"completion_status": "failed", "completion_status_formatted": "x" * 500},
+        {"completion_status": "failed"},
+    ]
+    learnt = Vocabulary().extended_by({"courses": items})
+    assert learnt.code("Offen") is None
+    assert learnt.extended_by({"courses": items}) is learnt
+    assert list(learnt.words) == ["offen"]
+
+
+def test_what_a_portal_calls_it_wins_over_english():
+    item = {"completion_status": "failed", "completion_status_formatted": "Completed"}
+    assert Vocabulary().code("Completed") == "completed"
+    assert Vocabulary().extended_by({"courses": [item]}).code("Completed") == "failed"
+    assert Vocabulary().code("Passed") is None
+    assert Vocabulary().code("") is None
