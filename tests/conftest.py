@@ -40,28 +40,35 @@ WAIT_SECONDS = 120
 """How long a test waits before it fails, far above what a busy machine takes."""
 
 _SLOW_FOLDERS = {"e2e"}
-_SLOW_FILES = {"test_processes.py", "test_export_download.py"}
+_SLOW_FILES = {
+    "test_answers.py",
+    "test_counts.py",
+    "test_excluded_columns.py",
+    "test_export_download.py",
+    "test_processes.py",
+    "test_pseudonyms.py",
+    "test_questions.py",
+}
+_SLOW_ENGINES = {"file", "postgres"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs other processes, Node or PostgreSQL, or tries hundreds of examples."""
+    """Mark as slow what needs processes, Node or PostgreSQL, tries many examples, or answers dozens of questions."""
     for item in items:
         if _is_slow(item):
             item.add_marker(pytest.mark.slow)
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    parameters = (
-        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    )
+    callspec = getattr(item, "callspec", None)
     return (
         item.path.parent.name in _SLOW_FOLDERS
         or item.path.name in _SLOW_FILES
         or item.get_closest_marker("node") is not None
         or getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         or "new_address" in getattr(item, "fixturenames", ())
-        or "postgres" in [*parameters]
+        or (callspec is not None and callspec.params.get("engine") in _SLOW_ENGINES)
     )
 
 
