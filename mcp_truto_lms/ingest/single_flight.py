@@ -52,7 +52,7 @@ class SingleFlight:
     Args:
         account: the key of its rows
         database: holds the locks that other processes respect
-        background: where fetches run, whoever waits for them
+        background: where fetches run
     """
 
     def __init__(self, account: str, database: Database, background: Background) -> None:
