@@ -26,23 +26,23 @@ def refused(env: dict[str, str]) -> str:
 
 
 def test_without_credentials_answers_come_from_the_sample_portal():
-    found = Settings.from_env({})
-    assert found == Settings()
-    assert found.source == "sample"
-    assert (found.deadline_seconds, found.call_budget, found.token_budget) == (45.0, 300, 6_000)
+    settings = Settings.from_env({})
+    assert settings == Settings()
+    assert settings.source == "sample"
+    assert (settings.deadline_seconds, settings.call_budget, settings.token_budget) == (45.0, 300, 6_000)
 
 
 def test_credentials_choose_talentlms():
-    found = Settings.from_env(REAL)
-    assert found.source == "talentlms"
-    assert talentlms_address(found.provider_values) == "https://acme.talentlms.com/api/v1"
-    assert found.provider_values["TALENTLMS_API_KEY"] == KEY
+    settings = Settings.from_env(REAL)
+    assert settings.source == "talentlms"
+    assert talentlms_address(settings.provider_values) == "https://acme.talentlms.com/api/v1"
+    assert settings.provider_values["TALENTLMS_API_KEY"] == KEY
 
 
 def test_a_token_and_an_account_choose_truto():
-    found = Settings.from_env(TRUTO)
-    assert (found.source, found.integrated_accounts) == ("truto", (("default", "a1"),))
-    assert found.provider_values == TRUTO
+    settings = Settings.from_env(TRUTO)
+    assert (settings.source, settings.integrated_accounts) == ("truto", (("default", "a1"),))
+    assert settings.provider_values == TRUTO
     both = {**REAL, **TRUTO}
     assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "truto"}).source == "truto"
     assert Settings.from_env({**both, "MCP_TRUTO_LMS_SOURCE": "talentlms"}).source == "talentlms"
@@ -175,7 +175,7 @@ def test_the_sample_can_be_asked_for_beside_credentials():
 
 
 def test_every_setting_is_read():
-    found = Settings.from_env(
+    settings = Settings.from_env(
         {
             **REAL,
             "MCP_TRUTO_LMS_TIMEZONE": "Europe/Oslo",
@@ -186,7 +186,7 @@ def test_every_setting_is_read():
             "MCP_TRUTO_LMS_LOG_LEVEL": "Debug",
         }
     )
-    assert found == Settings(
+    assert settings == Settings(
         source="talentlms",
         provider_values=REAL,
         zone=ZoneInfo("Europe/Oslo"),
@@ -200,16 +200,16 @@ def test_every_setting_is_read():
 
 def test_what_a_host_left_unset_is_unset():
     names = ["TALENTLMS_DOMAIN", "TALENTLMS_API_KEY", "TALENTLMS_BASE_URL"]
-    names += [f"MCP_TRUTO_LMS_{one}" for one in ("SOURCE", "TIMEZONE", "TODAY", "DEADLINE", "TOKEN_BUDGET")]
+    names += [f"MCP_TRUTO_LMS_{name}" for name in ("SOURCE", "TIMEZONE", "TODAY", "DEADLINE", "TOKEN_BUDGET")]
     assert Settings.from_env({name: f"${{user_config.{name.lower()}}}" for name in names}) == Settings()
     assert Settings.from_env(dict.fromkeys(names, " ")) == Settings()
 
 
 def test_a_secret_shows_nowhere():
     for env in (REAL, TRUTO, {"MCP_TRUTO_LMS_HTTP_TOKENS": KEY * 2}):
-        found = Settings.from_env(env)
-        assert KEY not in repr(found)
-        assert KEY not in str(found)
+        settings = Settings.from_env(env)
+        assert KEY not in repr(settings)
+        assert KEY not in str(settings)
     for wrong in ({"TALENTLMS_DOMAIN": "a b"}, {"TALENTLMS_BASE_URL": "x"}, {"MCP_TRUTO_LMS_TODAY": "x"}):
         assert KEY not in refused({**REAL, **wrong})
 

@@ -31,7 +31,7 @@ async def findings(organisation: Organisation, *, key: str = SAMPLE_API_KEY, fau
         return TalentLmsSource.connect(SAMPLE_BASE_URL, key, transport=httpx.ASGITransport(app=portal), sleep=no_sleep)
 
     async with AppContext(settings, source=source) as connection:
-        return [one async for one in examine(connection)]
+        return [finding async for finding in examine(connection)]
 
 
 async def test_a_portal_that_answers_is_described_in_counts(organisation: Organisation):
@@ -44,29 +44,29 @@ async def test_a_portal_that_answers_is_described_in_counts(organisation: Organi
 
 async def test_without_credentials_the_sample_is_named_as_such():
     async with AppContext(Settings(today=TODAY)) as connection:
-        found = [one async for one in examine(connection)]
-    assert all(one.good for one in found)
-    assert "sample portal" in found[0].text
-    assert "TALENTLMS_API_KEY" in found[0].text
+        results = [finding async for finding in examine(connection)]
+    assert all(finding.good for finding in results)
+    assert "sample portal" in results[0].text
+    assert "TALENTLMS_API_KEY" in results[0].text
 
 
 async def test_a_wrong_key_is_told_without_showing_it(organisation: Organisation):
-    found = await findings(organisation, key="wrong-s3cr3t")
-    assert [one.good for one in found] == [True, False]
-    assert "TALENTLMS_API_KEY" in found[1].text
-    assert "s3cr3t" not in str(found)
+    results = await findings(organisation, key="wrong-s3cr3t")
+    assert [finding.good for finding in results] == [True, False]
+    assert "TALENTLMS_API_KEY" in results[1].text
+    assert "s3cr3t" not in str(results)
 
 
 @pytest.mark.parametrize(("endpoint", "steps"), [("siteinfo", 1), ("courses", 1), ("users", 2)])
 async def test_it_stops_at_the_step_that_fails(organisation: Organisation, endpoint: str, steps: int):
     faults = Faults()
     faults.add(Fault(status=503), times=None, endpoint=endpoint)
-    found = await findings(organisation, faults=faults)
-    assert [one.good for one in found] == [True] * steps + [False]
+    results = await findings(organisation, faults=faults)
+    assert [finding.good for finding in results] == [True] * steps + [False]
 
 
 async def test_a_key_that_lost_its_rights_halfway_is_told(organisation: Organisation):
     faults = Faults()
     faults.add(WRONG_KEY, times=None, endpoint="users")
-    found = await findings(organisation, faults=faults)
-    assert [one.good for one in found] == [True, True, False]
+    results = await findings(organisation, faults=faults)
+    assert [finding.good for finding in results] == [True, True, False]

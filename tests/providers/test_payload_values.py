@@ -21,9 +21,9 @@ def test_texts_are_unescaped_once_trimmed_and_storable():
     assert payload_values.text(7) == "7"
 
 
-@pytest.mark.parametrize(("raw", "found"), [("7", "7"), (7, "7"), (7.0, "7"), (" 7 ", "7"), ("ab-1", "ab-1")])
-def test_ids_are_texts(raw, found):
-    assert payload_values.identifier(raw) == found
+@pytest.mark.parametrize(("raw", "parsed"), [("7", "7"), (7, "7"), (7.0, "7"), (" 7 ", "7"), ("ab-1", "ab-1")])
+def test_ids_are_texts(raw, parsed):
+    assert payload_values.identifier(raw) == parsed
 
 
 @pytest.mark.parametrize("raw", [None, "", [], {}, True, 7.5, math.nan, math.inf, 1e300, "a b", "x" * 65, "a/b"])
@@ -32,10 +32,11 @@ def test_what_cannot_be_an_id_is_none(raw):
 
 
 @pytest.mark.parametrize(
-    ("raw", "found"), [("45", 45), ("45.5%", 45.5), (0, 0), ("0", 0), (100, 100), ("101", None), (-1, None), ("", None)]
+    ("raw", "parsed"),
+    [("45", 45), ("45.5%", 45.5), (0, 0), ("0", 0), (100, 100), ("101", None), (-1, None), ("", None)],
 )
-def test_percentages_stay_between_0_and_100(raw, found):
-    assert payload_values.percent(raw) == found
+def test_percentages_stay_between_0_and_100(raw, parsed):
+    assert payload_values.percent(raw) == parsed
 
 
 @pytest.mark.parametrize("raw", ["nan", "inf", "1e999", "1_000", "x", None, True, [], math.nan, 10**400, "9" * 5000])
@@ -63,7 +64,7 @@ def test_durations_are_read_from_their_text(hours, minutes, seconds):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "formatted", "found"),
+    ("seconds", "formatted", "parsed"),
     [
         (451, "7m 31s", 451),
         ("451", "", 451),
@@ -76,8 +77,8 @@ def test_durations_are_read_from_their_text(hours, minutes, seconds):
         (10**12, "999999999d", None),
     ],
 )
-def test_seconds_win_over_the_text_of_a_duration(seconds, formatted, found):
-    assert payload_values.duration_seconds(seconds, formatted) == found
+def test_seconds_win_over_the_text_of_a_duration(seconds, formatted, parsed):
+    assert payload_values.duration_seconds(seconds, formatted) == parsed
 
 
 def test_lists_come_as_lists_objects_or_single_items():

@@ -38,14 +38,14 @@ def test_the_rules_of_the_status(code, completed, percent, status):
 
 
 def test_an_unknown_word_is_kept():
-    one = transcript_of({"completion_status": "geschafft", "completion_percentage": ""})
-    assert one.enrollment.status is S.UNKNOWN
-    assert one.enrollment.custom_fields["completion_status"] == "geschafft"
+    record = transcript_of({"completion_status": "geschafft", "completion_percentage": ""})
+    assert record.enrollment.status is S.UNKNOWN
+    assert record.enrollment.custom_fields["completion_status"] == "geschafft"
 
 
 def test_a_transcript_without_codes_is_read_by_its_english_words():
-    one = transcript_of({"completion_status": None, "completion_status_formatted": "Not passed"})
-    assert one.enrollment.status is S.FAILED
+    record = transcript_of({"completion_status": None, "completion_status_formatted": "Not passed"})
+    assert record.enrollment.status is S.FAILED
 
 
 def test_a_completion_date_counts_only_where_it_is_finished_or_failed():
@@ -57,13 +57,13 @@ def test_a_completion_date_counts_only_where_it_is_finished_or_failed():
 
 @pytest.mark.parametrize("none", ["", None, "0", 0, "-", "Never", [], {}])
 def test_a_date_that_says_none_is_no_completion(none):
-    one = roster_of({"completed_on": none, "completed_on_timestamp": none, "completion_percentage": "40"})
-    assert one.enrollment.status is S.IN_PROGRESS
+    record = roster_of({"completed_on": none, "completed_on_timestamp": none, "completion_percentage": "40"})
+    assert record.enrollment.status is S.IN_PROGRESS
 
 
 def test_a_completion_date_that_cannot_be_read_still_completes():
-    one = roster_of({"completed_on": "05/06/2020, 10:00:00", "completed_on_timestamp": None})
-    assert (one.enrollment.status, one.enrollment.completed_at) == (S.COMPLETED, None)
+    record = roster_of({"completed_on": "05/06/2020, 10:00:00", "completed_on_timestamp": None})
+    assert (record.enrollment.status, record.enrollment.completed_at) == (S.COMPLETED, None)
 
 
 def test_full_progress_alone_does_not_complete():
@@ -71,8 +71,8 @@ def test_full_progress_alone_does_not_complete():
 
 
 def test_the_clock_is_not_asked_and_the_end_of_access_is_kept():
-    one = roster_of({"expired_on_timestamp": "1366100000", "completion_percentage": "40"})
-    assert (one.enrollment.status, one.access_ends_at, one.enrollment.due_at) == (
+    record = roster_of({"expired_on_timestamp": "1366100000", "completion_percentage": "40"})
+    assert (record.enrollment.status, record.access_ends_at, record.enrollment.due_at) == (
         S.IN_PROGRESS,
         at(1366100000),
         at(1366100000),

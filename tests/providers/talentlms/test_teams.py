@@ -20,11 +20,11 @@ def organisation():
 
 
 def named(places, ids):
-    return tuple(one.name for one in places if one.id in ids)
+    return tuple(team.name for team in places if team.id in ids)
 
 
 def without_branches(organisation):
-    people = tuple(replace(one, branch_ids=()) for one in organisation.people)
+    people = tuple(replace(person, branch_ids=()) for person in organisation.people)
     return replace(organisation, branches=(), people=people)
 
 
@@ -32,25 +32,29 @@ def without_branches(organisation):
 async def test_teams_are_the_branches_of_everybody(open_portal, organisation, variations):
     source, app = open_portal(organisation, variations)
     assert isinstance(source, TeamDirectory)
-    found = await source.teams()
-    assert found == {
-        one.id: named(organisation.branches, one.branch_ids) for one in organisation.people if one.branch_ids
+    teams = await source.teams()
+    assert teams == {
+        person.id: named(organisation.branches, person.branch_ids)
+        for person in organisation.people
+        if person.branch_ids
     }
-    assert "R&D Campus" in {name for names in found.values() for name in names}
+    assert "R&D Campus" in {name for names in teams.values() for name in names}
     assert {*app.log.counts()} <= {"siteinfo", "ratelimit", "branches", "branches/id"}
 
 
 async def test_in_a_portal_without_branches_teams_are_groups(open_portal, organisation):
     source, app = open_portal(without_branches(organisation))
-    found = await source.teams()
-    assert found == {one.id: named(organisation.groups, one.group_ids) for one in organisation.people if one.group_ids}
-    assert any(len(names) > 1 for names in found.values())
+    teams = await source.teams()
+    assert teams == {
+        person.id: named(organisation.groups, person.group_ids) for person in organisation.people if person.group_ids
+    }
+    assert any(len(names) > 1 for names in teams.values())
     assert "branches" not in app.log.counts()  # the portal says that it has none
 
 
 async def test_a_portal_with_neither_has_no_teams_and_is_not_asked_for_them(open_portal, organisation):
     bare = without_branches(organisation)
-    bare = replace(bare, groups=(), people=tuple(replace(one, group_ids=()) for one in bare.people))
+    bare = replace(bare, groups=(), people=tuple(replace(person, group_ids=()) for person in bare.people))
     source, app = open_portal(bare)
     assert await source.teams() == {}
     assert source.teams_cost() == 0
