@@ -18,6 +18,7 @@ from mcp_truto_lms.cli.process_end import EXIT_FAILED, EXIT_INTERRUPTED
 from mcp_truto_lms.cli.serve_commands import run_misconfigured, run_transport
 from mcp_truto_lms.domain.columns import ALL_COLUMNS
 from mcp_truto_lms.domain.errors import ConfigurationError, LmsError
+from mcp_truto_lms.domain.text_cleaning import MAX_ERROR_CHARACTERS, clean
 from mcp_truto_lms.settings import Settings, configure_logging
 
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _run(settings, options)
     except LmsError as error:
-        print(error, file=sys.stderr)
+        print(clean(str(error), MAX_ERROR_CHARACTERS), file=sys.stderr)
         code = EXIT_FAILED
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

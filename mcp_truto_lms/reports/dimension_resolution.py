@@ -15,7 +15,7 @@ from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS
 from mcp_truto_lms.domain.nearest_name import nearest_names
 from mcp_truto_lms.domain.normalization import normalize
-from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.domain.text_cleaning import clean, clip
 from mcp_truto_lms.query.parsing import Where
 from mcp_truto_lms.query.vocabulary import DIMENSIONS, GroupBy, is_usual_group
 from mcp_truto_lms.store import dimensions
@@ -54,13 +54,13 @@ def resolve_where(connection: Connection, account: str, where: Where) -> tuple[D
     for key, terms in where:
         name = _dimension_name(key, names)
         if name is None:
-            raise QueryError(_unknown(f"where: nobody has {clean(key)!r}", key, _known_keys(key, names), label="known"))
+            raise QueryError(_unknown(f"where: nobody has {clip(key)!r}", key, _known_keys(key, names), label="known"))
         known = {normalize(value) or value: value for value in dimensions.values(connection, account, name)}
         values: dict[str, str] = {}
         for term in terms:
             value = _value(term, known)
             if value is None:
-                problem = f"where: no {clean(name)} {clean(term)!r}"
+                problem = f"where: no {clip(name)} {clip(term)!r}"
                 raise QueryError(_unknown(problem, term, sorted(known.values()), label="for example"))
             values[value] = known.get(value, NOBODY)
         filters.append(DimensionFilter(name, tuple(values), tuple(values.values())))
@@ -81,7 +81,7 @@ def resolve_groups(connection: Connection, account: str, groups: Sequence[GroupB
         name = key if is_usual_group(key) else _dimension_name(key, names)
         if name is None:
             known = [*filter(is_usual_group, GroupBy), *_known_keys(key, names)]
-            raise QueryError(_unknown(f"group_by: nobody has {clean(key)!r}", key, known, label="known"))
+            raise QueryError(_unknown(f"group_by: nobody has {clip(str(key))!r}", key, known, label="known"))
         resolved.append(name)
     return tuple(dict.fromkeys(resolved))
 

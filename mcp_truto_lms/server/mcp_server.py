@@ -16,11 +16,11 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS
-from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.domain.text_cleaning import MAX_ERROR_CHARACTERS, clean
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.export_download import add_downloads
 from mcp_truto_lms.server.prompts import add_prompts
-from mcp_truto_lms.server.tools import MAX_ERROR_CHARACTERS, make_tools
+from mcp_truto_lms.server.tools import make_tools
 
 _MAX_NAME_CHARACTERS = 60
 

@@ -19,7 +19,7 @@ from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
 from mcp_truto_lms.domain.errors import LmsError, UnknownCursor
-from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.domain.text_cleaning import MAX_ERROR_CHARACTERS, clean
 from mcp_truto_lms.query.filters import EnrollmentFilter
 from mcp_truto_lms.query.input_schema import input_schema
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ACCOUNT = "account"
-MAX_ERROR_CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
