@@ -235,7 +235,8 @@ def cached_statement(
 ) -> Callable[Concatenate[Selection, _Given], _Statement]:
     """Compose a statement once for all selections of a shape; it is executed with `bind_values`.
 
-    Composing takes longer than executing on few rows. A statement about many people or courses is not cached.
+    Composing takes longer than executing on few rows: `python -m bench.asking` prints the answer times. A statement
+    about many people or courses is not cached.
     """
     cached = lru_cache(maxsize=SHAPES)(compose)
 
