@@ -1,6 +1,6 @@
-"""How many calls to a provider one question takes, however many are asked at once.
+"""The number of calls to a provider that one question makes, however many questions run at once.
 
-The HTTP client counts into whatever tally is set where a question begins; tasks that the question starts inherit it.
+The HTTP client counts into the counter that is set where a question begins; the tasks of the question inherit it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class CallCounter:
-    """The calls made for one question, further tries included, and whether nobody waits for the answer any longer."""
+    """Counts the calls of one question.
+
+    Args:
+        calls: made so far, retries included
+        background: whether nobody waits for the answer any longer
+    """
 
     calls: int = 0
     background: bool = False
 
 
-CALL_COUNTER: ContextVar[CallCounter | None] = ContextVar("tally", default=None)
+CALL_COUNTER: ContextVar[CallCounter | None] = ContextVar("call_counter", default=None)

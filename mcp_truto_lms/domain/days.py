@@ -43,7 +43,7 @@ def resolve_day(text: str, today: date, *, last: bool = False) -> date:
         first = first_of_month(months)
         return first + timedelta(days=min(today.day, (first_of_month(months + 1) - first).days) - 1)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text[:30]!r} is no day: write 2026-11-30, today, +14d or -3m") from None
+        raise ValueError(f"{text[:30]!r} is not a date: write 2026-11-30, today, +14d or -3m") from None
 
 
 def first_of_month(number: int) -> date:

@@ -1,20 +1,20 @@
-"""Everything that this package raises on purpose.
+"""The errors that this package raises on purpose.
 
     LmsError
     ├── ConfigurationError          a setting is missing or wrong; the message names it
-    ├── QueryError                  an argument cannot be understood; the message says how to ask instead
-    │   └── UnknownCursor           a cursor that is not this account's or this caller's, or too old
-    ├── StoreError                  what was read cannot be kept or looked up; the message says what stands in the way
-    └── SourceError                 the LMS, or the way to it, failed
+    ├── QueryError                  an argument is not understood; the message says how to ask instead
+    │   └── UnknownCursor           the cursor belongs to another account or caller, or has expired
+    ├── StoreError                  the store cannot be read or written; the message names the reason
+    └── SourceError                 the LMS, or the connection to it, failed
         ├── AccessDenied            the key or token was refused
-        ├── NotFound                the LMS does not have what was asked for
-        ├── RouteClosed             the provider does not allow this way of reading; another one may be open
-        ├── RateLimited             a limit is used up for longer than a call may wait
-        ├── Unavailable             no answer: network, time-out, or an error on the server's side
-        └── UnexpectedAnswer        an answer that cannot be read
+        ├── NotFound                the LMS does not have the requested record
+        ├── RouteClosed             the provider does not allow this route; another one may be open
+        ├── RateLimited             a rate limit is exhausted for longer than a call may wait
+        ├── Unavailable             no answer: network, time-out, or a server error
+        └── UnexpectedAnswer        the answer cannot be parsed
 
-A message is one or two sentences for the person or the model that reads it: what failed, and what they can change.
-It never holds a secret, a body or a stack.
+A message is one or two sentences for the person or the model that reads it: what failed, and what they can change. It
+never contains a secret, a body or a stack.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class ConfigurationError(LmsError):
 
 
 class QueryError(LmsError):
-    """An argument cannot be understood as it stands."""
+    """An argument is not understood."""
 
 
 class UnknownCursor(QueryError):
-    """A cursor is not of this account or caller, or too old."""
+    """The cursor belongs to another account or caller, or has expired."""
 
 
 class StoreError(LmsError):
-    """What was read cannot be kept or looked up."""
+    """The store cannot be read or written."""
 
 
 class SourceError(LmsError):
-    """The LMS, or the way to it, failed."""
+    """The LMS, or the connection to it, failed."""
 
 
 class AccessDenied(SourceError):
@@ -49,19 +49,19 @@ class AccessDenied(SourceError):
 
 
 class NotFound(SourceError):
-    """The LMS does not have what was asked for."""
+    """The LMS does not have the requested record."""
 
 
 class RouteClosed(SourceError):
-    """The provider does not allow this way of reading."""
+    """The provider does not allow this route."""
 
 
 class RateLimited(SourceError):
-    """A limit is used up for longer than a call may wait.
+    """A rate limit is exhausted for longer than a call may wait.
 
     Args:
         message: what to do about it
-        retry_after_seconds: when the limit opens again, where the LMS tells
+        retry_after_seconds: when the limit resets, where the LMS says so
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
@@ -70,8 +70,8 @@ class RateLimited(SourceError):
 
 
 class Unavailable(SourceError):
-    """No answer came: network, time-out, or an error on the server's side."""
+    """No answer: network, time-out, or a server error."""
 
 
 class UnexpectedAnswer(SourceError):
-    """An answer that cannot be read."""
+    """The answer cannot be parsed."""

@@ -1,8 +1,8 @@
-"""Aliases for people: `Learner 7F3K9QXB2M` is the same person in every answer, and nobody without the secret.
+"""Aliases for people: `Learner 7F3K9QXB2M` is the same person in every answer, and no one without the secret.
 
-An alias is an HMAC of the user's id, keyed by the secret and the account: stable over restarts and replicas, another
-one in another account, and found again only by who has the secret. What has to be compared and must not be kept, as an
-e-mail address that joins the people file, is sealed by the same key.
+An alias is an HMAC of the user's id, keyed by the secret and the account: stable across restarts and replicas,
+different in each account, and traceable only with the secret. A value that is compared but must not be stored, such as
+an e-mail address that joins the people file, is hashed with the same key.
 """
 
 from __future__ import annotations
@@ -15,56 +15,56 @@ ALIAS = "Learner"
 EXAMPLE = f"{ALIAS} 7F3K9QXB2M"
 CHARACTERS = 10
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Without I, L, O and U, which are mistaken for others."""
+"""Crockford's Base32: without I, L, O and U, which are mistaken for other characters."""
 _BITS = 5
 _MISTAKEN = str.maketrans("ILO", "110")
 _FORM = re.compile(rf"(?:{ALIAS}\s*)?([0-9A-TV-Z]{{{CHARACTERS}}})", re.IGNORECASE)
 
 
 def parse_alias(text: str) -> str | None:
-    """Read an alias however it is typed; None where it is none."""
-    found = _FORM.fullmatch(text.strip())
-    return f"{ALIAS} {found[1].upper().translate(_MISTAKEN)}" if found else None
+    """Parse an alias in any spelling; None where the text is not an alias."""
+    match = _FORM.fullmatch(text.strip())
+    return f"{ALIAS} {match[1].upper().translate(_MISTAKEN)}" if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class Pseudonymizer:
-    """Makes aliases and seals for one account.
+    """Computes the aliases and hashes of one account.
 
     Args:
-        key: of this account; never printed
+        key: of the account; never printed
     """
 
     key: bytes = field(repr=False)
 
     @classmethod
     def of(cls, secret: str, account: str) -> Pseudonymizer:
-        """Make the seal of an account; the key tells nothing of the secret."""
+        """Derive the key of an account, which does not reveal the secret."""
         return cls(hmac.digest(secret.encode(), f"mcp-truto-lms {account}".encode(), "sha256"))
 
     def alias(self, user_id: str) -> str:
-        """Name whoever has a user id."""
+        """Compute the alias of a user id."""
         number = int.from_bytes(self._digest("alias", user_id)) >> (256 - _BITS * CHARACTERS)
-        places = range(_BITS * (CHARACTERS - 1), -1, -_BITS)
-        return f"{ALIAS} {''.join(_ALPHABET[number >> place & 31] for place in places)}"
+        shifts = range(_BITS * (CHARACTERS - 1), -1, -_BITS)
+        return f"{ALIAS} {''.join(_ALPHABET[number >> shift & 31] for shift in shifts)}"
 
     def email(self, address: str) -> str:
-        """Seal an e-mail address or a login."""
-        return self._sealed("email", address.strip().lower())
+        """Hash an e-mail address or a login."""
+        return self._short_digest("email", address.strip().lower())
 
     def name(self, name: str) -> str:
-        """Seal a name, in whatever order its words stand."""
-        return self._sealed("name", " ".join(sorted(name_words(name))))
+        """Hash a name, regardless of the order of its words."""
+        return self._short_digest("name", " ".join(sorted(name_words(name))))
 
     def word(self, word: str) -> str:
-        """Seal one word of a name."""
-        return self._sealed("word", word)
+        """Hash one word of a name."""
+        return self._short_digest("word", word)
 
     def mark(self, text: str) -> str:
-        """Seal what tells one way of keeping rows from another."""
-        return self._sealed("mark", text)
+        """Hash the settings that decide how rows are stored."""
+        return self._short_digest("mark", text)
 
-    def _sealed(self, kind: str, text: str) -> str:
+    def _short_digest(self, kind: str, text: str) -> str:
         return self._digest(kind, text)[:12].hex()
 
     def _digest(self, kind: str, text: str) -> bytes:
@@ -72,7 +72,7 @@ class Pseudonymizer:
 
 
 def name_words(name: str) -> list[str]:
-    """Take a name apart into its words, folded."""
-    from mcp_truto_lms.domain.normalization import normalize  # which no start needs
+    """Split a name into its words, normalized."""
+    from mcp_truto_lms.domain.normalization import normalize  # not needed to start
 
     return re.findall(r"[^\s,;:/()|]+", normalize(name))

@@ -1,7 +1,7 @@
-"""Secrets end at this edge: nothing that opens an account or a file without a login reaches a record.
+"""Removal of secrets from payloads: nothing that opens an account or a file without a login reaches a record.
 
-`login_key` is a live one-click login, certificate addresses are signed, a course's shared address needs no login.
-They go by the name of their field and, because people paste such addresses into free text, by their look as well. The
+`login_key` is a live one-click login, certificate addresses are signed, and a course's shared address needs no login.
+Fields are removed by name. Texts are searched by pattern too, because people paste such addresses into free text. The
 patterns are bounded, so that no text makes them slow.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, cast
 REMOVED = "[removed]"
 MAX_DEPTH = 12
 MAX_INTEGER = 2**63 - 1
-SHORTEST_SECRET = 20  # in characters: no pattern below fits in less
+SHORTEST_SECRET = 20  # in characters; every pattern below needs at least that many
 
 _SECRET_NAME = re.compile(
     r"loginkey|autologin|passw|secret|token|apikey|signature|downloadurl|publicurl|sharedurl|sessionid"
@@ -33,17 +33,17 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def scrub(value: str) -> str:
-    """Take addresses that log in or are signed, and keys, out of a text."""
+    """Remove login addresses, signed addresses and keys from a text."""
     return value if len(value) < SHORTEST_SECRET else _SECRET_TEXT.sub(REMOVED, value)
 
 
 def storable(value: str) -> str:
-    """Take out what databases and UTF-8 cannot hold."""
+    """Remove the characters that databases and UTF-8 cannot store."""
     return value if value.isprintable() else _UNSTORABLE.sub("", value)
 
 
 def without_secrets(raw: object, *, depth: int = 0) -> Any:
-    """Copy a payload without its secrets, and without what JSON and databases cannot hold."""
+    """Copy a payload without its secrets, and without values that JSON and databases cannot store."""
     if isinstance(raw, str):
         return scrub(storable(raw))
     if isinstance(raw, dict):

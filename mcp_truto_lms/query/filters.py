@@ -170,7 +170,7 @@ class EnrollmentFilter(BaseModel):
             column="is_mandatory",
             words="{}mandatory",
             adds_column=False,
-            unreported_hint="name the mandatory courses in {prefix}MANDATORY_COURSES, or leave it out",
+            unreported_hint="name the mandatory courses in {prefix}MANDATORY_COURSES, or omit it",
         ),
     ] = None
     where: Annotated[
@@ -191,7 +191,7 @@ class EnrollmentFilter(BaseModel):
             kind=value_kinds.SWITCH,
             meaning="Fetch from the LMS again, whatever the age of the stored data",
             example=True,
-            description="Read again now",
+            description="Fetch again now",
         ),
     ] = False
 
@@ -241,9 +241,7 @@ class EnrollmentFilter(BaseModel):
         conflicting = [state for state in self.state if state is not State.NOT_ENROLLED]
         conflicting += [name for name in self.given_filters if FILTERS[name].of_enrollments]
         if conflicting:
-            raise ValueError(
-                f"state not_enrolled is about people without an enrollment: leave out {', '.join(conflicting)}"
-            )
+            raise ValueError(f"state not_enrolled is about people without an enrollment: omit {', '.join(conflicting)}")
         return self
 
     @property

@@ -44,7 +44,7 @@ def _refuse(word: object, what: str, known: Iterable[str], also: Iterable[str] =
     listed = list(known)
     guess = nearest(str(word), also, OTHER_WORD_LIKENESS) or nearest(str(word), listed)
     hint = f"did you mean {guess!r}? " if guess else ""
-    return ValueError(f"{str(word)[:60]!r} is no {what}; {hint}known: {', '.join(listed)}")
+    return ValueError(f"{str(word)[:60]!r} is not a {what}; {hint}known: {', '.join(listed)}")
 
 
 def _as_list(value: object) -> list[object]:
@@ -66,7 +66,7 @@ def parse_terms(value: object) -> tuple[str, ...]:
             raise ValueError("takes ids, names or parts of names as text")
         text = str(int(item) if isinstance(item, float) and item.is_integer() else item).strip()
         if len(text) > MAX_TERM_CHARACTERS:
-            raise ValueError(f"a name of more than {MAX_TERM_CHARACTERS} characters is none")
+            raise ValueError(f"a name takes at most {MAX_TERM_CHARACTERS} characters")
         if text and text not in terms:
             terms.append(text)
     return tuple(terms)
@@ -292,7 +292,7 @@ def parse_percent(value: object) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 100:
-        raise ValueError(f"{str(value)[:20]!r} is no percentage: it takes a number from 0 to 100")
+        raise ValueError(f"{str(value)[:20]!r} is not a percentage: it takes a number from 0 to 100")
     return number
 
 
@@ -310,5 +310,5 @@ def parse_limit(value: object) -> int:
 def parse_cursor(value: object) -> str:
     """Parse the token that the previous answer ended with."""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("takes the token that the answer before ends with")
+        raise ValueError("takes the token at the end of the previous answer")
     return str(value).strip().removeprefix("cursor=")

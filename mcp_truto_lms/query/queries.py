@@ -60,7 +60,7 @@ class EnrollmentQuery(EnrollmentFilter):
             kind=value_kinds.CURSOR,
             meaning="The token that the previous answer ended with, for the rows after it; without other arguments",
             example="k3f9a2",
-            description="From the answer before; alone",
+            description="From the previous answer; alone",
         ),
     ] = None
     format: Annotated[
@@ -86,7 +86,7 @@ class EnrollmentQuery(EnrollmentFilter):
     def _check_cursor(self) -> Self:
         """Refuse other arguments beside a cursor."""
         if self.cursor is not None and (others := sorted(self.model_fields_set - {"cursor"})):
-            raise ValueError(f"cursor comes alone, it remembers the question: leave out {', '.join(others)}")
+            raise ValueError(f"cursor is used alone, it remembers the question: omit {', '.join(others)}")
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,17 @@ from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
 from mcp_truto_lms.store.counts import ExcludedCounts, Totals
 from mcp_truto_lms.store.name_search import Match
 
+OTHER_VALUES = {
+    value_kinds.USERS: "Omar Khan",
+    value_kinds.COURSES: "Forklift Safety",
+    value_kinds.STATUSES: "failed",
+    value_kinds.STATES: "finished",
+    value_kinds.DAY: "2024-02-29",
+    value_kinds.PERCENT: 10,
+    value_kinds.FLAG: False,
+    value_kinds.DIMENSION_VALUES: {"team": "Ops"},
+}
+"""Values that no example has, by kind."""
 NOW = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
 
 
@@ -56,9 +67,8 @@ def test_a_filter_changes_the_sql_and_the_first_line(name: str):
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_two_values_of_a_filter_read_and_select_differently(name: str):
-    others = {"user": "Omar", "course": "GDPR", "status": "failed", "state": "finished", "progress_below": 10}
-    other = others.get(name, {"is_mandatory": False, "where": {"team": "Ops"}}.get(name, "2024-02-29"))
-    first, second = resolved(**{name: FILTERS[name].example}), resolved(**{name: other})
+    first = resolved(**{name: FILTERS[name].example})
+    second = resolved(**{name: OTHER_VALUES[FILTERS[name].kind]})
     assert sql(first) != sql(second)
     assert words(first) != words(second)
 
@@ -87,9 +97,9 @@ def test_a_filter_that_selects_an_interval_is_named_with_its_bounds():
 
 
 def test_a_filter_without_a_condition_stops_the_import_of_the_store(monkeypatch: pytest.MonkeyPatch):
-    unwired = Filter(kind=value_kinds.PERCENT, meaning="", example=50, words="score below {}")
-    monkeypatch.setattr(filters, "FILTERS", {**FILTERS, "score_below": unwired})
+    unwired = Filter(kind=value_kinds.PERCENT, meaning="", example=50, words="unwired {}")
+    monkeypatch.setattr(filters, "FILTERS", {**FILTERS, "unwired": unwired})
     name = "mcp_truto_lms.store.selection"
     monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(TypeError, match="CONDITIONS differ in score_below"):
+    with pytest.raises(TypeError, match="CONDITIONS differ in unwired"):
         importlib.import_module(name)

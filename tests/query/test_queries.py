@@ -118,7 +118,7 @@ def test_more_than_fifty_names_are_refused():
 
 def test_a_name_of_more_than_200_characters_is_refused():
     assert listed(user="x" * 200).user == ("x" * 200,)
-    assert refused(user="x" * 201) == "user: a name of more than 200 characters is none."
+    assert refused(user="x" * 201) == "user: a name takes at most 200 characters."
 
 
 @pytest.mark.parametrize(
@@ -140,39 +140,39 @@ def test_enum_values_may_be_joined_and_written_in_many_ways(given_: object):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"status": "overdu"}, "status: 'overdu' is no status; did you mean 'overdue'? known: assigned, enrolled"),
+        ({"status": "overdu"}, "status: 'overdu' is not a status; did you mean 'overdue'? known: assigned, enrolled"),
         ({"status": "finished"}, "status: 'finished' is a state: pass it as state."),
-        ({"status": "zzz"}, "status: 'zzz' is no status; known: assigned"),
-        ({"status": True}, "status: 'true' is no status; "),
+        ({"status": "zzz"}, "status: 'zzz' is not a status; known: assigned"),
+        ({"status": True}, "status: 'true' is not a status; "),
         ({"state": "in_progress"}, "state: 'in_progress' is a status: pass it as status."),
-        ({"state": ["overdue", "finnished"]}, "state: 'finnished' is no state; did you mean 'finished'? known: "),
-        ({"format": "xlsx"}, "format: 'xlsx' is no format; known: table, json, csv."),
+        ({"state": ["overdue", "finnished"]}, "state: 'finnished' is not a state; did you mean 'finished'? known: "),
+        ({"format": "xlsx"}, "format: 'xlsx' is not a format; known: table, json, csv."),
         ({"format": "table,json"}, "format: takes one format: table, json, csv."),
         ({"limt": 3}, "There is no argument 'limt'; did you mean 'limit'? Known: user, course, "),
         ({"zzzzzz": 3}, "There is no argument 'zzzzzz'; Known: user, course, "),
         ({"group_by": "course"}, "There is no argument 'group_by'; "),
-        ({"fields": ["nme"]}, "fields: 'nme' is no column; did you mean 'user.name'? known: id, user.id"),
-        ({"fields": "houres"}, "fields: 'houres' is no column; did you mean 'hours'? known: id, user.id"),
-        ({"sort": "due_date"}, "sort: 'due_date' is no column; did you mean 'due_at'? known: "),
-        ({"sort": "-"}, "sort: '' is no column; known: "),
+        ({"fields": ["nme"]}, "fields: 'nme' is not a column; did you mean 'user.name'? known: id, user.id"),
+        ({"fields": "houres"}, "fields: 'houres' is not a column; did you mean 'hours'? known: id, user.id"),
+        ({"sort": "due_date"}, "sort: 'due_date' is not a column; did you mean 'due_at'? known: "),
+        ({"sort": "-"}, "sort: '' is not a column; known: "),
         ({"sort": "urls"}, "sort: urls cannot be sorted by; sort by a single value such as due_at or user.name."),
         ({"sort": "custom_fields.site"}, "sort: custom_fields.site cannot be sorted by; "),
-        ({"fields": "custom_fields."}, "fields: 'custom_fields.' is no column; did you mean 'custom_fields'? "),
+        ({"fields": "custom_fields."}, "fields: 'custom_fields.' is not a column; did you mean 'custom_fields'? "),
         ({"fields": "custom_fields." + "x" * 200}, "fields: 'custom_fields.xxx"),
-        ({"due_to": "next Friday"}, "due_to: 'next friday' is no day: write 2026-11-30, today, +14d or -3m."),
-        ({"due_from": "2026-02-30"}, "due_from: '2026-02-30' is no day: "),
+        ({"due_to": "next Friday"}, "due_to: 'next friday' is not a date: write 2026-11-30, today, +14d or -3m."),
+        ({"due_from": "2026-02-30"}, "due_from: '2026-02-30' is not a date: "),
         ({"due_from": ["2026-02-03", "2026-02-04"]}, "due_from: \"['2026-02-03', "),
-        ({"progress_below": 101}, "progress_below: '101' is no percentage: it takes a number from 0 to 100."),
-        ({"progress_below": "nan"}, "progress_below: 'nan' is no percentage: "),
-        ({"progress_below": True}, "progress_below: 'True' is no percentage: "),
+        ({"progress_below": 101}, "progress_below: '101' is not a percentage: it takes a number from 0 to 100."),
+        ({"progress_below": "nan"}, "progress_below: 'nan' is not a percentage: "),
+        ({"progress_below": True}, "progress_below: 'True' is not a percentage: "),
         ({"fresh": "maybe"}, "fresh: takes true or false."),
         ({"limit": 0}, "limit: takes a whole number from 1 to 200."),
         ({"limit": 201}, "limit: takes a whole number from 1 to 200."),
         ({"limit": 2.5}, "limit: takes a whole number from 1 to 200."),
         ({"limit": True}, "limit: takes a whole number from 1 to 200."),
-        ({"cursor": ["abc"]}, "cursor: takes the token that the answer before ends with."),
-        ({"cursor": "abc", "limit": 3}, "Cursor comes alone, it remembers the question: leave out limit."),
-        ({"cursor": "abc", "user": "x", "format": "json"}, "Cursor comes alone, it remembers the question: leave out "),
+        ({"cursor": ["abc"]}, "cursor: takes the token at the end of the previous answer."),
+        ({"cursor": "abc", "limit": 3}, "Cursor is used alone, it remembers the question: omit limit."),
+        ({"cursor": "abc", "user": "x", "format": "json"}, "Cursor is used alone, it remembers the question: omit "),
     ],
 )
 def test_a_mistake_is_answered_with_what_would_be_right(arguments: dict[str, object], said: str):
@@ -181,7 +181,7 @@ def test_a_mistake_is_answered_with_what_would_be_right(arguments: dict[str, obj
 
 def test_several_mistakes_are_told_at_once():
     said = refused(state="late", limit=0)
-    assert "state: 'late' is no state; " in said
+    assert "state: 'late' is not a state; " in said
     assert said.endswith(" limit: takes a whole number from 1 to 200.")
 
 
@@ -254,7 +254,7 @@ def test_a_list_is_sorted_by_one_column_forwards_or_backwards(given_: str, path:
 )
 def test_a_summary_is_sorted_by_its_own_columns(given_: str, column: str | None):
     if column is None:
-        assert refused(ProgressQuery, sort=given_).startswith("sort: 'due_14d' is no column to sort a summary by; ")
+        assert refused(ProgressQuery, sort=given_).startswith("sort: 'due_14d' is not a column to sort a summary by; ")
     else:
         assert summed(sort=given_).sort == column
 
@@ -335,11 +335,11 @@ def test_a_wrong_dimension_is_refused_in_one_sentence(given_: object, said: str 
         ({}, "State not_enrolled needs course, to say in which."),
         (
             {"course": "x", "state": ["not_enrolled", "overdue"], "due_to": "today"},
-            "State not_enrolled is about people without an enrollment: leave out overdue, due_to.",
+            "State not_enrolled is about people without an enrollment: omit overdue, due_to.",
         ),
         (
             {"course": "x", "is_mandatory": False},
-            "State not_enrolled is about people without an enrollment: leave out is",
+            "State not_enrolled is about people without an enrollment: omit is",
         ),
         (
             {"course": "x", "sort": "due"},
@@ -375,8 +375,8 @@ def test_people_without_an_enrollment_are_counted_by_what_they_have():
         (
             {"sort": "progress"},
             (
-                "sort: 'progress' is no column to sort a summary by; known: name, enrollments, learners, finished, %, "
-                "learners_%, overdue, at_risk, due_soon, not_started, avg, hours, finished_in_month."
+                "sort: 'progress' is not a column to sort a summary by; known: name, enrollments, learners, finished, "
+                "%, learners_%, overdue, at_risk, due_soon, not_started, avg, hours, finished_in_month."
             ),
         ),
     ],
@@ -496,7 +496,7 @@ DAY = date(2026, 11, 23)
 )
 def test_a_day_is_iso_a_word_or_a_distance(text: str, day: date | None):
     if day is None:
-        with pytest.raises(ValueError, match="is no day"):
+        with pytest.raises(ValueError, match="is not a date"):
             resolve_day(text, DAY)
     else:
         assert resolve_day(text, DAY) == day

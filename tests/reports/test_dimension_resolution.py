@@ -174,7 +174,7 @@ async def test_a_note_names_the_terms_of_the_setting_without_a_course():
             {"is_mandatory": True},
             (
                 "is_mandatory: not reported by this LMS; "
-                "name the mandatory courses in MCP_TRUTO_LMS_MANDATORY_COURSES, or leave it out."
+                "name the mandatory courses in MCP_TRUTO_LMS_MANDATORY_COURSES, or omit it."
             ),
         ),
         (

@@ -72,18 +72,18 @@ async def test_without_names_a_learner_is_shown_by_id(bare: dict[str, str]):
     ("excluded", "arguments", "refusal"),
     [
         ("due_at", {"due_from": "today"}, "There is no argument 'due_from'"),
-        ("due_at", {"state": "no_due_date"}, "state: 'no_due_date' is no state"),
-        ("due_at", {"sort": "due"}, "sort: 'due' is no column"),
+        ("due_at", {"state": "no_due_date"}, "state: 'no_due_date' is not a state"),
+        ("due_at", {"sort": "due"}, "sort: 'due' is not a column"),
         ("completed_at", {"completed_to": "today"}, "There is no argument 'completed_to'"),
         ("enrolled_at", {"enrolled_to": "today"}, "There is no argument 'enrolled_to'"),
         ("progress_percent", {"progress_below": 5}, "There is no argument 'progress_below'"),
         ("is_mandatory", {"is_mandatory": True}, "There is no argument 'is_mandatory'"),
         ("last_activity_at", {"inactive_since": "-3d"}, "There is no argument 'inactive_since'"),
-        ("score", {"fields": "learner,score"}, "fields: 'score' is no column"),
-        ("score", {"exclude_fields": "score"}, "exclude_fields: 'score' is no column"),
+        ("score", {"fields": "learner,score"}, "fields: 'score' is not a column"),
+        ("score", {"exclude_fields": "score"}, "exclude_fields: 'score' is not a column"),
         ("user.emails", {"user": "jane.doe@northgate.example"}, "user: takes no e-mail address here"),
-        ("user.emails", {"fields": "email"}, "fields: 'email' is no column"),
-        ("custom_fields.site", {"fields": "custom_fields.Site"}, "fields: 'custom_fields.Site' is no column"),
+        ("user.emails", {"fields": "email"}, "fields: 'email' is not a column"),
+        ("custom_fields.site", {"fields": "custom_fields.Site"}, "fields: 'custom_fields.Site' is not a column"),
         ("custom_fields.site", {"where": {"site": "Oslo"}}, "where: nobody has 'site'"),
         ("custom_fields", {"where": {"job title": "Driver"}}, "where: nobody has 'job title'"),
     ],
@@ -111,7 +111,7 @@ async def test_a_summary_is_neither_grouped_nor_sorted_by_an_excluded_column(
     open_desk: OpenDesk, excluded: str, arguments: dict[str, Any]
 ):
     async with open_desk(exclude_fields=(excluded,)) as desk:
-        assert re.match(r"sort: .* is no column|group_by: ", await desk.refused(SUMMARIZE, **arguments))
+        assert re.match(r"sort: .* is not a column|group_by: ", await desk.refused(SUMMARIZE, **arguments))
 
 
 async def test_states_work_though_the_columns_they_rest_on_are_excluded(open_desk: OpenDesk):

@@ -110,7 +110,7 @@ class Down(Shelf):
 async def test_an_error_of_the_source_is_an_error_result_in_its_own_words():
     async with open_shelf(Down()) as desk:
         assert await desk.refused(SUMMARIZE) == "The LMS cannot be reached. Ask again later."
-        assert await desk.refused(LIST, user="x" * 300) == "user: a name of more than 200 characters is none."
+        assert await desk.refused(LIST, user="x" * 300) == "user: a name takes at most 200 characters."
 
 
 async def test_an_app_context_opens_the_source_that_its_settings_name():
