@@ -259,7 +259,7 @@ def _record(
         enrollment,
         context.route,
         access_ends_at=access_ends_at(terms, expired_on),
-        is_learner=_is_learner(item),
+        is_learner=role is None or role.lower() not in INSTRUCTORS,
     )
 
 
