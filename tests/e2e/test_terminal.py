@@ -68,7 +68,7 @@ def test_a_repeated_flag_takes_both_values_and_a_longer_list_says_how_to_see_mor
     ("arguments", "message"),
     [
         (["list", "--user", "Jane Dough"], "No learner with this id, e-mail or name: 'Jane Dough'"),
-        (["summarize", "--due-from", "soon"], "due_from: 'soon' is no day"),
+        (["summarize", "--due-from", "soon"], "due_from: 'soon' is not a date"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_sentence_and_fails(arguments, message):
