@@ -12,20 +12,65 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, tzinfo
+from typing import TYPE_CHECKING, Protocol
 
 from mcp_truto_lms.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
     from mcp_truto_lms.domain.rate_limits import Acquire
     from mcp_truto_lms.domain.source import Source
-    from mcp_truto_lms.settings import AccountName, Settings
 
-    OpenSource = Callable[[AccountName], Source]
+    OpenSource = Callable[["AccountName"], Source]
 
 DEFAULT_PROVIDER = "sample"
 TRUTO_ADDRESS = "https://api.truto.one"
+
+
+class ProviderSettings(Protocol):
+    """What an entry reads of the settings. A protocol, since the settings import this module."""
+
+    @property
+    def provider_values(self) -> Mapping[str, str]:
+        """The provider's variables that are set, by name."""
+        ...
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone of days in questions and answers; None is the portal's, else UTC."""
+        ...
+
+    @property
+    def today(self) -> date | None:
+        """The fixed day of tests and demos."""
+        ...
+
+    @property
+    def mandatory_courses(self) -> tuple[str, ...]:
+        """Courses or categories that are mandatory whatever the LMS says."""
+        ...
+
+    def clock(self) -> Callable[[], datetime]:
+        """Make the clock of all answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountName:
+    """An account that questions can be about.
+
+    Args:
+        name: what people call it
+        id: the integrated account at the provider; empty where the provider's key opens one account
+        key: the account's key in the store; another LMS under the same name has another key
+        pseudonymizer: makes the account's aliases; None where every column is shown
+    """
+
+    name: str
+    id: str
+    key: str
+    pseudonymizer: Pseudonymizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +109,9 @@ class Provider:
 
     name: str
     title: str
-    connect: Callable[[Settings, Acquire | None], OpenSource]
-    identity: Callable[[Settings], str]
-    summary: Callable[[Settings], str]
+    connect: Callable[[ProviderSettings, Acquire | None], OpenSource]
+    identity: Callable[[ProviderSettings], str]
+    summary: Callable[[ProviderSettings], str]
     variables: tuple[Variable, ...] = ()
     key_variable: str = ""
     accounts_variable: str = ""
@@ -106,11 +151,11 @@ def talentlms_address(values: Mapping[str, str]) -> str:
         return ""
     host = re.sub(r"^https?://", "", domain).split("/")[0]
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", host):
-        raise ConfigurationError("TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.")
+        raise ConfigurationError("TALENTLMS_DOMAIN is not a subdomain or host: it looks like acme, or learn.acme.com.")
     return f"https://{host if '.' in host else f'{host}.talentlms.com'}/api/v1"
 
 
-def _connect_truto(settings: Settings, acquire: Acquire | None) -> OpenSource:
+def _connect_truto(settings: ProviderSettings, acquire: Acquire | None) -> OpenSource:
     from mcp_truto_lms.providers.truto.client import TrutoClient
     from mcp_truto_lms.providers.truto.source import TrutoSource
 
@@ -120,7 +165,7 @@ def _connect_truto(settings: Settings, acquire: Acquire | None) -> OpenSource:
     return lambda account: TrutoSource(client, account.id, zone=settings.zone or UTC)
 
 
-def _connect_talentlms(settings: Settings, acquire: Acquire | None) -> OpenSource:
+def _connect_talentlms(settings: ProviderSettings, acquire: Acquire | None) -> OpenSource:
     from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 
     return lambda _: TalentLmsSource.connect(
@@ -131,7 +176,7 @@ def _connect_talentlms(settings: Settings, acquire: Acquire | None) -> OpenSourc
     )
 
 
-def _connect_sample(settings: Settings, _: Acquire | None) -> OpenSource:
+def _connect_sample(settings: ProviderSettings, _: Acquire | None) -> OpenSource:
     """Open the sample portal, which runs inside this process and has no rate limit to share."""
     import httpx
 
@@ -148,7 +193,7 @@ def _connect_sample(settings: Settings, _: Acquire | None) -> OpenSource:
     )
 
 
-def _sample_summary(_: Settings) -> str:
+def _sample_summary(_: ProviderSettings) -> str:
     choices = [
         f"{' and '.join(variable.name for variable in provider.required)} for {provider.title}"
         for provider in PROVIDERS.values()

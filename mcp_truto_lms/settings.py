@@ -21,7 +21,7 @@ from mcp_truto_lms.domain.columns import ALL_COLUMNS, DERIVED_COLUMNS, IDENTIFYI
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
 from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
-from mcp_truto_lms.provider_registry import DEFAULT_PROVIDER, PROVIDERS, Provider
+from mcp_truto_lms.provider_registry import DEFAULT_PROVIDER, PROVIDERS, AccountName, Provider
 
 PREFIX = "MCP_TRUTO_LMS_"
 DEADLINE_SECONDS = 45.0
@@ -36,23 +36,6 @@ FROM_THE_KEY = "1"
 DEFAULT_ACCOUNT = "default"
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class AccountName:
-    """An account that questions can be about.
-
-    Args:
-        name: what people call it
-        id: the integrated account at the provider; empty where the provider's key opens one account
-        key: the account's key in the store; another LMS under the same name has another key
-        pseudonymizer: makes the account's aliases; None where every column is shown
-    """
-
-    name: str
-    id: str
-    key: str
-    pseudonymizer: Pseudonymizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +124,7 @@ class Settings:
             structured=read.flag(f"{PREFIX}STRUCTURED"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
-        settings.provider.identity(settings)  # refuses a domain that is none
+        settings.provider.identity(settings)  # refuses a value that cannot be a domain
         return settings
 
     @property
@@ -227,7 +210,7 @@ def check_loopback(host: str, *, hint: str = "") -> None:
     if not local:
         raise ConfigurationError(
             f"--host {host} can be reached from other machines, and the server does not ask who calls: "
-            f"whoever reaches it can read everyone's learning records. Use 127.0.0.1.{hint}"
+            f"anyone who reaches it can read everyone's learning records. Use 127.0.0.1.{hint}"
         )
 
 
@@ -356,7 +339,7 @@ class _Reader:
         try:
             return date.fromisoformat(value) if value else None
         except ValueError:
-            raise ConfigurationError(f"{name} is {value!r}: it takes a day such as 2026-11-23.") from None
+            raise ConfigurationError(f"{name} is {value!r}: it takes a date such as 2026-11-23.") from None
 
     def zone(self, name: str) -> tzinfo | None:
         value = self.text(name)

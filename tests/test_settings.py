@@ -94,11 +94,11 @@ def test_a_whole_address_takes_the_place_of_the_domain():
         ),
         (
             {**REAL, "TALENTLMS_DOMAIN": "acme corp"},
-            "TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.",
+            "TALENTLMS_DOMAIN is not a subdomain or host: it looks like acme, or learn.acme.com.",
         ),
         (
             {**REAL, "TALENTLMS_DOMAIN": "user@acme"},
-            "TALENTLMS_DOMAIN is no subdomain or host: it looks like acme, or learn.acme.com.",
+            "TALENTLMS_DOMAIN is not a subdomain or host: it looks like acme, or learn.acme.com.",
         ),
         (
             {**REAL, "TALENTLMS_BASE_URL": "acme.talentlms.com"},
@@ -141,7 +141,7 @@ def test_a_whole_address_takes_the_place_of_the_domain():
         ),
         (
             {"MCP_TRUTO_LMS_TODAY": "23.11.2026"},
-            "MCP_TRUTO_LMS_TODAY is '23.11.2026': it takes a day such as 2026-11-23.",
+            "MCP_TRUTO_LMS_TODAY is '23.11.2026': it takes a date such as 2026-11-23.",
         ),
         (
             {"MCP_TRUTO_LMS_DEADLINE": "soon"},

@@ -14,8 +14,9 @@ import anyio
 
 from mcp_truto_lms.cli.process_end import CLEAN_UP_SECONDS, EXIT_FAILED, end_signal, exit_now
 from mcp_truto_lms.domain.errors import ConfigurationError
+from mcp_truto_lms.provider_registry import AccountName
 from mcp_truto_lms.server.app_context import AppContext
-from mcp_truto_lms.settings import PREFIX, AccountName, Settings, check_loopback
+from mcp_truto_lms.settings import PREFIX, Settings, check_loopback
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer

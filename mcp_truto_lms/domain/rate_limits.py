@@ -20,3 +20,6 @@ class RateLimit:
 
 Acquire = Callable[[str, Sequence[RateLimit]], Awaitable[float]]
 """Acquires a call from the limits of a shared key; returns the seconds to wait before asking again, or 0."""
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Waits for seconds."""

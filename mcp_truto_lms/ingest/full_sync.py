@@ -14,10 +14,10 @@ from typing import TextIO
 import anyio
 
 from mcp_truto_lms.domain.errors import RateLimited, SourceError, Unavailable
+from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.domain.source import Source
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, ProgressUpdate
 from mcp_truto_lms.ingest.refresher import Refresher
-from mcp_truto_lms.providers.rate_limiter import Sleep
 from mcp_truto_lms.store.catalogue import Sizes
 
 RATE_LIMITED_SECONDS = 60.0

@@ -29,10 +29,10 @@ import httpx
 from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import ConfigurationError, RateLimited, SourceError, Unavailable, UnexpectedAnswer
-from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit
+from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit, Sleep
 from mcp_truto_lms.providers.http_logging import install_log_filter, quiet_http_libraries
 from mcp_truto_lms.providers.http_response import HttpResponse, HttpStream, TransportFailure
-from mcp_truto_lms.providers.rate_limiter import Clock, RateLimiter, Sleep
+from mcp_truto_lms.providers.rate_limiter import Clock, RateLimiter
 from mcp_truto_lms.providers.retry_policy import TOO_MANY_REQUESTS, RetryPolicy, retry_after_seconds
 
 CONNECT_TIMEOUT_SECONDS = 10.0

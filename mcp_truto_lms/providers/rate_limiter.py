@@ -13,14 +13,13 @@ also checks the key's limits, and counts in both at once. Accounts do not wait f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import anyio
 
-from mcp_truto_lms.domain.rate_limits import RateLimit
+from mcp_truto_lms.domain.rate_limits import RateLimit, Sleep
 
 Clock = Callable[[], float]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class RateLimiter:

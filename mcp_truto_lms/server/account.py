@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
+from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.domain.source import Portal, Source
 from mcp_truto_lms.ingest import full_sync
 from mcp_truto_lms.ingest.background import Background
@@ -23,7 +24,6 @@ from mcp_truto_lms.ingest.full_sync import OnWait, SyncResult
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress
 from mcp_truto_lms.ingest.refresher import Refresher
 from mcp_truto_lms.people.people_file import PeopleFile
-from mcp_truto_lms.providers.rate_limiter import Sleep
 from mcp_truto_lms.query.filters import EnrollmentFilter
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy

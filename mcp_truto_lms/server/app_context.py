@@ -16,7 +16,8 @@ import anyio.to_thread
 
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.ingest.background import Background
-from mcp_truto_lms.settings import AccountName, Clock, Settings
+from mcp_truto_lms.provider_registry import AccountName
+from mcp_truto_lms.settings import Clock, Settings
 
 if TYPE_CHECKING:
     from mcp_truto_lms.domain.source import Source

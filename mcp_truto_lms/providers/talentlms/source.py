@@ -21,11 +21,11 @@ import httpx
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
-from mcp_truto_lms.domain.rate_limits import Acquire
+from mcp_truto_lms.domain.rate_limits import Acquire, Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
-from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
+from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.providers.talentlms.courses import category_names as map_category_names

@@ -31,10 +31,10 @@ import anyio
 import httpx
 
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
-from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit
+from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit, Sleep
 from mcp_truto_lms.providers.http_client import HttpClient, Service
 from mcp_truto_lms.providers.http_response import HttpResponse
-from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
+from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.retry_policy import RetryPolicy
 from mcp_truto_lms.providers.truto.error_mapping import is_error, map_error
 from mcp_truto_lms.providers.truto.errors import TrutoError

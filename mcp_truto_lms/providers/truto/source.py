@@ -20,8 +20,9 @@ import httpx
 
 from mcp_truto_lms.domain.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed
 from mcp_truto_lms.domain.model import Course, User
+from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
-from mcp_truto_lms.providers.rate_limiter import Clock, Sleep
+from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.truto import records, talentlms_payload
 from mcp_truto_lms.providers.truto.account_reader import AccountReader
 from mcp_truto_lms.providers.truto.capabilities import AccountCapabilities, ReadMethod
