@@ -1,4 +1,4 @@
-"""Aliases for people: `Learner 7F3K9QXB2M` is the same person in every answer, and no one without the secret.
+"""Aliases for people: `Learner 7F3K9QXB2M` is the same person in every answer, and reveals nobody without the secret.
 
 An alias is an HMAC of the user's id, keyed by the secret and the account: stable across restarts and replicas,
 different in each account, and traceable only with the secret. A value that is compared but must not be stored, such as

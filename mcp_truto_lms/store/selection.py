@@ -297,7 +297,7 @@ def in_bound_list(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 def pack(texts: Iterable[str]) -> str:
     """Pack texts into one parameter."""
-    return json.dumps([storable(one) for one in texts])
+    return json.dumps([storable(text) for text in texts])
 
 
 def _in_packed(column: ColumnElement[Any], packed: BindParameter[str]) -> ColumnElement[bool]:

@@ -1,18 +1,18 @@
-"""A trusted record is written past pydantic's validation: these tests fail when pydantic moves what is written."""
+"""`trusted` sets pydantic's internal slots without validation; these tests fail if pydantic changes its slots."""
 
 from __future__ import annotations
 
 from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledUser
 
 PYDANTIC_SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-"""What `UnifiedModel.trusted` writes by itself, half again as fast as `model_construct`."""
+"""The slots that `UnifiedModel.trusted` sets itself, which is 1.5 times as fast as `model_construct`."""
 
 
-def test_pydantic_keeps_a_record_in_the_slots_that_trusted_fills():
+def test_pydantic_stores_a_record_in_the_slots_that_trusted_sets():
     assert CourseEnrollment.__slots__ == PYDANTIC_SLOTS
 
 
-def test_a_trusted_record_is_the_record_that_pydantic_validates():
+def test_a_trusted_record_equals_the_validated_record():
     fields = dict.fromkeys(CourseEnrollment.model_fields) | {"id": "1", "score": 80.0}
     validated, trusted = CourseEnrollment(**fields), CourseEnrollment.trusted(id="1", score=80.0)
     assert trusted == validated
