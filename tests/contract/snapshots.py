@@ -1,4 +1,4 @@
-"""Snapshots of the texts that clients see, beside the tests; `UPDATE_SNAPSHOTS=1` rewrites them for a review."""
+"""Snapshots of the texts that clients see, stored next to the tests; `UPDATE_SNAPSHOTS=1` rewrites them for review."""
 
 from __future__ import annotations
 

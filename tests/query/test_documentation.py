@@ -1,4 +1,4 @@
-"""The page of arguments is the one that the tables generate."""
+"""`docs/arguments.md` is generated from the tables of arguments and columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 PAGE = Path(__file__).parents[2] / "docs" / "arguments.md"
 
 
-def test_the_page_of_arguments_is_the_generated_one():
+def test_the_page_of_arguments_is_up_to_date():
     assert PAGE.read_text("utf-8") == page(), "make arguments writes it"
 
 

@@ -1,4 +1,4 @@
-"""Every filter that is declared has an effect: on the SQL of a selection, and on the first line of an answer."""
+"""Every declared filter changes the SQL of a selection and the first line of an answer."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ OTHER_VALUES = {
     value_kinds.FLAG: False,
     value_kinds.DIMENSION_VALUES: {"team": "Ops"},
 }
-"""Values that no example has, by kind."""
+"""For each kind of value, a value that differs from every example."""
 NOW = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
 
 
 def resolved(**arguments: Any) -> ResolvedQuery:
-    """Resolve a query as a report does, where every name stands for itself."""
+    """Resolve a query as a report does, with every name matched by itself."""
     query = EnrollmentQuery.parse(arguments)
 
     def terms(values: tuple[str, ...]) -> tuple[ResolvedTerm, ...] | None:
@@ -66,14 +66,14 @@ def test_a_filter_changes_the_sql_and_the_first_line(name: str):
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_two_values_of_a_filter_read_and_select_differently(name: str):
+def test_two_values_of_a_filter_differ_in_the_sql_and_the_first_line(name: str):
     first = resolved(**{name: FILTERS[name].example})
     second = resolved(**{name: OTHER_VALUES[FILTERS[name].kind]})
     assert sql(first) != sql(second)
     assert words(first) != words(second)
 
 
-def test_every_shared_argument_is_a_filter_except_fresh_which_selects_nothing():
+def test_every_shared_argument_except_fresh_is_a_filter():
     assert arguments_of(EnrollmentFilter).keys() - FILTERS.keys() == {"fresh"}
     assert sql(resolved(fresh=True)) == sql(resolved())
 
@@ -83,13 +83,13 @@ def test_every_field_of_a_query_declares_its_argument():
         assert [*arguments_of(query)] == [*query.model_fields]
 
 
-def test_every_example_is_understood():
+def test_every_example_is_parsed():
     for query in (EnrollmentQuery, ProgressQuery):
         for name, argument in arguments_of(query).items():
             assert getattr(query.parse({name: argument.example}), name) != query.model_fields[name].default
 
 
-def test_a_filter_that_selects_an_interval_is_named_with_its_bounds():
+def test_the_two_bounds_of_an_interval_are_named_from_and_to():
     for name, declared in FILTERS.items():
         if declared.is_last_day:
             assert name.endswith("_to")
