@@ -11,13 +11,23 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Table, bindparam, func, not_, select, true, update
+from sqlalchemy import BindParameter, Connection, Table, and_, bindparam, func, not_, select, true, update
 
 from mcp_truto_lms.domain.definitions import classify
 from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.store.changed_rows import read_rows
 from mcp_truto_lms.store.rows import DERIVED_COLUMNS, Row, column_index
-from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INCLUDED, INSTRUCTOR, courses, enrollments, learners
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    EARLIER,
+    INACTIVE,
+    INCLUDED,
+    INSTRUCTOR,
+    courses,
+    enrollments,
+    has_any_reason,
+    learners,
+)
 from mcp_truto_lms.store.selection import in_list
 
 _INDEX = column_index(enrollments)
@@ -69,9 +79,7 @@ def derive(rows: Mapping[str, Row], teachers: AbstractSet[str], people: Owners, 
         user_id, course_id, excluded_reason = row[_USER], row[_COURSE], INCLUDED
         if key in teachers:
             excluded_reason = INSTRUCTOR
-        elif (
-            key in earlier
-        ):  # first, for the reasons below do not apply to a person or course that is asked for by name
+        elif key in earlier:  # it comes first: a person or course that is asked for by name cancels the reasons below
             excluded_reason = EARLIER
         elif user_id in people.inactive:
             excluded_reason = INACTIVE
@@ -91,8 +99,10 @@ def refresh_enrollments(connection: Connection, account: str, table: Table, chan
     write = update(enrollments).where(this_row).values(values)
     size = _PEOPLE_BATCH if is_people else _COURSES_BATCH
     for start in range(0, len(changed), size):
-        of_batch = in_list(owner, changed[start : start + size])
-        before = read_rows(connection, enrollments, (enrollments.c.account == account) & of_batch)
+        of_batch = and_(
+            enrollments.c.account == account, has_any_reason(), in_list(owner, changed[start : start + size])
+        )
+        before = read_rows(connection, enrollments, of_batch)
         teachers = {key for key, row in before.items() if row[FIRST_DERIVED] == INSTRUCTOR}
         rows = {key: row[:FIRST_DERIVED] for key, row in before.items()}
         after = derive(rows, teachers, *read_owners(connection, account, rows.values()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, and_, delete, select
 
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Scope
@@ -20,7 +20,7 @@ from mcp_truto_lms.store.changed_rows import read_rows, replace_rows, rows_by_id
 from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.derived_columns import refresh_enrollments
 from mcp_truto_lms.store.rows import Row, column_index, course_row, learner_row
-from mcp_truto_lms.store.schema import courses, enrollments, learners, scopes
+from mcp_truto_lms.store.schema import courses, enrollments, has_any_reason, learners, scopes
 from mcp_truto_lms.store.selection import in_list
 
 _BATCH = 1_000
@@ -88,7 +88,7 @@ def _delete_enrollments(connection: Connection, account: str, table: Table, ids:
     row = enrollments.c
     is_people = table is learners
     owner, other = (row.user_id, row.course_id) if is_people else (row.course_id, row.user_id)
-    of_deleted = (row.account == account) & in_list(owner, ids)
+    of_deleted = and_(row.account == account, has_any_reason(), in_list(owner, ids))
     others = connection.execute(select(other).distinct().where(of_deleted, other.is_not(None))).scalars().all()
     user_ids, course_ids = (ids, others) if is_people else (others, ids)
     outdated = [

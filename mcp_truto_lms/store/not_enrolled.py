@@ -13,22 +13,11 @@ from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store.counts import Counts, Totals, number_of
 from mcp_truto_lms.store.enrollment_rows import STREAMED
 from mcp_truto_lms.store.groups import NOBODY, Group, GroupKey
-from mcp_truto_lms.store.schema import (
-    ARCHIVED,
-    EARLIER,
-    INACTIVE,
-    INCLUDED,
-    INSTRUCTOR,
-    courses,
-    dimensions,
-    enrollments,
-    learners,
-)
+from mcp_truto_lms.store.schema import INACTIVE, courses, dimensions, enrollments, has_any_reason, learners
 from mcp_truto_lms.store.selection import Selection, in_list, of_dimensions
 
 _PAIRS = learners.join(courses, courses.c.account == learners.c.account)
 """Every learner with every course."""
-_ALL_REASONS = (INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER)
 
 
 def count_totals(connection: Connection, selection: Selection) -> Totals:
@@ -154,6 +143,5 @@ def _is_selected(selection: Selection) -> ColumnElement[bool]:
 
 def _is_missing(selection: Selection) -> ColumnElement[bool]:
     row = enrollments.c
-    any_reason = row.excluded_reason.in_(_ALL_REASONS)  # all rows have one; named, an index finds the pair
     of_pair = and_(row.account == selection.account, row.user_id == learners.c.id, row.course_id == courses.c.id)
-    return ~exists().where(any_reason, of_pair).correlate(learners, courses)
+    return ~exists().where(has_any_reason(), of_pair).correlate(learners, courses)

@@ -24,7 +24,7 @@ from mcp_truto_lms.store.changed_rows import read_rows, replace_rows, rows_by_id
 from mcp_truto_lms.store.derived_columns import FIRST_DERIVED, Owners, derive, read_owners
 from mcp_truto_lms.store.list_writer import upsert_learners
 from mcp_truto_lms.store.rows import Row, ScopeRows, column_index, compact, course_row, learner_row
-from mcp_truto_lms.store.schema import INSTRUCTOR, courses, enrollments, learners
+from mcp_truto_lms.store.schema import INSTRUCTOR, courses, enrollments, has_any_reason, learners
 
 _INDEX = column_index(enrollments)
 _USER, _STATUS, _ROUTE, _SCORE, _URLS, _FIELDS = (
@@ -59,6 +59,8 @@ def _within(account: str, scope: Scope) -> ColumnElement[bool]:
         conditions.append(enrollments.c.user_id == scope.user_id)
     if scope.course_id is not None:
         conditions.append(enrollments.c.course_id == scope.course_id)
+    if len(conditions) > 1:
+        conditions.append(has_any_reason())
     return and_(*conditions)
 
 
