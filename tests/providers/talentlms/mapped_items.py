@@ -16,9 +16,9 @@ def as_read_back(record):
     return type(record).model_validate(json.loads(record.model_dump_json()))
 
 
-def transcript_of(item, known=None, **changes):
+def transcript_of(item, courses=None, **changes):
     raw = {**USER, "courses": [{**USER["courses"][0], **item}], **changes}
-    return enrollments.transcript(raw, courses=known or {}).records[0]
+    return enrollments.transcript(raw, courses=courses or {}).records[0]
 
 
 def roster_of(item, **changes):

@@ -51,7 +51,7 @@ def ratelimit(remaining, limit=2000):
         ("", {}),
     ],
 )
-async def test_nothing_that_is_not_on_the_list_is_ever_sent(source_over, endpoint, arguments):
+async def test_a_call_that_is_not_allow_listed_is_not_sent(source_over, endpoint, arguments):
     source, portal = source_over({})
     with pytest.raises(ValueError, match="only read"):
         await source._api.read(endpoint, arguments)
@@ -60,7 +60,7 @@ async def test_nothing_that_is_not_on_the_list_is_ever_sent(source_over, endpoin
 
 
 @given(st.sampled_from(sorted(READABLE)), st.text())
-def test_no_value_of_an_argument_can_leave_its_place(endpoint, value):
+def test_the_value_of_an_argument_cannot_add_arguments_or_path_segments(endpoint, value):
     for names in READABLE[endpoint]:
         try:
             path = path_of(endpoint, dict.fromkeys(names, value))
@@ -72,7 +72,7 @@ def test_no_value_of_an_argument_can_leave_its_place(endpoint, value):
         assert not set("/?#&+ ") & set(arguments)
 
 
-async def test_arguments_are_encoded_whole(source_over):
+async def test_all_special_characters_of_arguments_are_encoded(source_over):
     address = "zoë+a,b/c@x.example"
     source, portal = source_over({})
     await source.find_learner(email=address)
@@ -116,7 +116,7 @@ async def test_the_key_is_the_user_name_and_the_password_is_empty(source_over):
         (httpx.ConnectError("x"), Unavailable, "TALENTLMS_DOMAIN"),
     ],
 )
-async def test_every_form_of_an_error_says_what_to_do(source_over, answer, expected, says):
+async def test_every_error_says_what_to_do_and_shows_no_secret(source_over, answer, expected, says):
     source, _ = source_over({"users/id:7": [answer]})
     with pytest.raises(SourceError, match=says) as caught:
         await source.enrollments(Scope(user_id="7"), courses={}, learners={})
@@ -129,21 +129,21 @@ async def test_every_form_of_an_error_says_what_to_do(source_over, answer, expec
     ("message", "says"),
     [("The requested course does not exist", "no course with the id 9"), ("The requested user does not exist", "id 7")],
 )
-async def test_the_missing_half_of_a_pair_is_named(source_over, message, says):
+async def test_the_error_of_a_pair_names_what_does_not_exist(source_over, message, says):
     source, _ = source_over({"getuserstatusincourse/course_id:9,user_id:7": error(message, 404)})
     with pytest.raises(NotFound, match=says) as caught:
         await source.enrollments(Scope("7", "9"), courses={}, learners={})
     assert not isinstance(caught.value, NotEnrolled)
 
 
-async def test_a_missing_address_is_not_repeated(source_over):
+async def test_the_error_of_an_unknown_email_address_does_not_repeat_it(source_over):
     source, _ = source_over({"users/email:zoe%40x.example": error("The requested user does not exist", 404)})
     with pytest.raises(NotFound, match="with this email"):
         await source._api.read("users", {"email": "zoe@x.example"})
     assert await source.find_learner(email="zoe@x.example") is None
 
 
-async def test_a_used_up_hour_is_named_with_its_end(source_over):
+async def test_an_exhausted_hourly_limit_is_reported_with_its_reset_time(source_over):
     for status in (400, 403, 429):
         source, _ = source_over(
             {
@@ -157,7 +157,7 @@ async def test_a_used_up_hour_is_named_with_its_end(source_over):
         assert caught.value.retry_after_seconds is not None
 
 
-async def test_the_last_tenth_of_the_hour_is_left_to_others(source_over):
+async def test_the_last_tenth_of_the_hourly_limit_is_reserved(source_over):
     source, portal = source_over({"courses": [], "ratelimit": ratelimit(200)})
     with pytest.raises(RateLimited) as caught:
         await source.courses()
@@ -165,7 +165,7 @@ async def test_the_last_tenth_of_the_hour_is_left_to_others(source_over):
     assert portal.asked == []
 
 
-async def test_a_wrong_key_is_seen_at_the_first_question(source_over):
+async def test_a_wrong_key_is_refused_before_the_first_call(source_over):
     source, portal = source_over({"ratelimit": httpx.Response(401, text="no")})
     with pytest.raises(AccessDenied):
         await source.portal()
@@ -176,14 +176,14 @@ async def test_a_wrong_key_is_seen_at_the_first_question(source_over):
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(500), httpx.ReadError("cut"), httpx.Response(200, text="<p>")])
-async def test_a_portal_that_does_not_tell_its_budget_is_read_all_the_same(source_over, answer):
+async def test_a_portal_that_does_not_report_its_hourly_limit_is_read(source_over, answer):
     source, portal = source_over({"ratelimit": [answer], "courses": [], "siteinfo": {}})
     assert await source.courses() == ()
     assert portal.asked == ["siteinfo", "courses"]
     assert source.calls == 3
 
 
-async def test_a_portal_that_stumbles_is_asked_again(source_over, fake_time):
+async def test_a_call_is_retried_after_a_temporary_failure(source_over, fake_time):
     source, _ = source_over(
         {"siteinfo": {}, "courses": [httpx.Response(503), httpx.ReadError("x"), httpx.Response(200, json=[])]}
     )
@@ -192,17 +192,17 @@ async def test_a_portal_that_stumbles_is_asked_again(source_over, fake_time):
 
 
 @pytest.mark.parametrize("key", ["", "  "])
-def test_no_key_is_named_by_its_setting(key):
+def test_an_empty_key_is_an_error_that_names_its_setting(key):
     with pytest.raises(ConfigurationError, match="TALENTLMS_API_KEY"):
         TalentLmsSource.connect(BASE_URL, key)
 
 
-def test_no_address_is_named_by_its_setting():
+def test_an_invalid_address_is_an_error_that_names_its_setting():
     with pytest.raises(ConfigurationError, match="TALENTLMS_DOMAIN"):
         TalentLmsSource.connect("acme", API_KEY)
 
 
-def test_each_way_costs_one_call_and_there_is_no_list_of_everything(source_over):
+def test_each_route_costs_one_call_and_the_list_route_is_not_available(source_over):
     source, _ = source_over({})
     assert {route: source.capabilities.calls(route) for route in FetchRoute} == {
         FetchRoute.LIST: None,

@@ -25,11 +25,11 @@ def test_printed_dates_and_timestamps_of_the_vendor_agree_in_athens(printed, sta
     assert athens.parse(printed) == datetime.fromtimestamp(int(stamp), UTC)
 
 
-def test_every_dated_vendor_item_says_the_same_by_text_and_by_timestamp():
+def test_the_text_and_the_timestamp_of_every_vendor_date_agree():
     for item in (USER["courses"][0], COURSE["users"][0], PAIR):
-        textual = {name: value for name, value in item.items() if not name.endswith("_timestamp")}
+        without_timestamps = {name: value for name, value in item.items() if not name.endswith("_timestamp")}
         for name in ("enrolled_on", "completed_on"):
-            assert athens.moment(textual, name) == athens.moment(item, name)
+            assert athens.moment(without_timestamps, name) == athens.moment(item, name)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_every_dated_vendor_item_says_the_same_by_text_and_by_timestamp():
         ("DDMMYYYY", "5.3.2026 9:04:00 μ.μ."),
     ],
 )
-def test_the_three_orders_and_both_clocks_are_read(date_format, printed):
+def test_dates_in_three_orders_and_with_12_or_24_hours_are_parsed(date_format, printed):
     dates = portal_dates({"date_format": date_format, "timezone": "UTC"})
     assert dates.parse(printed) == datetime(2026, 3, 5, 21, 4, tzinfo=UTC)
 
 
-def test_midnight_and_noon_with_am_and_pm_are_told_apart():
+def test_12_am_is_midnight_and_12_pm_is_noon():
     dates = PortalDates(UTC, DateOrder.DMY)
     assert dates.parse("05/03/2026, 12:00 AM") == datetime(2026, 3, 5, tzinfo=UTC)
     assert dates.parse("05/03/2026, 12:00 π.μ.") == datetime(2026, 3, 5, tzinfo=UTC)
@@ -56,32 +56,32 @@ def test_midnight_and_noon_with_am_and_pm_are_told_apart():
     assert dates.parse("05/03/2026, 13:00 PM") is None
 
 
-def test_a_date_without_a_time_is_the_start_of_that_day_in_the_portal():
+def test_a_date_without_a_time_is_the_start_of_that_day_in_the_portals_zone():
     assert athens.parse("18/04/2013") == datetime(2013, 4, 17, 21, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("siteinfo", [{"timezone": "UTC"}, {"date_format": "DDMMYYYY"}, {"date_format": "x"}, [], None])
-def test_no_date_is_guessed_where_the_order_or_the_zone_is_unknown(siteinfo):
+def test_dates_are_not_parsed_if_the_order_or_the_zone_is_unknown(siteinfo):
     assert portal_dates(siteinfo).parse("06/09/2013, 13:24:52") is None
 
 
 @pytest.mark.parametrize(
     "printed", ["", "Never", "-", None, "31/02/2020", "1/1/1", "01/01/9999", "x", [], 0, "01/01/20"]
 )
-def test_what_is_no_date_is_none(printed):
+def test_a_text_that_is_not_a_date_is_none(printed):
     assert athens.parse(printed) is None
 
 
 @given(st.text(), st.sampled_from(DateOrder))
-def test_no_text_makes_a_date_fail(printed, order):
+def test_no_text_raises_when_parsed_as_a_date(printed, order):
     PortalDates(resolve_zone("Europe/Athens"), order).parse(printed)
 
 
 @given(st.integers(-600_000_000, 7_000_000_000), st.sampled_from(DateOrder))
-def test_printing_and_reading_a_date_gives_it_back(seconds, order):
+def test_a_printed_date_is_parsed_to_the_same_moment(seconds, order):
     layout = {"dmy": "%d/%m/%Y, %H:%M:%S", "mdy": "%m/%d/%Y, %I:%M:%S %p", "ymd": "%Y-%m-%d %H:%M:%S"}[order]
-    whole = datetime.fromtimestamp(seconds, UTC)
-    assert PortalDates(UTC, order).parse(whole.strftime(layout)) == whole
+    moment = datetime.fromtimestamp(seconds, UTC)
+    assert PortalDates(UTC, order).parse(moment.strftime(layout)) == moment
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_printing_and_reading_a_date_gives_it_back(seconds, order):
         ("UTC", "UTC"),
     ],
 )
-def test_a_printed_zone_becomes_the_zone_with_its_rules(printed, key):
+def test_a_printed_zone_is_resolved_to_an_iana_zone(printed, key):
     assert resolve_zone(printed).key == key
 
 
@@ -116,7 +116,7 @@ def test_a_printed_zone_becomes_the_zone_with_its_rules(printed, key):
         ("(GMT +04:00) Athens", 4),
     ],
 )
-def test_an_offset_without_a_fitting_city_is_a_fixed_zone(printed, hours):
+def test_an_offset_without_a_city_of_that_offset_is_a_fixed_zone(printed, hours):
     assert resolve_zone(printed).utcoffset(None) == timedelta(hours=hours)
 
 
@@ -128,5 +128,5 @@ def test_an_unknown_zone_is_none(printed):
 
 
 @given(st.text())
-def test_no_text_makes_a_zone_fail(printed):
+def test_no_text_raises_when_resolved_as_a_zone(printed):
     resolve_zone(printed)

@@ -1,4 +1,4 @@
-"""Payloads as a portal may send them: odd types, escapes, secrets, anything at all."""
+"""Payloads with unexpected types, escapes and secrets."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,19 +20,19 @@ def test_escaped_titles_and_names_are_unescaped():
     assert people.user({**USER, "first_name": " Se&aacute;n ", "last_name": "O&#039;Neil"}).name == "Seán O'Neil"
 
 
-def test_objects_for_lists_and_numbers_for_texts_are_read():
+def test_objects_instead_of_lists_and_numbers_instead_of_texts_are_parsed():
     item = {**COURSE["users"][0], "id": 2, "enrolled_on_timestamp": 1366019102, "completion_percentage": 12.5}
-    (one,) = enrollments.roster({**COURSE, "id": 12, "users": {"4": item}}, learners={}).records
-    assert (one.enrollment.id, one.enrollment.progress_percent) == ("2_12", 12.5)
-    assert one.enrollment.enrolled_at == at(1366019102)
+    (record,) = enrollments.roster({**COURSE, "id": 12, "users": {"4": item}}, learners={}).records
+    assert (record.enrollment.id, record.enrollment.progress_percent) == ("2_12", 12.5)
+    assert record.enrollment.enrolled_at == at(1366019102)
 
 
-def test_addresses_that_are_no_addresses_or_log_in_are_left_out():
+def test_invalid_addresses_and_one_click_logins_are_excluded_from_urls():
     for address in ("javascript:alert(1)", USER["login_key"], None, 5):
         assert transcript_of({"last_accessed_unit_url": address}).enrollment.urls is None
 
 
-def test_labels_never_hide_a_field():
+def test_a_label_that_would_hide_a_field_or_another_label_is_not_used():
     labels = people.field_labels(
         [
             {"key": "custom_field_1", "name": "Role"},
@@ -51,7 +51,8 @@ def test_labels_never_hide_a_field():
     assert not people.has_custom_fields(COURSE)
 
 
-def everything(raw_user, raw_course, raw_pair):
+def all_records(raw_user, raw_course, raw_pair):
+    """Map each payload by every function that reads it, and return all records."""
     transcript = enrollments.transcript(raw_user, courses={}, dates=athens, remote_data=True)
     roster = enrollments.roster(raw_course, learners={}, dates=athens, remote_data=True)
     pair = enrollments.pair(
@@ -59,24 +60,24 @@ def everything(raw_user, raw_course, raw_pair):
     )
     directory = people.people([raw_user], dates=athens, remote_data=True).items
     records = [*directory, *courses([raw_course], dates=athens, remote_data=True).items]
-    for found in (transcript, roster):
-        if found is not None:
-            records += [one.enrollment for one in found.records]
+    for mapped in (transcript, roster):
+        if mapped is not None:
+            records += [record.enrollment for record in mapped.records]
     return [*records, *([pair.enrollment] if pair else [])]
 
 
-def test_remote_data_is_kept_on_demand_and_without_secrets():
-    user, subject, enrollment, *_ = everything(USER, COURSE, PAIR)
+def test_records_carry_the_payload_on_demand_and_without_secrets():
+    user, course, enrollment, *_ = all_records(USER, COURSE, PAIR)
     assert user.remote_data["login"] == "dummy"
     assert user.remote_data["certifications"][0]["unique_id"] == "49471362567302"
-    assert subject.remote_data["users"][0]["name"] == "D. Dummy2"
+    assert course.remote_data["users"][0]["name"] == "D. Dummy2"
     assert enrollment.remote_data["id"] == "1"
-    printed = repr(everything(USER, COURSE, PAIR))
+    printed = repr(all_records(USER, COURSE, PAIR))
     for secret in (SECRET, SIGNED, PUBLIC, "login_key", "autologin"):
         assert secret not in printed
 
 
-def test_a_secret_is_removed_from_every_text_it_was_pasted_into():
+def test_a_secret_is_removed_from_every_text_that_contains_it():
     pasted = f"see {USER['login_key']} now"
     raw_user = {
         **dict.fromkeys(USER, pasted),
@@ -88,12 +89,12 @@ def test_a_secret_is_removed_from_every_text_it_was_pasted_into():
         "id": "1",
         "users": [{**dict.fromkeys(COURSE["users"][0], pasted), "id": 1}],
     }
-    records = everything(raw_user, raw_course, dict.fromkeys(PAIR, pasted))
+    records = all_records(raw_user, raw_course, dict.fromkeys(PAIR, pasted))
     assert len(records) == 5
     assert SECRET not in repr(records)
 
 
-anything = st.recursive(
+any_json = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -106,23 +107,23 @@ anything = st.recursive(
 
 
 def wild(raw):
-    return st.fixed_dictionaries({}, optional={name: anything | st.just(value) for name, value in raw.items()}).map(
+    return st.fixed_dictionaries({}, optional={name: any_json | st.just(value) for name, value in raw.items()}).map(
         lambda changes: {**changes, "login_key": SECRET, "x": {"download_url": SIGNED}}
     )
 
 
-wild_user = st.tuples(wild(USER), st.lists(wild(USER["courses"][0]), max_size=2) | anything).map(
+wild_user = st.tuples(wild(USER), st.lists(wild(USER["courses"][0]), max_size=2) | any_json).map(
     lambda parts: {**parts[0], "id": 1, "courses": parts[1]}
 )
-wild_course = st.tuples(wild(COURSE), st.lists(wild(COURSE["users"][0]), max_size=2) | anything).map(
+wild_course = st.tuples(wild(COURSE), st.lists(wild(COURSE["users"][0]), max_size=2) | any_json).map(
     lambda parts: {**parts[0], "id": 1, "users": parts[1]}
 )
 
 
 @settings(max_examples=300, deadline=None)
 @given(wild_user, wild_course, wild(PAIR))
-def test_nothing_in_any_field_raises_or_leaks_or_cannot_be_stored(raw_user, raw_course, raw_pair):
-    for record in everything(raw_user, raw_course, raw_pair):
+def test_no_value_in_any_field_raises_or_leaks_a_secret_or_prevents_storing(raw_user, raw_course, raw_pair):
+    for record in all_records(raw_user, raw_course, raw_pair):
         printed = record.model_dump_json()
         assert SECRET not in printed
         assert "signature=" not in printed
@@ -131,14 +132,14 @@ def test_nothing_in_any_field_raises_or_leaks_or_cannot_be_stored(raw_user, raw_
 
 @settings(max_examples=300, deadline=None)
 @given(wild_user, wild_course, wild(PAIR))
-def test_records_that_are_not_checked_again_are_as_a_check_would_leave_them(raw_user, raw_course, raw_pair):
-    for record in everything(raw_user, raw_course, raw_pair):
+def test_records_built_without_validation_equal_validated_records(raw_user, raw_course, raw_pair):
+    for record in all_records(raw_user, raw_course, raw_pair):
         assert type(record).model_validate(record.model_dump()) == record
 
 
 @settings(deadline=None)
-@given(anything)
-def test_nothing_at_all_raises(raw):
-    everything(raw, raw, raw)
+@given(any_json)
+def test_no_payload_raises(raw):
+    all_records(raw, raw, raw)
     people.field_labels(raw)
     Vocabulary().extended_by(raw)

@@ -1,4 +1,4 @@
-"""Teams as the portal has them: branches, or groups where there are no branches."""
+"""Teams: a portal's branches, or its groups where it has no branches."""
 
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ def organisation():
     return generate(learners=40, courses=9, today=TODAY)
 
 
-def named(places, ids):
-    return tuple(team.name for team in places if team.id in ids)
+def team_names(teams, ids):
+    return tuple(team.name for team in teams if team.id in ids)
 
 
 def without_branches(organisation):
@@ -29,12 +29,12 @@ def without_branches(organisation):
 
 
 @pytest.mark.parametrize("variations", [Variations(), Variations(lists_as_objects=True, numbers_as_numbers=True)])
-async def test_teams_are_the_branches_of_everybody(open_portal, organisation, variations):
+async def test_teams_are_everyones_branches(open_portal, organisation, variations):
     source, app = open_portal(organisation, variations)
     assert isinstance(source, TeamDirectory)
     teams = await source.teams()
     assert teams == {
-        person.id: named(organisation.branches, person.branch_ids)
+        person.id: team_names(organisation.branches, person.branch_ids)
         for person in organisation.people
         if person.branch_ids
     }
@@ -46,38 +46,40 @@ async def test_in_a_portal_without_branches_teams_are_groups(open_portal, organi
     source, app = open_portal(without_branches(organisation))
     teams = await source.teams()
     assert teams == {
-        person.id: named(organisation.groups, person.group_ids) for person in organisation.people if person.group_ids
+        person.id: team_names(organisation.groups, person.group_ids)
+        for person in organisation.people
+        if person.group_ids
     }
     assert any(len(names) > 1 for names in teams.values())
-    assert "branches" not in app.log.counts()  # the portal says that it has none
+    assert "branches" not in app.log.counts()  # `siteinfo` reports that there are none
 
 
-async def test_a_portal_with_neither_has_no_teams_and_is_not_asked_for_them(open_portal, organisation):
-    bare = without_branches(organisation)
-    bare = replace(bare, groups=(), people=tuple(replace(person, group_ids=()) for person in bare.people))
-    source, app = open_portal(bare)
+async def test_teams_of_a_portal_without_branches_and_groups_cost_no_call(open_portal, organisation):
+    without_teams = without_branches(organisation)
+    people = tuple(replace(person, group_ids=()) for person in without_teams.people)
+    source, app = open_portal(replace(without_teams, groups=(), people=people))
     assert await source.teams() == {}
     assert source.teams_cost() == 0
     assert {*app.log.counts()} <= {"siteinfo", "ratelimit"}
 
 
-async def test_the_cost_of_teams_is_known_once_the_portal_told_of_itself(open_portal, organisation):
+async def test_the_cost_of_teams_is_known_once_siteinfo_is_read(open_portal, organisation):
     source, _ = open_portal(organisation)
     assert source.teams_cost() is None
     await source.portal()
-    before = source.calls
+    calls_before = source.calls
     await source.teams()
-    assert source.teams_cost() == source.calls - before == 1 + len(organisation.branches)
+    assert source.teams_cost() == source.calls - calls_before == 1 + len(organisation.branches)
 
 
 def scripted(**answers):
     return {
         "siteinfo": {"date_format": "DDMMYYYY"},
-        **{key.replace("_", "/id:"): each for key, each in answers.items()},
+        **{key.replace("_", "/id:"): answer for key, answer in answers.items()},
     }
 
 
-async def test_a_portal_that_counts_nothing_is_asked_for_branches_then_for_groups(source_over):
+async def test_without_counts_in_siteinfo_branches_are_read_before_groups(source_over):
     group = {"id": "1", "name": "New &amp; keen", "users": [{"id": 7}, {"id": "8"}, {"name": "x"}]}
     source, portal = source_over(scripted(branches=[], groups=[{"id": "1"}, {"id": "x y"}], groups_1=group))
     assert await source.teams() == {"7": ("New & keen",), "8": ("New & keen",)}
@@ -85,7 +87,7 @@ async def test_a_portal_that_counts_nothing_is_asked_for_branches_then_for_group
     assert source.teams_cost() is None
 
 
-async def test_a_branch_that_is_gone_or_has_no_name_or_lists_somebody_twice_does_no_harm(source_over):
+async def test_deleted_and_unnamed_branches_and_duplicate_members_are_ignored(source_over):
     source, _ = source_over(
         scripted(
             branches=[{"id": "1"}, {"id": "2"}, {"id": "3"}, {"id": "4"}],
@@ -100,14 +102,14 @@ async def test_a_branch_that_is_gone_or_has_no_name_or_lists_somebody_twice_does
 
 @pytest.mark.parametrize(("fault", "kind"), [(MALFORMED_BODY, UnexpectedAnswer), (CUT_CONNECTION, Unavailable)])
 @pytest.mark.parametrize("endpoint", ["branches", "branches/id"])
-async def test_teams_are_told_whole_or_not_at_all(open_portal, organisation, endpoint, fault, kind):
+async def test_teams_that_cannot_all_be_read_are_an_error(open_portal, organisation, endpoint, fault, kind):
     source, app = open_portal(organisation)
     app.faults.add(fault, times=None, endpoint=endpoint)
     with pytest.raises(kind):
         await source.teams()
 
 
-async def test_a_used_up_hour_ends_the_reading_of_teams(open_portal, organisation):
+async def test_an_exhausted_hourly_limit_stops_the_reading_of_teams(open_portal, organisation):
     source, _ = open_portal(organisation, Variations(hourly_limit=5))
     with pytest.raises(RateLimited):
         await source.teams()

@@ -1,4 +1,4 @@
-"""Payloads as the vendor prints them; hosts and keys are made up."""
+"""Payloads as the vendor documents them; hosts and keys are invented."""
 
 SECRET = "5ecret0f0ne0click0login0abcde0"
 SIGNED = "https://portal.example/download/certificate?signature=abcdef0123456789"
@@ -132,3 +132,8 @@ PAIR = {
 }
 
 ATHENS = {"date_format": "DDMMYYYY", "timezone": "(GMT +02:00) Athens, Istanbul, Minsk"}
+
+
+def raw_user(number, **fields):
+    """Make the payload of a person with few fields."""
+    return {"id": str(number), "login": f"p{number}", "first_name": "P", "last_name": str(number), **fields}
