@@ -6,7 +6,9 @@ that module fails where the two tables differ.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -228,8 +230,9 @@ class EnrollmentFilter(BaseModel):
     def _drop_absent(cls, data: object) -> object:
         if not isinstance(data, Mapping):
             return data
-        given = cast("Mapping[str, object]", data)
-        return {name: value for name, value in given.items() if not _is_absent(value)}
+        given, arguments = cast("Mapping[str, object]", data), arguments_of(cls)
+        words = {name: argument.kind.absent_words for name, argument in arguments.items()}
+        return {name: value for name, value in given.items() if not _is_absent(value, words.get(name, frozenset()))}
 
     @model_validator(mode="after")
     def _check_not_enrolled(self) -> Self:
@@ -290,12 +293,23 @@ FILTERS: Mapping[str, Filter] = {
 """Every filter by its name, in the order of the schema."""
 
 
-def _is_absent(value: object) -> bool:
+def _is_absent(value: object, words: frozenset[str]) -> bool:
+    """Tell whether a value stands for "not given": empty, null, or such a word, alone or in lists and objects."""
     if isinstance(value, Mapping):
-        return all(_is_absent(item) for item in cast("Mapping[str, object]", value).values())
+        return all(_is_absent(item, _NO_WORDS) for item in cast("Mapping[str, object]", value).values())
     if isinstance(value, list | tuple):
-        return all(_is_absent(item) for item in cast("list[object]", value))
-    return value is None or (isinstance(value, str) and not value.strip())
+        return all(_is_absent(item, words) for item in cast("list[object]", value))
+    if value is None or isinstance(value, bool):
+        return value is None
+    text = str(value).strip().casefold()
+    if text.startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            return _is_absent(json.loads(text), words)
+    return text in _EMPTY_WORDS or text in words
+
+
+_EMPTY_WORDS = frozenset({"", "null"})
+_NO_WORDS = frozenset[str]()
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

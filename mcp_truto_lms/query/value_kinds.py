@@ -53,6 +53,8 @@ class ValueKind:
         resolution: what a report resolves the value to; None leaves it as it is
         say: prints an unresolved value in the first line of an answer
         first_line_position: orders the filters in the first line
+        absent_words: values, in lower case, that hosts and models write for "not given"; a value of 0 selects nothing
+            that a caller could mean
     """
 
     title: str
@@ -66,6 +68,11 @@ class ValueKind:
     resolution: Literal["ids", "instant", "dimensions"] | None = None
     say: Callable[[Any], str] = _say
     first_line_position: int = 0
+    absent_words: frozenset[str] = frozenset()
+
+
+ALL = frozenset({"all", "any", "*"})
+ZERO = frozenset({"0", "0.0", "0%"})
 
 
 def _text(_: Columns) -> Schema:
@@ -92,6 +99,7 @@ STATES = ValueKind(
     schema=lambda columns: _members(State, columns),
     repeats=True,
     say=lambda states: " or ".join(state for state in states if state is not State.NOT_ENROLLED),
+    absent_words=ALL,
 )
 STATUSES = ValueKind(
     title="statuses",
@@ -101,6 +109,7 @@ STATUSES = ValueKind(
     repeats=True,
     say=" or ".join,
     first_line_position=1,
+    absent_words=ALL,
 )
 FLAG = ValueKind(
     title="true or false",
@@ -125,6 +134,7 @@ USERS = ValueKind(
     repeats=True,
     resolution="ids",
     first_line_position=3,
+    absent_words=ALL,
 )
 COURSES = ValueKind(
     title="courses",
@@ -134,6 +144,7 @@ COURSES = ValueKind(
     repeats=True,
     resolution="ids",
     first_line_position=3,
+    absent_words=ALL,
 )
 DIMENSION_VALUES = ValueKind(
     title="an object of keys and values",
@@ -161,6 +172,7 @@ PERCENT = ValueKind(
     schema=lambda _: {"type": "number", "maximum": 100, "minimum": 0},
     say=lambda percent: f"{percent:g}",
     first_line_position=6,
+    absent_words=ZERO,
 )
 COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_column_list, repeats=True)
 EXCLUDED_COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_texts, repeats=True)
@@ -178,6 +190,7 @@ LIMIT = ValueKind(
     metavar="NUMBER",
     parse=lambda value, _: parse_limit(value),
     schema=lambda _: {"maximum": MAX_LIMIT, "minimum": 1, "type": "integer"},
+    absent_words=ZERO,
 )
 CURSOR = ValueKind(title="a cursor", metavar="", parse=lambda value, _: parse_cursor(value), schema=_text)
 FORMAT = ValueKind(

@@ -137,7 +137,7 @@ CASES: list[Case] = [
     ("error_bad_limit", LIST, {"limit": 5_000}),
     ("error_bad_percentage", LIST, {"progress_below": "half"}),
     ("error_bad_format", LIST, {"format": "xlsx"}),
-    ("error_several_mistakes", LIST, {"state": "late", "limit": 0, "due_to": "soon"}),
+    ("error_several_mistakes", LIST, {"state": "late", "limit": -1, "due_to": "soon"}),
     ("error_foreign_cursor", LIST, {"cursor": "k3f9a2xy"}),
     ("error_cursor_with_other_arguments", LIST, {"cursor": "k3f9a2xy", "limit": 50}),
     ("error_cursor_with_csv", LIST, {"cursor": "k3f9a2xy", "format": "csv"}),

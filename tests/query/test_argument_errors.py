@@ -37,7 +37,7 @@ from tests.query.parsed_queries import error_message
         ({"progress_below": "nan"}, "progress_below: 'nan' is not a percentage: "),
         ({"progress_below": True}, "progress_below: 'True' is not a percentage: "),
         ({"fresh": "maybe"}, "fresh: takes true or false."),
-        ({"limit": 0}, "limit: takes a whole number from 1 to 200."),
+        ({"limit": -1}, "limit: takes a whole number from 1 to 200."),
         ({"limit": 201}, "limit: takes a whole number from 1 to 200."),
         ({"limit": 2.5}, "limit: takes a whole number from 1 to 200."),
         ({"limit": True}, "limit: takes a whole number from 1 to 200."),
@@ -51,7 +51,7 @@ def test_a_mistake_is_rejected_with_the_values_that_are_right(arguments: dict[st
 
 
 def test_several_mistakes_are_reported_together():
-    message = error_message(state="late", limit=0)
+    message = error_message(state="late", limit=-1)
     assert "state: 'late' is not a state; " in message
     assert message.endswith(" limit: takes a whole number from 1 to 200.")
 

@@ -92,7 +92,7 @@ def test_a_number_may_be_a_number_or_text():
     assert list_query(limit=MAX_LIMIT).limit == MAX_LIMIT
     assert list_query().limit == DEFAULT_LIMIT
     assert list_query(progress_below="50%").progress_below == list_query(progress_below=50).progress_below == 50.0
-    assert list_query(progress_below=0).progress_below == 0.0
+    assert list_query(progress_below=0.5).progress_below == 0.5
 
 
 def test_the_format_is_a_table_by_default_and_json_on_request():

@@ -30,7 +30,7 @@ def test_a_query_by_dimensions_or_about_missing_people_needs_the_directory(
         ({"user": "x", "course": "y", "due_to": "today", "fresh": True}, False),
         ({"state": "overdue"}, True),
         ({"status": "completed"}, True),
-        ({"progress_below": 0}, True),
+        ({"progress_below": 1}, True),
         ({"inactive_since": "-30d"}, True),
         ({"state": "no_due_date"}, False),
         ({"completed_from": "-30d", "enrolled_to": "today", "where": "team=Sales", "is_mandatory": True}, False),
