@@ -7,11 +7,6 @@ from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def fake_time():
     return FakeTime()
 
@@ -37,9 +32,9 @@ def source_over(fake_time):
 
 @pytest.fixture
 def open_portal(fake_time):
-    """Make a source over a portal in this process, and the portal, both on the same invented time."""
+    """Make a source over a portal in this process, and the portal; both use the fake time."""
 
-    def opened(organisation, variations=None, *, key=SAMPLE_API_KEY):
+    def open_over(organisation, variations=None, *, key=SAMPLE_API_KEY):
         app = sample_app(
             organisation, variations=variations, now=fake_time.now, monotonic=fake_time.clock, sleep=fake_time.sleep
         )
@@ -54,4 +49,4 @@ def open_portal(fake_time):
         )
         return source, app
 
-    return opened
+    return open_over

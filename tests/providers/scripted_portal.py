@@ -1,4 +1,4 @@
-"""Time that only passes when somebody sleeps, and portals of fixed answers."""
+"""A clock that advances only by sleeping, and portals with scripted answers."""
 
 import json
 
@@ -11,7 +11,7 @@ NOW = 1_795_000_000.0
 
 
 class FakeTime:
-    """A clock, and a sleep that moves it."""
+    """A clock, and a sleep that advances it and returns at once."""
 
     def __init__(self):
         self.seconds = 0.0
@@ -31,7 +31,10 @@ class FakeTime:
 
 
 class ScriptedPortal:
-    """A portal of fixed answers by path; what was asked, in order, without the ever-asked `ratelimit`."""
+    """A portal with an answer for each path.
+
+    `asked` lists the paths of the requests in order, without those for `ratelimit`, which every source reads.
+    """
 
     def __init__(self, answers):
         self.answers = {"ratelimit": {"error": {"message": "The requested API action does not exist"}}, **answers}
