@@ -6,8 +6,7 @@ Prints nothing; `bench/tokens.py` and tests use it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from bench.expected_answers import (
@@ -27,35 +26,15 @@ from bench.expected_answers import (
     team_of,
     totals,
 )
+from bench.question import EVERYTHING, Question, list_question, summary_question
 from bench.reading import Row, Table, Truth
 from mcp_truto_lms.sandbox.records import Organisation
 from tests.truth import Fact, missing
 
-LIST, SUMMARIZE = "list_course_enrollments", "summarize_learner_progress"
-EVERYTHING = ("course-enrollments",)
 SECURITY, CONDUCT = "Security Awareness 2026", "Code of Conduct"
 GDPR, FORKLIFT = "GDPR & Data Protection", "Forklift Safety"
 LEARNER_COLUMNS = "learners,enrollments,finished,%,learners %,overdue,due 14d,not started,hours,avg %"
 OUTCOME_COLUMNS = "enrollments,overdue,due 14d,not started,hours,avg %"
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, its call and its expected answer.
-
-    Args:
-        words: the question as a person asks it
-        tool: the tool of the one call
-        arguments: the arguments of the one call
-        needs: the lists of the unified endpoint that hold the same data, filtered as far as the endpoint can
-        truth: what the answer must contain
-    """
-
-    words: str
-    tool: str
-    arguments: Mapping[str, Any]
-    needs: tuple[str, ...]
-    truth: Truth
 
 
 def make_questions(organisation: Organisation) -> list[Question]:
@@ -71,14 +50,6 @@ def make_questions(organisation: Organisation) -> list[Question]:
         *_subset_questions(expected),
         *_failure_questions(expected),
     ]
-
-
-def _list(words: str, needs: tuple[str, ...], truth: Truth, **arguments: Any) -> Question:
-    return Question(words, LIST, arguments, needs, truth)
-
-
-def _summary(words: str, needs: tuple[str, ...], truth: Truth, **arguments: Any) -> Question:
-    return Question(words, SUMMARIZE, arguments, needs, truth)
 
 
 def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
@@ -109,8 +80,10 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
         limit=40,
     )
     return [
-        _list("Who is overdue now, longest first?", EVERYTHING, rows(overdue, limit=50), state="overdue", limit=50),
-        _list(
+        list_question(
+            "Who is overdue now, longest first?", EVERYTHING, rows(overdue, limit=50), state="overdue", limit=50
+        ),
+        list_question(
             "What is due in 14 days and unlikely to be finished in time?",
             EVERYTHING,
             rows(unlikely, limit=100),
@@ -118,7 +91,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             progress_below=50,
             limit=100,
         ),
-        _list(
+        list_question(
             "Who has not started Forklift Safety?",
             expected.pages_of_course(FORKLIFT),
             rows(not_started, "learner,course,status,due", limit=50),
@@ -126,7 +99,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             state="not_started",
             limit=50,
         ),
-        _list(
+        list_question(
             "Who has stalled: enrolled 60 days ago, in progress, not half done?",
             EVERYTHING,
             rows(stalled, enrolled_columns, limit=50),
@@ -135,7 +108,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             enrolled_to="-60d",
             limit=50,
         ),
-        _list(
+        list_question(
             "Who finished something last week?",
             EVERYTHING,
             rows(last_week, completed_columns, limit=100),
@@ -143,7 +116,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             completed_to="last_week",
             limit=100,
         ),
-        _list(
+        list_question(
             "Who finished Security Awareness since 1 November?",
             expected.pages_of_course(SECURITY),
             rows(since_november, completed_columns, limit=100),
@@ -151,7 +124,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             completed_from="2026-11-01",
             limit=100,
         ),
-        _list(
+        list_question(
             "Who is below 50 % in GDPR?",
             expected.pages_of_course(GDPR),
             rows(low_progress, limit=100),
@@ -159,7 +132,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             progress_below=50,
             limit=100,
         ),
-        _list(
+        list_question(
             "Who was enrolled this month, the latest first?",
             EVERYTHING,
             rows(newly_enrolled, enrolled_columns, sort_key=lambda fact: -fact.enrolled, limit=40),
@@ -167,7 +140,7 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             sort="-enrolled",
             limit=40,
         ),
-        _list(
+        list_question(
             "Who was enrolled in the last two weeks and has not begun?",
             EVERYTHING,
             rows(not_begun, "learner,course,status,due,enrolled", limit=60),
@@ -175,10 +148,10 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             state="not_started",
             limit=60,
         ),
-        _list(
+        list_question(
             "Whose access expired before they finished?", EVERYTHING, rows(expired, limit=50), state="expired", limit=50
         ),
-        _list("Who is at risk, and why?", EVERYTHING, at_risk, state="at_risk", limit=40),
+        list_question("Who is at risk, and why?", EVERYTHING, at_risk, state="at_risk", limit=40),
     ]
 
 
@@ -197,33 +170,33 @@ def _people_questions(expected: ExpectedAnswers) -> list[Question]:
     transcript = expected.rows(janes, "course,status,progress,due").tables
     not_enrolled_sentence = f"{len(not_enrolled)} active people are not enrolled."
     return [
-        _summary(
+        summary_question(
             "How is Jane Doe doing?",
             (f"course-enrollments?user[id]={jane}",),
             Truth(totals(janes), (headline(janes), statuses(janes)), transcript),
             user="Jane Doe",
         ),
-        _list(
+        list_question(
             "How far is Jane Doe in Security Awareness?",
             (f"course-enrollments?user[id]={jane}&course[id]={expected.course_id(SECURITY)}",),
             expected.rows(at_security),
             user="Jane Doe",
             course=SECURITY,
         ),
-        _list(
+        list_question(
             "Who is in Forklift Safety, and how far?",
             expected.pages_of_course(FORKLIFT),
             expected.rows(roster, limit=100),
             course=FORKLIFT,
             limit=100,
         ),
-        _summary(
+        summary_question(
             "How is Forklift Safety going, and who is longest overdue?",
             (*expected.pages_of_course(FORKLIFT), "users"),
             Truth(totals(roster), (headline(roster), statuses(roster), not_enrolled_sentence), overdue_table),
             course=FORKLIFT,
         ),
-        _list(
+        list_question(
             "Who was never enrolled in Forklift Safety?",
             (*expected.pages_of_course(FORKLIFT), "users"),
             Truth(f"{len(not_enrolled)} of {len(not_enrolled)} people not enrolled", tables=(missing_people,)),
@@ -231,7 +204,7 @@ def _people_questions(expected: ExpectedAnswers) -> list[Question]:
             state="not_enrolled",
             limit=200,
         ),
-        _summary(
+        summary_question(
             f"How are {manager}'s people doing?",
             expected.pages_of_people(lambda person: manager_of(person) == manager),
             Truth(totals(reports), tables=(expected.groups(reports, "learner", limit=50),)),
@@ -239,7 +212,7 @@ def _people_questions(expected: ExpectedAnswers) -> list[Question]:
             group_by="learner",
             limit=50,
         ),
-        _list(
+        list_question(
             f"Who in {team} is overdue?",
             expected.pages_of_people(lambda person: team_of(person) == team),
             expected.rows(overdue_in_team, limit=100),
@@ -267,10 +240,10 @@ def _overall_questions(expected: ExpectedAnswers) -> list[Question]:
     by_status = expected.groups(all_facts, "status", "enrollments,hours,avg %", sort_key=lambda group: -len(group))
 
     def overall(words: str, table: Table, **arguments: Any) -> Question:
-        return _summary(words, EVERYTHING, Truth(totals(all_facts), tables=(table,)), **arguments)
+        return summary_question(words, EVERYTHING, Truth(totals(all_facts), tables=(table,)), **arguments)
 
     return [
-        _summary(
+        summary_question(
             "What is the overall picture?",
             EVERYTHING,
             Truth(totals(all_facts), (headline(all_facts, with_risk=True), statuses(all_facts)), overview),
@@ -325,7 +298,7 @@ def _overall_questions(expected: ExpectedAnswers) -> list[Question]:
             limit=10,
         ),
         overall("Which ten people have most at risk?", learners_at_risk, group_by="learner", sort="-at_risk", limit=10),
-        _summary(
+        summary_question(
             "How many have which status?",
             EVERYTHING,
             Truth(totals(all_facts), (headline(all_facts),), (by_status,)),
@@ -362,34 +335,34 @@ def _subset_questions(expected: ExpectedAnswers) -> list[Question]:
         open_in_october, "team", LEARNER_COLUMNS, sort_key=lambda group: -len(group), cell=october_cell
     )
     return [
-        _summary(
+        summary_question(
             "How do Security Awareness and Code of Conduct compare?",
             expected.pages_of_course(SECURITY, CONDUCT),
             Truth(totals(two), tables=(expected.groups(two, "course"),)),
             course=[SECURITY, CONDUCT],
         ),
-        _summary(
+        summary_question(
             "How complete are the mandatory courses?",
             expected.pages_of_course(*titles),
             Truth(totals(mandatory), tables=(expected.groups(mandatory, "course"),)),
             is_mandatory=True,
             group_by="course",
         ),
-        _summary(
+        summary_question(
             "For which courses is no due date known?",
             EVERYTHING,
             Truth(totals(without_due), tables=(expected.groups(without_due, "course"),)),
             state="no_due_date",
             group_by="course",
         ),
-        _summary(
+        summary_question(
             "Which teams are most overdue in Security Awareness?",
             expected.pages_of_course(SECURITY),
             Truth(totals(security), tables=(expected.groups(security, "team", LEARNER_COLUMNS),)),
             course=SECURITY,
             group_by="team",
         ),
-        _summary(
+        summary_question(
             "What share of its open courses did each team finish last month?",
             EVERYTHING,
             Truth(totals(october), (period_sentence,), (by_team,)),
@@ -405,7 +378,7 @@ def _failure_questions(expected: ExpectedAnswers) -> list[Question]:
     failed = expected.where(lambda fact: fact.status == "failed", failed_shown=True)
     by_course = expected.groups(failed, "course", OUTCOME_COLUMNS, sort_key=lambda group: -len(group))
     return [
-        _list(
+        list_question(
             "Who failed Code of Conduct?",
             expected.pages_of_course(CONDUCT),
             expected.rows([fact for fact in failed if fact.course == CONDUCT], limit=50),
@@ -413,7 +386,7 @@ def _failure_questions(expected: ExpectedAnswers) -> list[Question]:
             state="failed",
             limit=50,
         ),
-        _summary(
+        summary_question(
             "How many failed, by course?",
             EVERYTHING,
             Truth(totals(failed), tables=(by_course,)),

@@ -35,7 +35,8 @@ from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
 from bench.expected_answers import settings_of, write_people_file
-from bench.questions import EVERYTHING, LIST, SUMMARIZE, Question, make_questions
+from bench.question import EVERYTHING, LIST, SUMMARIZE, Question
+from bench.questions import make_questions
 from bench.reading import find_mistake
 from mcp_truto_lms.render.token_budget import estimate_tokens
 from mcp_truto_lms.sandbox.organisation import generate

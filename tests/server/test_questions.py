@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bench.expected_answers import MANDATORY, write_people_file
-from bench.questions import Question, make_questions
+from bench.question import Question
+from bench.questions import make_questions
 from bench.reading import Row, Table, Truth, find_mistake
 from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import OpenDesk
