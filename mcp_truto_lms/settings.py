@@ -300,6 +300,8 @@ class _Reader:
                     f"{name} takes one account id, or several as name=id,name=id, each name and each id once."
                 )
             ids[word] = account_id
+        if value and not ids:
+            raise ConfigurationError(f"{name} is {value!r}: it takes one account id, or several as name=id,name=id.")
         return tuple(ids.items())
 
     def secret(self, name: str) -> str:

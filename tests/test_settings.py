@@ -114,6 +114,10 @@ def test_a_full_address_replaces_the_domain():
             "TRUTO_INTEGRATED_ACCOUNT_ID is missing: set it to the id of the integrated account in Truto.",
         ),
         (
+            {**TRUTO, "TRUTO_INTEGRATED_ACCOUNT_ID": ", ,"},
+            "TRUTO_INTEGRATED_ACCOUNT_ID is ', ,': it takes one account id, or several as name=id,name=id.",
+        ),
+        (
             {"TRUTO_INTEGRATED_ACCOUNT_ID": "a1"},
             "TRUTO_API_TOKEN is missing: set it to an API token of Truto.",
         ),

@@ -13,6 +13,7 @@ from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, DUE_SOON_DAYS, State, Thresholds
 from mcp_truto_lms.domain.terms import LEGEND, STATE_TERMS, TERMS, at_risk_words, definitions_text
 from mcp_truto_lms.query.vocabulary import is_offered
+from tests.conftest import WAIT_SECONDS
 
 PUBLISHED = """
 import json
@@ -40,7 +41,7 @@ def published() -> list[dict[str, Any]]:
     outputs: list[dict[str, Any]] = []
     for options in ([], ["-OO"]):
         command = [sys.executable, *options, "-c", PUBLISHED]
-        process = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        process = subprocess.run(command, check=True, capture_output=True, text=True, timeout=WAIT_SECONDS)
         outputs.append(json.loads(process.stdout))
     return outputs
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import anyio
 
-from tests.conftest import Desk
+from tests.conftest import WAIT_SECONDS, Desk
 
 
 class PendingRequests:
@@ -28,7 +28,7 @@ class PendingRequests:
 
 async def until(happened: Callable[[], bool]) -> None:
     """Wait until something that has no event of its own has happened."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(WAIT_SECONDS):
         while not happened():  # noqa: ASYNC110 - the portal tells nobody
             await anyio.sleep(0.001)
 

@@ -23,7 +23,7 @@ from mcp_truto_lms.ingest.freshness import READERS
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.store.compressed_rows import CompressedPeople
 from mcp_truto_lms.store.database import Database
-from tests.conftest import OpenDesk
+from tests.conftest import WAIT_SECONDS, OpenDesk
 from tests.stored import Shelf, course, open_shelf, person, record, refreshing
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +101,7 @@ async def test_the_next_pass_sees_what_a_fetch_wrote():
 
 async def test_a_plan_that_is_made_twice_is_an_error_and_no_endless_loop():
     async with refreshing(Shelf()) as refresher:
-        with anyio.fail_after(5), pytest.raises(AssertionError, match="planned twice"):
+        with anyio.fail_after(WAIT_SECONDS), pytest.raises(AssertionError, match="planned twice"):
             await refresher.run(refresher.begin(), lambda _: FetchList("courses"))
 
 
@@ -166,7 +166,7 @@ def counting() -> Counting:
 async def test_a_clock_that_moves_during_a_question_makes_nothing_stale_again(fresh: bool):
     source = counting()
     async with open_shelf(source, clock=Racing()) as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             await desk.list(state="failed", fields=["user.name", "score"], fresh=fresh)
     assert {key: times for key, times in source.asked.items() if times > 1} == {}
 
@@ -184,7 +184,7 @@ async def test_a_source_that_never_becomes_fresh_is_asked_once_a_question():
     source.__class__ = NeverFresh
     async with open_shelf(source) as desk:
         for times in (1, 2):
-            with anyio.fail_after(5):
+            with anyio.fail_after(WAIT_SECONDS):
                 text = await desk.list()
             assert ", complete." not in text
             assert source.asked["course:c"] == source.asked["course:d"] == times
@@ -202,7 +202,7 @@ async def test_a_closed_route_is_tried_once_and_the_next_cheapest_after_it():
     source = counting()
     source.__class__ = Closed
     async with open_shelf(source) as desk:
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             assert await desk.refused("list_course_enrollments") == "This route is closed."
     assert {key.partition(":")[0] for key in source.asked} >= {"course", "pair"}
     assert {key: times for key, times in source.asked.items() if times > 1} == {}
@@ -224,7 +224,7 @@ async def test_a_list_that_cannot_be_fetched_is_tried_once_a_question():
         clock.moment += timedelta(days=2)
         source.__class__ = Down
         source.asked.clear()
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             text = await desk.list(user="Ann", state="failed")
     assert source.asked["learners"] <= 1
     assert "1" in text
@@ -269,7 +269,7 @@ async def test_coverage_and_counts_of_an_answer_are_of_one_transaction(monkeypat
                 source.rosters_written.set()
 
         monkeypatch.setattr(ingester, "_replace_scope", replaced)
-        with anyio.fail_after(5):
+        with anyio.fail_after(WAIT_SECONDS):
             text = await desk.summarize(state=["failed", "not_finished"])
     assert text.startswith("at least 2 enrollments")
     assert "1 of 2 people read" in text

@@ -16,7 +16,7 @@ from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.store.database import Database
 from tests.conftest import Desk, OpenDesk
-from tests.ingest.portal_waits import until
+from tests.ingest.portal_waits import PendingRequests, until
 from tests.stored import (
     ACCOUNT,
 )
@@ -109,9 +109,12 @@ async def test_a_cancelled_question_ends_a_fetch_that_nobody_else_waits_for(open
     async with open_desk() as desk:
         await desk.list(course="102")
         calls(desk)
-        desk.portal.faults.add(Fault(delay_seconds=30), endpoint="courses/id")
-        with anyio.move_on_after(0.1):
-            await desk.list(course="101")
+        pending = PendingRequests(desk)
+        desk.portal.faults.add(Fault(delay_seconds=3600), endpoint="courses/id")
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: desk.list(course="101"))
+            await until(lambda: bool(pending.now))
+            group.cancel_scope.cancel()
         await until(lambda: not desk.account._refresher.fetcher.single_flight._under_way)
         assert ", complete." in await desk.list(course="101")
         assert calls(desk) == {"courses/id": 2}

@@ -17,7 +17,7 @@ from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.tools import summarize_learner_progress
 from mcp_truto_lms.settings import Settings
-from tests.conftest import LIST, TODAY, OpenDesk
+from tests.conftest import LIST, TODAY, WAIT_SECONDS, OpenDesk
 from tests.stored import Shelf, course, open_shelf, person, record
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,7 @@ async def test_other_questions_are_answered_while_the_people_file_is_loaded(
         await desk.list()
 
         async def ask() -> None:
-            with anyio.fail_after(9):
+            with anyio.fail_after(WAIT_SECONDS):
                 answered.append(len((await desk.account.list_enrollments(EnrollmentQuery())).rows))
 
         def read_after_another_question(self: PeopleFile) -> Any:

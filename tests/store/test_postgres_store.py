@@ -19,6 +19,7 @@ from mcp_truto_lms.store.postgres import Postgres
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import learners, metadata
 from mcp_truto_lms.store.schema_rebuild import SETTING
+from tests.conftest import WAIT_SECONDS
 from tests.stored import ACCOUNT, STAMP, Opened, person
 
 
@@ -267,7 +268,7 @@ async def test_locks_are_lost_with_their_connection_and_others_can_be_taken(addr
     assert await first.try_lock("course:7")
     cut(address)
     assert await first.try_lock("course:8")
-    with anyio.fail_after(20):
+    with anyio.fail_after(WAIT_SECONDS):
         while not await second.try_lock("course:7"):  # noqa: ASYNC110 - the server notices a little later
             await anyio.sleep(0.01)
     await first.unlock("course:7")

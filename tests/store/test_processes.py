@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select
 from mcp_truto_lms.domain.rate_limits import RateLimit
 from mcp_truto_lms.store import account_state, shared_rate_limits
 from mcp_truto_lms.store.schema import calls, enrollments
+from tests.conftest import WAIT_SECONDS
 from tests.store.endless_writer import COURSES, size
 from tests.stored import ACCOUNT, Opened, Where, new_store
 
@@ -132,7 +133,7 @@ async def test_the_locks_of_a_killed_process_are_released(address: str):
             assert read_line(other) == "False"
         holder.kill()
         holder.wait()
-        with anyio.fail_after(20):
+        with anyio.fail_after(WAIT_SECONDS):
             while not await database.try_lock("course:7"):  # noqa: ASYNC110 - the server notices a little later
                 await anyio.sleep(0.01)
 

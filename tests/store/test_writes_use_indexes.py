@@ -19,9 +19,9 @@ def plans(store: WrittenStore, write: Callable[[], object]) -> list[str]:
     """Return how SQLite finds enrollments in the statements of a write."""
     statements: list[tuple[str, Any]] = []
 
-    def collect(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+    def collect(_: object, __: object, statement: str, parameters: Any, ___: object, is_many: bool) -> None:
         if "enrollments" in statement and not statement.startswith("INSERT"):
-            statements.append((statement, parameters[0] if isinstance(parameters, list) else parameters))
+            statements.append((statement, parameters[0] if is_many else parameters))
 
     event.listen(store.writer_engine, "before_cursor_execute", collect)
     write()
