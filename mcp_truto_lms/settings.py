@@ -1,7 +1,7 @@
-"""Every setting, in one place: read from the environment once, checked, and frozen.
+"""The settings: parsed from the environment once, checked, and frozen.
 
 A value that a host leaves as `${user_config.x}` is unset. Credentials that are set in part are an error that names the
-missing variable: half a configuration must not fall back to sample data in silence. The variables of a provider are
+missing variable: a partial configuration must not silently answer with sample data. The variables of a provider are
 declared in `provider_registry`.
 """
 
@@ -89,7 +89,7 @@ class Settings:
         """Read the settings from environment variables.
 
         Raises:
-            ConfigurationError: one is missing or wrong; the message names it.
+            ConfigurationError: a variable is missing or wrong; the message names it.
         """
         read = _Reader(env)
         provider_values = {name: read.provider_values(provider) for name, provider in PROVIDERS.items()}
@@ -124,7 +124,7 @@ class Settings:
             structured=read.flag(f"{PREFIX}STRUCTURED"),
             log_level=read.choice(f"{PREFIX}LOG_LEVEL", ("debug", "info", "warning", "error"), "warning").upper(),
         )
-        settings.provider.identity(settings)  # refuses a value that cannot be a domain
+        settings.provider.identity(settings)  # raises if the domain is not valid
         return settings
 
     @property
@@ -176,12 +176,12 @@ def _store_key(words: str) -> str:
 
 
 def _shorten(key: str) -> str:
-    """Write a key in half the space: every row of an account carries it, and so does every index."""
+    """Shorten a key, since every row and every index of an account contains it."""
     return urlsafe_b64encode(bytes.fromhex(key)[:6]).decode()
 
 
 def _configured_source(provider_values: Mapping[str, Mapping[str, str]]) -> str:
-    """Choose the provider whose credentials are set, else the default.
+    """Return the provider whose credentials are set, else the default.
 
     Raises:
         ConfigurationError: credentials of several providers are set.
@@ -198,10 +198,10 @@ def _configured_source(provider_values: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def check_loopback(host: str, *, hint: str = "") -> None:
-    """Refuse an address that other machines can reach: a caller who reaches the server reads everyone's data.
+    """Refuse an address that other machines can reach: every caller can read everyone's data.
 
     Raises:
-        ConfigurationError: other machines can reach the host; the message ends with the hint.
+        ConfigurationError: other machines can reach the address; the message ends with the hint.
     """
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -217,7 +217,7 @@ def check_loopback(host: str, *, hint: str = "") -> None:
 def configure_logging(level: str) -> None:
     """Send the log to stderr; stdout belongs to the protocol.
 
-    Libraries that log addresses or messages are limited to warnings: addresses hold e-mail addresses, and messages are
+    Libraries that log URLs or messages are limited to warnings: URLs contain e-mail addresses, and messages are
     questions and answers.
     """
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
@@ -227,7 +227,7 @@ def configure_logging(level: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads one variable at a time; every error names the variable and what it takes."""
+    """Parses single variables; every error names the variable and the values that it accepts."""
 
     env: Mapping[str, str]
 
@@ -319,7 +319,7 @@ class _Reader:
         raise ConfigurationError(f"{name} takes 1, or a secret of at least {MIN_SECRET_CHARACTERS} visible characters.")
 
     def excluded(self, name: str, *, aliases: bool) -> tuple[str, ...]:
-        """Read columns, in any spelling, that answers can do without."""
+        """Read columns to exclude, in any spelling; columns that answers need are refused."""
         from mcp_truto_lms.query.parsing import column_paths
 
         excluded: list[str] = []
@@ -330,9 +330,9 @@ class _Reader:
                 raise ConfigurationError(f"{name}: {error}.") from None
             for path in paths:
                 if path in NEEDED or path in DERIVED_COLUMNS:
-                    raise ConfigurationError(f"{name}: {path} cannot be excluded, answers are made of it.")
+                    raise ConfigurationError(f"{name}: {path} cannot be excluded, answers need it.")
                 if path == "user.name" and aliases:
-                    raise ConfigurationError(f"{name}: user.name cannot be excluded, it is the alias already.")
+                    raise ConfigurationError(f"{name}: user.name cannot be excluded, it is already the alias.")
                 excluded.append(path)
         return tuple(dict.fromkeys(excluded))
 

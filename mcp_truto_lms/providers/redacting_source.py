@@ -1,11 +1,12 @@
-"""A source that redacts another one: what nobody may see ends here, before it is stored, joined or served.
+"""A source that redacts another source, before its records are stored, joined or served.
 
-Hidden columns are null, except those that judgements rest on: these are hidden where answers are made. Under aliases a
-person has nothing but the alias, their teams, and what decides whether they count; a course, which is not a person,
-loses what could name one. E-mail addresses that nobody may see are sealed: they still join the people file, and reveal
+Hidden columns are null, except those that definitions are computed from: these are hidden where answers are made. Under
+aliases a person has only the alias, their teams, and the status and role that decide whether they count. A course loses
+the fields that could name a person. Hidden e-mail addresses are hashed: they still join the people file and reveal
 nothing. Fields that are not part of the model are dropped, and so is the provider's payload.
 
-Nobody is looked up by a sealed address: what the caller typed does not leave this process.
+Where e-mail addresses are hidden, nobody is looked up by one: the address that a caller types does not leave this
+process.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from mcp_truto_lms.domain.source import (
     scope_parts,
 )
 
-JUDGED_COLUMNS = frozenset(
+DEFINITION_COLUMNS = frozenset(
     {
         "due_at",
         "enrolled_at",
@@ -60,7 +61,7 @@ JUDGED_COLUMNS = frozenset(
         "updated_at",
     }
 )
-"""Columns that judgements rest on, and that decide which attempt is the latest."""
+"""Columns that definitions are computed from, and that decide which attempt is the latest."""
 CACHED_ALIASES = 100_000
 _COURSE_FIELDS_UNDER_ALIASES = (
     "id",
@@ -86,7 +87,7 @@ class Redactor:
     _alias: Callable[[str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        paths = CourseEnrollment.model_fields.keys() - JUDGED_COLUMNS - {"id"}
+        paths = CourseEnrollment.model_fields.keys() - DEFINITION_COLUMNS - {"id"}
         hidden_columns = dict.fromkeys(path for path in paths if path not in self.columns)
         object.__setattr__(self, "_hidden_columns", {**hidden_columns, "remote_data": None})
         object.__setattr__(self, "_hidden_fields", self.columns.fields_removed)
@@ -94,7 +95,7 @@ class Redactor:
 
     @property
     def hides_emails(self) -> bool:
-        """Whether addresses are sealed."""
+        """Whether e-mail addresses are hashed."""
         return "user.emails" not in self.columns
 
     def user(self, user: User) -> User:
@@ -102,7 +103,7 @@ class Redactor:
         custom_fields = user.custom_fields or {}
         shown: dict[str, Any] = {"id": user.id, "status": user.status, "role": user.role}
         if self.columns.aliases:
-            shown |= {"name": self._alias(user.id), "emails": self._sealed_names(user)}
+            shown |= {"name": self._alias(user.id), "emails": self._hashed_names(user)}
             shown[CUSTOM_FIELDS] = {TEAM_FIELD: custom_fields[TEAM_FIELD]} if TEAM_FIELD in custom_fields else None
         else:
             shown = {name: getattr(user, name) for name in User.model_fields if name != "remote_data"}
@@ -116,7 +117,7 @@ class Redactor:
         return User.model_construct(**shown)
 
     def course(self, course: Course) -> Course:
-        """Redact a course; under aliases it keeps its names and what its learners' dates depend on."""
+        """Redact a course; under aliases it has its title, code and terms but no text that could name a person."""
         names = _COURSE_FIELDS_UNDER_ALIASES if self.columns.aliases else Course.model_fields
         shown = {name: getattr(course, name) for name in names if name != "remote_data"}
         shown[CUSTOM_FIELDS] = self._custom_fields(course.custom_fields or {})
@@ -148,7 +149,7 @@ class Redactor:
         return replace(record, enrollment=enrollment.model_copy(update=changes))
 
     def reading(self, reading: Reading) -> Reading:
-        """Redact what a scope holds."""
+        """Redact the records and learners of a reading."""
         records = tuple(map(self.record, reading.records))
         return replace(reading, records=records, learners=tuple(map(self.user, reading.learners)))
 
@@ -179,33 +180,33 @@ class Redactor:
         return Manager.model_construct(id=manager.id, name=self._name(manager.id, manager.name))
 
     def _custom_fields(self, fields: Mapping[str, Any], *, always: str = "") -> dict[str, Any] | None:
-        """Return the fields that are not hidden; `always` is a field that counts although it may not be shown."""
+        """Return the fields that are not hidden, and the field `always` although custom fields are hidden."""
         hidden = self._hidden_fields
         if CUSTOM_FIELDS not in self.columns:
             return {always: fields[always]} if always in fields else None
         return {name: value for name, value in fields.items() if not hidden or field_key(name) not in hidden} or None
 
-    def _sealed_names(self, user: User) -> list[Email]:
-        """Seal every name by which the people file may identify a person: addresses, login, full name, its words."""
+    def _hashed_names(self, user: User) -> list[Email]:
+        """Hash every name by which the people file may identify a person: addresses, login, full name and its words."""
         pseudonymizer = self.pseudonymizer
         names = {" ".join(part for part in (user.first_name, user.last_name) if part), user.name or ""} - {""}
         words = {word for name in names for word in name_words(name)}
-        seals = [pseudonymizer.email(email.email) for email in user.emails or ()]
-        seals += [pseudonymizer.email(user.username)] if user.username else []
-        seals += [pseudonymizer.name(name) for name in sorted(names)]
-        seals += [pseudonymizer.word(word) for word in sorted(words)]
-        return [Email.model_construct(email=seal) for seal in dict.fromkeys(seals)]
+        hashes = [pseudonymizer.email(email.email) for email in user.emails or ()]
+        hashes += [pseudonymizer.email(user.username)] if user.username else []
+        hashes += [pseudonymizer.name(name) for name in sorted(names)]
+        hashes += [pseudonymizer.word(word) for word in sorted(words)]
+        return [Email.model_construct(email=name_hash) for name_hash in dict.fromkeys(hashes)]
 
 
 class RedactingSource:
-    """A source whose records are redacted; it has no payloads."""
+    """A source whose records are redacted and carry no payload."""
 
     def __init__(self, source: Source, redactor: Redactor) -> None:
         self._source = source
         self._redactor = redactor
 
     def with_remote_data(self) -> RedactingSource:
-        """Return the same source: nobody may see the provider's payload."""
+        """Return this source: the provider's payload is hidden."""
         return self
 
     @property
@@ -219,7 +220,7 @@ class RedactingSource:
         return self._source.capabilities
 
     async def portal(self) -> Portal:
-        """Read what the LMS says of itself."""
+        """Read the description of the LMS."""
         return await self._source.portal()
 
     async def courses(self) -> tuple[Course, ...]:
@@ -227,7 +228,7 @@ class RedactingSource:
         return tuple(map(self._redactor.course, await self._source.courses()))
 
     async def find_course(self, course_id: str) -> Course | None:
-        """Read one course, in full where the source can."""
+        """Read one course; in full if the source can."""
         if isinstance(self._source, CourseFinder):
             course = await self._source.find_course(course_id)
         else:
@@ -239,13 +240,13 @@ class RedactingSource:
         return tuple(map(self._redactor.user, await self._source.learners()))
 
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
-        """Read the people directory, in as many parts as the source can give it."""
+        """Read the people directory, in pages if the source has pages."""
         async with aclosing(directory_pages(self._source)) as pages:
             async for page in pages:
                 yield tuple(map(self._redactor.user, page))
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
-        """Read one person; by an e-mail address only where addresses may be seen."""
+        """Read one person; None by an e-mail address if addresses are hidden."""
         if email is not None and self._redactor.hides_emails:
             return None
         with self._redactor.errors_about(user_id):
@@ -262,7 +263,7 @@ class RedactingSource:
     async def roster_parts(
         self, course_id: str, *, courses: Mapping[str, Course], learners: Mapping[str, User]
     ) -> AsyncGenerator[Reading]:
-        """Read a course's enrollments, in as many parts as the source can give them."""
+        """Read a course's enrollments, in parts if the source has parts."""
         scope = Scope(course_id=course_id)
         async with aclosing(scope_parts(self._source, scope, courses=courses, learners=learners)) as parts:
             async for part in parts:
@@ -274,7 +275,7 @@ class RedactingSource:
 
 
 class RedactingSourceWithTeams(RedactingSource):
-    """A redacting source over one that knows people's teams, which are shown."""
+    """A redacting source over a source with teams, which are shown."""
 
     def __init__(self, source: Source, redactor: Redactor, teams: TeamDirectory) -> None:
         super().__init__(source, redactor)
@@ -290,7 +291,7 @@ class RedactingSourceWithTeams(RedactingSource):
 
 
 def redacted(source: Source, redactor: Redactor) -> Source:
-    """Return a source that redacts another one."""
+    """Return a source that redacts another source."""
     if isinstance(source, TeamDirectory):
         return RedactingSourceWithTeams(source, redactor, source)
     return RedactingSource(source, redactor)

@@ -196,7 +196,7 @@ def test_excluded_columns_may_be_named_by_path_or_header(value: str, meant: tupl
         ({"EXCLUDE_FIELDS": "score,status"}, "status cannot be excluded"),
         ({"EXCLUDE_FIELDS": "user"}, "user.id cannot be excluded"),
         ({"EXCLUDE_FIELDS": "signals"}, "signals cannot be excluded"),
-        ({"EXCLUDE_FIELDS": "learner", "PSEUDONYMS": "1"}, "user.name cannot be excluded, it is the alias already"),
+        ({"EXCLUDE_FIELDS": "learner", "PSEUDONYMS": "1"}, "user.name cannot be excluded, it is already the alias"),
         ({"PSEUDONYMS": "short"}, "takes 1, or a secret of at least 16 visible characters"),
         ({"PSEUDONYMS": "with blanks between words"}, "takes 1, or a secret of at least 16 visible characters"),
     ],

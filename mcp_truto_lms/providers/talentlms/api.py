@@ -6,7 +6,7 @@ leaves this process.
 
 Arguments go in the path, encoded whole, since e-mail addresses may hold `+`, commas and slashes. Errors come as an
 object with the key `error`, at times with HTTP 200, or as plain text or HTML. Limits come as 429, or as a 400 or 403
-whose message mentions one. Messages are read for what they mean and never passed on.
+whose message mentions one. Messages are classified and never passed on.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ _SPEAKS_OF_THE_KEY = re.compile(
 
 
 class NotEnrolled(NotFound):
-    """The learner is not in the course."""
+    """The learner is not enrolled in the course."""
 
 
 def path_of(endpoint: str, arguments: Mapping[str, str]) -> str:
     """Write an allow-listed call as a path.
 
     Raises:
-        ValueError: the call is not on the list.
+        ValueError: the call is not allow-listed.
     """
     if frozenset(arguments) not in READABLE.get(endpoint, ()):
         raise ValueError(f"{endpoint!r} with {sorted(arguments)} is not on the list of calls that only read")
@@ -185,7 +185,7 @@ def _split(response: HttpResponse) -> tuple[Any, str | None]:
 
 def _error_of_message(response: HttpResponse, endpoint: str, arguments: Mapping[str, str], message: str) -> SourceError:
     status = response.status
-    lowered = message.lower() if _is_object(response) else ""  # a proxy's page says nothing of people or courses
+    lowered = message.lower() if _is_object(response) else ""  # an HTML page of a proxy is not about people or courses
     is_lookup = bool(_LOOKUP_ARGUMENTS & frozenset(arguments))
     if "not enrolled" in lowered:
         return NotEnrolled("This person is not enrolled in this course.")

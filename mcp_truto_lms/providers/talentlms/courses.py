@@ -1,7 +1,7 @@
 """Courses: `courses` and `courses/id` become unified courses.
 
-When access to a course ends, and how many days a learner has, decide about due dates. Both are typed values on the
-course (`Course.terms`), since enrollments are mapped with courses that may come back from the store. They are shown as
+The end of access and the time limit of a course decide when its enrollments are due. Both are typed values on the
+course (`Course.terms`), since enrollments are also mapped with courses that come from the store. They are shown as
 custom fields too.
 """
 
@@ -26,7 +26,7 @@ _STATUS = {"active": CourseStatus.PUBLISHED, "inactive": CourseStatus.DISABLED, 
 
 
 def due_at(terms: CourseTerms, *, expired_on: datetime | None, enrolled_at: datetime | None) -> datetime | None:
-    """Return when an enrollment is due: its own end, else the course's, else some days after enrolling."""
+    """Return when an enrollment is due: at its own end, else the course's end, else after the time limit."""
     if expired_on is not None or terms.expires_at is not None:
         return expired_on or terms.expires_at
     if enrolled_at is None or not terms.time_limit_days:
@@ -45,7 +45,7 @@ def access_ends_at(terms: CourseTerms, expired_on: datetime | None) -> datetime 
 
 
 def course_terms(course: Course | None) -> CourseTerms:
-    """Return the terms of a course; of an unknown one, none."""
+    """Return the terms of a course; an unknown course has none."""
     return NO_TERMS if course is None or course.terms is None else course.terms
 
 

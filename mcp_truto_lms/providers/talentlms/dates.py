@@ -1,7 +1,7 @@
 """Dates as a portal prints them: in its own zone, in one of three orders, some with AM or PM.
 
 A timestamp takes precedence. The text is parsed only where a field has no timestamp, and only where both the portal's
-zone and its order are known: "06/09/2013" is either of two days, and a guess would be a wrong date that looks right.
+zone and its order are known: "06/09/2013" may be one of two days, and a wrong guess would look right.
 """
 
 from __future__ import annotations

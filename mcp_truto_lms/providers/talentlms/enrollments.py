@@ -1,13 +1,13 @@
 """Enrollments, by three routes: a learner's transcript, a course's roster, a pair.
 
-The same enrollment comes out of every route, as far as the route can tell: only a transcript and a pair tell a failure,
-only a pair has scores, only a transcript has an address. `enrollment.status` is the status before the clock is asked:
-a reader at a time `now` turns an enrollment that is neither finished nor failed, and whose `access_ends_at` is past,
-into `expired`. Instructors are included with `is_learner=False`.
+Every route returns the same enrollment with the fields that the route has: only a transcript and a pair report a
+failure, only a pair has scores, only a transcript has an address. `enrollment.status` does not depend on the time: an
+answer changes the status to `expired` if the enrollment is neither finished nor failed and its `access_ends_at` is
+past. Instructors are included with `is_learner=False`.
 
-An enrollment is unique per person and course, so its id is made of both. The portal may list a pair twice: the first
-row counts, and a learner's row counts before an instructor's. This is decided here, for every route and provider that
-reads such payloads; the store and the unified API rely on it.
+An enrollment is unique per person and course, so its id consists of both ids. The portal may list a pair twice: the
+first row counts, and a learner's row counts before an instructor's. This is decided here for every route and every
+provider that reads such payloads; the store and the unified API rely on it.
 """
 
 from __future__ import annotations
@@ -85,15 +85,15 @@ def transcript(
     items, skipped = _unique_items(as_object(raw).get("courses"))
     records: list[EnrollmentRecord] = []
     for course_id, item in items:
-        known = courses.get(course_id)
+        known_course = courses.get(course_id)
         word = text(item.get("completion_status_formatted"))
-        title = text(item.get("name")) or (known and known.title)
+        title = text(item.get("name")) or (known_course and known_course.title)
         record = _record(
             context,
             item,
             user=enrolled,
             course=EnrolledCourse.trusted(id=course_id, title=title),
-            terms=course_terms(known),
+            terms=course_terms(known_course),
             fields=fields,
             code=text(item.get("completion_status")) or english.code(word),
             word=word,
@@ -125,10 +125,11 @@ def roster_parts(
     remote_data: bool = False,
 ) -> Iterator[Roster]:
     """Map `courses/id` a few hundred people at a time; the first part counts the skipped items."""
-    subject = course(raw, dates=dates)  # without remote data, which would be the whole roster once more
-    if subject is None:
+    roster_course = course(raw, dates=dates)  # without the payload, which contains the whole roster
+    if roster_course is None:
         return
-    enrolled_course, terms = EnrolledCourse.trusted(id=subject.id, title=subject.title), course_terms(subject)
+    enrolled_course = EnrolledCourse.trusted(id=roster_course.id, title=roster_course.title)
+    terms = course_terms(roster_course)
     context = _MappingContext(FetchRoute.COURSE, dates, remote_data)
     items, skipped = _unique_items(as_object(raw).get("users"))
     for part in in_parts(items):
@@ -138,14 +139,14 @@ def roster_parts(
             enrolled = _enrolled(user_id, person, text(item.get("name")) if person is None else None)
             fields = _fields_of(person)
             records.append(_record(context, item, user=enrolled, course=enrolled_course, terms=terms, fields=fields))
-        yield Roster(subject, tuple(records), skipped)
+        yield Roster(roster_course, tuple(records), skipped)
         skipped = 0
 
 
 def _unique_items(raw: object) -> tuple[list[tuple[str, Raw]], int]:
     """List the items of a roster or transcript by their id, each id once; count those without a usable id.
 
-    Of several with one id the first counts, a learner's before an instructor's.
+    Of several items with the same id the first counts, a learner's before an instructor's.
     """
     items: dict[str, Raw] = {}
     skipped = 0
@@ -177,14 +178,14 @@ def pair(
     """Map `getuserstatusincourse`; None where it is empty, which means not enrolled.
 
     Args:
-        raw: the answer, which names neither the person nor the course
-        user_id: the person that was asked for
-        course_id: the course that was asked for
-        learner: the person, where known
-        course: the course, where known
-        code: the machine code of the answer's display word, None where unknown
+        raw: the response, which names neither the person nor the course
+        user_id: the id of the person
+        course_id: the id of the course
+        learner: the person, if known
+        course: the course, if known
+        code: the machine code of the response's display word, None if unknown
         dates: how the portal prints dates
-        remote_data: whether to keep the raw answer, secrets removed
+        remote_data: whether the record carries the raw response, secrets removed
     """
     item = as_object(raw)
     if not item:
@@ -227,7 +228,7 @@ def _record(
     word: str | None = None,
     score: float | None = None,
 ) -> EnrollmentRecord:
-    """Map an item, with what the route adds to it."""
+    """Map an item and the values that its route adds."""
     moment = context.dates.moment
     progress = percent(item.get("completion_percentage"))
     enrolled_at, completed_at, expired_on = (

@@ -1,13 +1,13 @@
-"""Pagination: the lists of a portal, read to their end.
+"""Pagination: reads the lists of a portal to their end.
 
 The API returns bare arrays: no total, no link to a next page, and an undocumented largest page size. A page shorter
 than requested is the last one, unless it is as long as the server ever sends:
 
-- the largest page so far is what the server is known to send, so a page shorter than that is the last one;
-- a first page that is short may be cut by the server's own cap, so one more page is requested;
-- a page without a new id is the end: the server ignores paging, or there is nothing left.
+- the server sends pages as long as the largest page so far, so a shorter page is the last one;
+- a short first page may be limited by the server, so the next page is requested;
+- a page without a new id is the end: the server ignores paging, or there are no more items.
 
-So a directory costs its pages, and one more call where a single page, or only full pages, hold everything. `courses` is
+So a directory costs its pages, and one more call if a single page, or only full pages, contain everything. `courses` is
 documented without paging; the next page is requested only where the list is as long as a usual page.
 """
 

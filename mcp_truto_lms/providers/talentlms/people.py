@@ -1,6 +1,6 @@
 """People: `users` and `users/id` become unified users.
 
-Custom registration fields arrive as `custom_field_N` and are mapped to their label, which is what people ask by. A
+Custom registration fields arrive as `custom_field_N` and are mapped to their label, which people use in questions. A
 field whose label would hide another field, or another label, stays `custom_field_N`.
 """
 

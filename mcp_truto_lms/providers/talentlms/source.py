@@ -1,9 +1,9 @@
 """TalentLMS as a source: courses, people and enrollments of one portal, by its API v1.
 
 The API does not list all enrollments. A course is read as its roster, which has neither e-mail addresses nor failures;
-a learner as their transcript, which has everything but scores; a pair by the only answer with scores, whose status is a
-display word in the portal's language. Every transcript adds to the known words. A word that is still unknown costs one
-transcript, so that a status by pair is always the status by transcript.
+a learner as their transcript, which has everything except scores; a pair by the only endpoint with scores, whose status
+is a display word in the portal's language. Every transcript adds its words to the vocabulary. An unknown word costs one
+transcript, so that a pair always has the same status as the transcript.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ class TalentLmsSource:
         category_names: bool = False,
         acquire: Acquire | None = None,
     ) -> TalentLmsSource:
-        """Make a source; nothing is called yet.
+        """Make a source, without any call.
 
         Args:
             base_url: the address of the API, such as `https://acme.talentlms.com/api/v1`
             api_key: the portal's key
-            transport: another way to send, such as to an app in the same process
+            transport: an HTTP transport, such as to an app in the same process
             clock: a monotonic clock, in seconds
             sleep: waits for seconds
             random: a number of 0 to 1, for jitter
@@ -113,7 +113,7 @@ class TalentLmsSource:
             acquire: acquires calls from rate limits that processes share
 
         Raises:
-            ConfigurationError: the address or the key cannot be one.
+            ConfigurationError: the address or the key is not valid.
         """
         http = HttpClient(
             base_url,
@@ -139,7 +139,7 @@ class TalentLmsSource:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the portal can do."""
+        """The routes, columns and costs of TalentLMS."""
         return CAPABILITIES
 
     async def portal(self) -> Portal:
@@ -177,7 +177,7 @@ class TalentLmsSource:
     async def teams(self) -> Mapping[str, tuple[str, ...]]:
         """Read the names of people's branches, by learner id; of their groups in a portal without any branch.
 
-        Most people are in one branch, and groups cut across branches. Mixed, they would count people twice.
+        Most people are in one branch, and groups span branches: together they would count people twice.
         """
         await self._portal_dates_or_unknown()
         for endpoint in TEAM_ENDPOINTS:
@@ -188,13 +188,13 @@ class TalentLmsSource:
         return {}
 
     def teams_cost(self) -> int | None:
-        """How many calls reading the teams takes: the list and each team; known once the portal was read."""
+        """How many calls reading the teams takes: the list and each team; None until the portal is read."""
         counts = [self._team_counts.get(endpoint) for endpoint in TEAM_ENDPOINTS]
         first = next((count for count in counts if count != 0), 0)
         return first and 1 + first
 
     async def find_course(self, course_id: str) -> Course | None:
-        """Read one course in full by id, None where there is none."""
+        """Read one course in full by id, None if it does not exist."""
         dates = await self._portal_dates_or_unknown()
         try:
             raw = await self._api.read("courses", {"id": course_id})
@@ -203,9 +203,9 @@ class TalentLmsSource:
         return map_course(raw, dates=dates, remote_data=self._remote_data)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
-        """Read one person by id or e-mail, None where there is nobody."""
+        """Read one person by id or e-mail address, None if they do not exist."""
         if (user_id is None) == (email is None):
-            raise ValueError("a person is found by an id or by an e-mail address")
+            raise ValueError("a person is looked up by an id or by an e-mail address")
         arguments = {"email": email} if email is not None else {"id": user_id or ""}
         try:
             raw = await self._read_user(arguments)
@@ -224,7 +224,7 @@ class TalentLmsSource:
             RouteClosed: the scope is everything.
         """
         if scope.route is FetchRoute.LIST:
-            raise RouteClosed("TalentLMS lists no enrollments but those of one course or one person.")
+            raise RouteClosed("TalentLMS lists enrollments only by course or by person.")
         if scope.user_id is None:
             return await self._by_course(scope.course_id or "", learners)
         if scope.course_id is None:
@@ -235,7 +235,7 @@ class TalentLmsSource:
         self,
         course_id: str,
         *,
-        courses: Mapping[str, Course],  # noqa: ARG002  a roster brings the course
+        courses: Mapping[str, Course],  # noqa: ARG002  a roster contains its course
         learners: Mapping[str, User],
     ) -> AsyncGenerator[Reading]:
         """Read a course's enrollments, mapped a few hundred at a time.
@@ -350,7 +350,7 @@ class TalentLmsSource:
             return self._dates
 
     async def _portal_dates_or_unknown(self) -> PortalDates:
-        """Read how the portal prints dates; without it, only creation dates of courses and people are missing."""
+        """Read how the portal prints dates; if that fails, only creation dates of courses and people are missing."""
         try:
             return await self._portal_dates()
         except (NotFound, UnexpectedAnswer):

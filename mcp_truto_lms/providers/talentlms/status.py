@@ -1,10 +1,10 @@
 """The status of an enrollment, from the portal's codes and words.
 
-Machine codes exist only in a learner's transcript. A pair's answer has the word that the portal displays, in the
-portal's language and as its administrators renamed it; a roster has neither. A transcript has code and word side by
-side, so a portal's words are learned from it. A word that two codes share counts as unknown.
+Machine codes exist only in a learner's transcript. A pair has the word that the portal displays, in the portal's
+language and as its administrators renamed it; a roster has neither. A transcript has the code and the word, so a
+portal's words are learned from it. A word that two codes share is unknown.
 
-The clock plays no part here: the records carry the moment at which access ends, and the answer applies it.
+The status does not depend on the time: records carry the end of access, and answers apply it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CODES: Mapping[str, EnrollmentStatus] = MappingProxyType(
         "not_started": EnrollmentStatus.ENROLLED,
     }
 )
-# English words that stand for one machine code alone; "Passed" and "Pending" may be either of two.
+# English words with a single machine code; "Passed" and "Pending" have two.
 _ENGLISH: Mapping[str, str] = MappingProxyType(
     {
         "completed": "completed",
@@ -56,10 +56,10 @@ def normalized(word: str) -> str:
 
 
 def status_of(code: str | None, *, completed: bool, percent: float | None) -> EnrollmentStatus:
-    """Return the status for a code; an unknown code counts as none.
+    """Return the status for a code; an unknown code is ignored.
 
     Args:
-        code: the code or English word, None where there is none
+        code: the code or English word, None if the item has none
         completed: whether the item has a completion date
         percent: the progress, None where unknown
     """
@@ -75,21 +75,21 @@ def status_of(code: str | None, *, completed: bool, percent: float | None) -> En
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A portal's display words, each with its machine code, None where two codes share the word."""
+    """A portal's display words, each with its machine code, None if two codes share the word."""
 
     words: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType[str, str | None]({}))
 
     def code(self, word: str | None) -> str | None:
-        """Return the machine code of a display word, None where it is unknown or ambiguous."""
+        """Return the machine code of a display word, None if it is unknown or ambiguous."""
         if not word:
             return None
         key = normalized(word)
         return self.words[key] if key in self.words else _ENGLISH.get(key)
 
-    def extended_by(self, user: object) -> Vocabulary:
-        """Return the vocabulary with the words of a learner's transcript, as `users/id` has them."""
+    def extended_by(self, raw_user: object) -> Vocabulary:
+        """Add the words of a learner's transcript, a response of `users/id`."""
         words = dict(self.words)
-        for item in as_list(as_object(user).get("courses")):
+        for item in as_list(as_object(raw_user).get("courses")):
             code, word = (
                 text(as_object(item).get("completion_status")),
                 text(as_object(item).get("completion_status_formatted")),

@@ -1,8 +1,8 @@
-"""A portal's time zone, as the portal prints it, becomes a zone with rules.
+"""Time zones as portals print them, resolved to IANA zones.
 
-Portals print `(GMT +02:00) Athens, Istanbul, Minsk`: a standard offset and some cities, not all of which still keep
-that offset. The first city whose zone has the printed offset in its standard time gives the zone, so that summer time
-is right; where no city fits, the offset alone is used; without an offset the zone is unknown, and None.
+Portals print `(GMT +02:00) Athens, Istanbul, Minsk`: a standard offset and some cities, not all of which still have
+that offset. The zone is that of the first city whose standard time has the printed offset, so that summer time is
+right. If no city has it, the zone is the fixed offset. Without an offset the zone is unknown, and None.
 """
 
 from __future__ import annotations
