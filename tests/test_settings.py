@@ -169,7 +169,7 @@ def test_the_error_of_a_wrong_setting_names_it_and_what_it_accepts(env: dict[str
 
 
 @pytest.mark.parametrize("zone", ["Europe/Nowhere", "Nowhere", "../etc/passwd", "Europe", "/", "x\0y", "é"])
-def test_an_unknown_zone_is_error_of(zone: str):
+def test_an_unknown_zone_is_refused(zone: str):
     message = error_of({"MCP_TRUTO_LMS_TIMEZONE": zone})
     assert message.startswith("MCP_TRUTO_LMS_TIMEZONE is ")
     assert message.endswith(": it takes a zone such as Europe/Oslo.")
