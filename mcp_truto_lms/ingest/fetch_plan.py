@@ -31,21 +31,21 @@ class FetchPortal(FetchPlan):
     """Ask the LMS about itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchList(FetchPlan):
     """Fetch the course list, the people directory or the teams; the key is that of the list."""
 
-    max_age_seconds: float = 0
+    max_age_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPerson(FetchPlan):
     """Look up one person by an e-mail address."""
 
-    email: str = ""
+    email: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchScopes(FetchPlan):
     """Fetch scopes of one route.
 
@@ -56,14 +56,14 @@ class FetchScopes(FetchPlan):
         own_state_only: whether a fetch of everything does not count as a fetch of a scope
     """
 
-    scopes: tuple[Scope, ...] = ()
-    wanted: int = 0
-    max_age_seconds: float = 0
+    scopes: tuple[Scope, ...]
+    wanted: int
+    max_age_seconds: float
     own_state_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUpdate(FetchPlan):
     """Write something of this process into the store."""
 
-    write: Callable[[Connection], None] = lambda _: None
+    write: Callable[[Connection], None]

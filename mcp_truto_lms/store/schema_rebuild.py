@@ -49,7 +49,7 @@ class StoreVersion:
 
 
 UNVERSIONED = StoreVersion(0, "")
-"""That of a store of this program that names no version."""
+"""The version of a store that this program wrote before it stored versions."""
 
 
 def current_version(dialect: Dialect) -> StoreVersion:

@@ -37,7 +37,7 @@ def replace_scope(
     connection: Connection, account: str, scope: Scope, scope_rows: ScopeRows, fetch_info: FetchInfo
 ) -> int:
     """Replace the enrollments of a scope; return how many changed in what answers show."""
-    upsert_learners(connection, account, scope_rows.learners)
+    upsert_learners(connection, account, scope_rows.learners)  # takes the account's lock, for nobody too
     before = read_rows(connection, enrollments, _within(account, scope))
     rows, teachers = scope_rows.rows, {*scope_rows.teachers}
     if before:
