@@ -86,7 +86,6 @@ $(NODE_READY): package.json | $(READY)
 
 $(OLDEST)/.ready: pyproject.toml constraints.txt .ci/oldest_versions.py | $(READY)
 	@mkdir -p build
-	@mkdir -p build
 	$(PY) .ci/oldest_versions.py > build/oldest.txt
 ifneq ($(UV),)
 	$(UV) venv --quiet --clear --python $(PY) $(OLDEST)

@@ -217,8 +217,8 @@ class EnrollmentFilter(BaseModel):
         for name in arguments:
             if name not in known:
                 guess = nearest(name, known)
-                hint = f"did you mean {guess!r}? " if guess else ""
-                raise QueryError(f"There is no argument {name[:60]!r}; {hint}Known: {', '.join(known)}.")
+                hint = f"; did you mean {guess!r}?" if guess else "."
+                raise QueryError(f"There is no argument {name[:60]!r}{hint} Known: {', '.join(known)}.")
         try:
             return cls.model_validate(dict(arguments), context=columns)
         except ValidationError as error:

@@ -130,7 +130,7 @@ async def _list(
 
 def _account_name(app_context: AppContext, arguments: Mapping[str, object]) -> tuple[str | None, Mapping[str, object]]:
     """Separate the account's name from the other arguments; with one account there is no such argument."""
-    if ACCOUNT not in arguments or (len(app_context.names) == 1 and arguments[ACCOUNT] not in app_context.names):
+    if ACCOUNT not in arguments or (len(app_context.names) == 1 and arguments[ACCOUNT] not in [*app_context.names]):
         return None, arguments
     name = str(arguments[ACCOUNT] or "").strip() or None
     return name, {key: value for key, value in arguments.items() if key != ACCOUNT}

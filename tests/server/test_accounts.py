@@ -116,9 +116,10 @@ async def test_the_account_argument_exists_only_with_several_accounts():
     async with single, Client(create_server(single)) as client:
         for tool in (await client.list_tools()).tools:
             assert "account" not in tool.input_schema["properties"]
-        text, failed = await ask(client, SUMMARIZE, account="acme")
-        assert failed
-        assert "There is no argument 'account'" in text
+        for value in ("acme", ["acme"], {"name": "acme"}):
+            text, failed = await ask(client, SUMMARIZE, account=value)
+            assert failed
+            assert "There is no argument 'account'" in text
 
 
 @asynccontextmanager
