@@ -93,6 +93,7 @@ _ROSTERS = (
         )
     )
     .where(courses.c.account == bindparam("account"), not_(courses.c.archived))
+    .order_by(courses.c.id)
 )
 
 
@@ -115,7 +116,7 @@ def scope_states(connection: Connection, account: str, keys: Collection[str] | N
 
 
 def rosters(connection: Connection, account: str) -> dict[str | None, ScopeState | None]:
-    """Read the state of the roster of every course that is not archived, by the course's id."""
+    """Read the state of the roster of every course that is not archived, by the course's id and in its order."""
     rows = connection.execute(_ROSTERS, {"account": account})
     return {course_id: None if state[0] is None else ScopeState(*state) for course_id, *state in rows}
 

@@ -77,9 +77,9 @@ def learner_records(connection: Connection, account: str, ids: Collection[str] |
 
 
 def learner_ids(connection: Connection, account: str, *, most: int | None = None) -> list[str]:
-    """List the ids of all learners, or of `most` of them."""
+    """List the ids of all learners in their order, or the first `most` of them."""
     query = _LEARNER_IDS if most is None else _LEARNER_IDS.limit(most)
     return list(connection.execute(query, {"account": account}).scalars())
 
 
-_LEARNER_IDS = select(learners.c.id).where(learners.c.account == bindparam("account"))
+_LEARNER_IDS = select(learners.c.id).where(learners.c.account == bindparam("account")).order_by(learners.c.id)

@@ -13,7 +13,7 @@ from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, Enrollm
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
-from mcp_truto_lms.store import column_stats, scope_writer
+from mcp_truto_lms.store import account_state, catalogue, column_stats, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
 from mcp_truto_lms.store.groups import count_groups, order_course_groups
 from mcp_truto_lms.store.selection import Selection
@@ -44,6 +44,14 @@ def test_names_sort_regardless_of_case_accents_and_spaces(names):
 
 def test_names_sort_descending_with_ties_still_by_ascending_id(names):
     assert keys(names, "-user.name") == ["1", "2", "5", "3", "4"]
+
+
+def test_courses_and_learners_are_fetched_in_the_order_of_their_ids():
+    """A question that stops waiting has the first of them, whatever index a list is read by."""
+    database = filled([person("2", "Ann"), person("1", "Bob")], [course("d", "Art"), course("c", "Bread")], [])
+    assert [*database._transact(lambda c: account_state.rosters(c, ACCOUNT))] == ["c", "d"]
+    assert database._transact(lambda c: catalogue.learner_ids(c, ACCOUNT)) == ["1", "2"]
+    assert database._transact(lambda c: catalogue.learner_ids(c, ACCOUNT, most=1)) == ["1"]
 
 
 @pytest.mark.parametrize(
