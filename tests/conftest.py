@@ -42,12 +42,16 @@ WAIT_SECONDS = 120
 _SLOW_FOLDERS = {"e2e"}
 _SLOW_FILES = {
     "test_answers.py",
+    "test_any_sequence_of_replacements.py",
     "test_counts.py",
+    "test_deadlines.py",
     "test_excluded_columns.py",
     "test_export_download.py",
     "test_processes.py",
     "test_pseudonyms.py",
+    "test_question_passes.py",
     "test_questions.py",
+    "test_truto_over_sandbox.py",
 }
 _SLOW_ENGINES = {"file", "postgres"}
 
