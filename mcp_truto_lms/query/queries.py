@@ -18,7 +18,7 @@ from mcp_truto_lms.query import value_kinds
 from mcp_truto_lms.query.arguments import Argument, offered_columns
 from mcp_truto_lms.query.filters import EnrollmentFilter
 from mcp_truto_lms.query.parsing import group_words
-from mcp_truto_lms.query.vocabulary import DEFAULT_LIMIT, Format, GroupBy, is_usual_group
+from mcp_truto_lms.query.vocabulary import DEFAULT_LIMIT, GROUPINGS, Format, GroupBy, is_usual_group
 
 _LIMIT = Argument(kind=value_kinds.LIMIT, meaning="The most rows or groups of an answer", example=100)
 
@@ -140,7 +140,8 @@ class ProgressQuery(EnrollmentFilter):
         """Refuse groups and orders of enrollments where there are none."""
         if not self.asks_who_is_missing:
             return self
-        if wrong := [group for group in self.group_by if group in (GroupBy.STATUS, GroupBy.MONTH)]:
+        usual_groups = [GroupBy(group) for group in self.group_by if is_usual_group(group)]
+        if wrong := [group for group in usual_groups if not GROUPINGS[group].of_missing]:
             raise ValueError(f"state not_enrolled has no {wrong[0]}: group by course, learner, or a key of where")
         if self.sort is not None and self.sort.lstrip("-") not in ("name", "enrollments"):
             raise ValueError("state not_enrolled is sorted by name or not_enrolled")

@@ -39,19 +39,23 @@ class Grouping:
         aliases: other words for it; a plural in -s is understood without
         of_enrollments: whether every enrollment has it; otherwise it is a dimension of the learners, a key of `where`
         column: the column that it depends on; it is not offered where that column is excluded
+        of_missing: whether people without an enrollment can be counted by it
     """
 
     meaning: str
     aliases: tuple[str, ...] = ()
     of_enrollments: bool = True
     column: str | None = None
+    of_missing: bool = True
 
 
 GROUPINGS: Mapping[GroupBy, Grouping] = {
     GroupBy.COURSE: Grouping("The course", ("title",)),
     GroupBy.LEARNER: Grouping("The learner", ("user", "person", "people")),
-    GroupBy.STATUS: Grouping("The status", ("statuses",)),
-    GroupBy.MONTH: Grouping("The month of enrollment, in the zone of the answer", column="enrolled_at"),
+    GroupBy.STATUS: Grouping("The status", ("statuses",), of_missing=False),
+    GroupBy.MONTH: Grouping(
+        "The month of enrollment, in the zone of the answer", column="enrolled_at", of_missing=False
+    ),
     GroupBy.TEAM: Grouping("The learner's team", of_enrollments=False),
     GroupBy.MANAGER: Grouping("The learner's manager", of_enrollments=False),
 }
