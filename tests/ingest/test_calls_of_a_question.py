@@ -9,7 +9,8 @@ import pytest
 
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
-from tests.conftest import TODAY, Desk, OpenDesk
+from tests.conftest import TODAY, OpenDesk
+from tests.ingest.portal_calls import HELLO, LABELS, PEOPLE, asked, calls, current
 from tests.stored import (
     MovableClock,
     Shelf,
@@ -21,31 +22,6 @@ from tests.stored import (
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
-
-
-HELLO = {"siteinfo": 1, "ratelimit": 1}
-
-
-LABELS = {"getcustomregistrationfields": 1}
-
-
-PEOPLE = {"users": 2, **LABELS}
-"""A first page, and the one that shows that there are no more."""
-
-
-def calls(desk: Desk) -> dict[str, int]:
-    """Take what was asked of the portal since it was looked at last."""
-    counts = dict(desk.portal.log.counts())
-    desk.portal.log.clear()
-    return counts
-
-
-def asked(desk: Desk, endpoint: str) -> list[str]:
-    return sorted(request.arguments["id"] for request in desk.portal.log if request.endpoint == endpoint)
-
-
-def current(organisation: Organisation) -> list[str]:
-    return sorted(sample_course.id for sample_course in organisation.courses if sample_course.status != "archived")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 from mcp_truto_lms.domain.source import Reading, Scope
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import READERS
-from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.store import account_state, list_writer, scope_writer
 from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.database import Database
-from tests.conftest import Desk, OpenDesk
+from tests.conftest import OpenDesk
+from tests.ingest.portal_calls import calls
 from tests.stored import (
     ACCOUNT,
     MovableClock,
@@ -32,31 +32,6 @@ pytestmark = pytest.mark.anyio
 
 MINUTE = 60
 HOUR = 3600
-
-
-HELLO = {"siteinfo": 1, "ratelimit": 1}
-
-
-LABELS = {"getcustomregistrationfields": 1}
-
-
-PEOPLE = {"users": 2, **LABELS}
-"""A first page, and the one that shows that there are no more."""
-
-
-def calls(desk: Desk) -> dict[str, int]:
-    """Take what was asked of the portal since it was looked at last."""
-    counts = dict(desk.portal.log.counts())
-    desk.portal.log.clear()
-    return counts
-
-
-def asked(desk: Desk, endpoint: str) -> list[str]:
-    return sorted(request.arguments["id"] for request in desk.portal.log if request.endpoint == endpoint)
-
-
-def current(organisation: Organisation) -> list[str]:
-    return sorted(sample_course.id for sample_course in organisation.courses if sample_course.status != "archived")
 
 
 LOOKS = [

@@ -13,40 +13,15 @@ from mcp_truto_lms.ingest import fetcher
 from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
-from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.store.database import Database
-from tests.conftest import Desk, OpenDesk
+from tests.conftest import OpenDesk
+from tests.ingest.portal_calls import HELLO, PEOPLE, calls
 from tests.ingest.portal_waits import PendingRequests, until
 from tests.stored import (
     ACCOUNT,
 )
 
 pytestmark = pytest.mark.anyio
-
-
-HELLO = {"siteinfo": 1, "ratelimit": 1}
-
-
-LABELS = {"getcustomregistrationfields": 1}
-
-
-PEOPLE = {"users": 2, **LABELS}
-"""A first page, and the one that shows that there are no more."""
-
-
-def calls(desk: Desk) -> dict[str, int]:
-    """Take what was asked of the portal since it was looked at last."""
-    counts = dict(desk.portal.log.counts())
-    desk.portal.log.clear()
-    return counts
-
-
-def asked(desk: Desk, endpoint: str) -> list[str]:
-    return sorted(request.arguments["id"] for request in desk.portal.log if request.endpoint == endpoint)
-
-
-def current(organisation: Organisation) -> list[str]:
-    return sorted(sample_course.id for sample_course in organisation.courses if sample_course.status != "archived")
 
 
 async def test_a_scope_that_several_questions_need_at_once_is_fetched_once(open_desk: OpenDesk):
