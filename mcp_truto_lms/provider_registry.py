@@ -193,7 +193,7 @@ def _connect_sample(settings: ProviderSettings, _: Acquire | None) -> OpenSource
     )
 
 
-def _sample_summary(_: ProviderSettings) -> str:
+def _sample_doctor_text(_: ProviderSettings) -> str:
     choices = [
         f"{' and '.join(variable.name for variable in provider.required)} for {provider.title}"
         for provider in PROVIDERS.values()
@@ -243,7 +243,7 @@ SAMPLE = Provider(
     title="the sample portal",
     connect=_connect_sample,
     identity=lambda settings: str(settings.today or ""),
-    summary=_sample_summary,
+    summary=_sample_doctor_text,
     notice="SAMPLE DATA, no LMS connected",
 )
 

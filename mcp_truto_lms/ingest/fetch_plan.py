@@ -27,7 +27,7 @@ class FetchPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchPortal(FetchPlan):
+class FetchPortalProfile(FetchPlan):
     """Ask the LMS about itself."""
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope
 from mcp_truto_lms.ingest import freshness
-from mcp_truto_lms.ingest.fetch_plan import PORTAL, FetchList, FetchPerson, FetchPlan, FetchPortal, FetchScopes
+from mcp_truto_lms.ingest.fetch_plan import PORTAL, FetchList, FetchPerson, FetchPlan, FetchPortalProfile, FetchScopes
 from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
@@ -85,7 +85,7 @@ class FetchPlanner:
         if stored is not None and budget.asked_at - self.state.asked_at < LEARNERS_MAX_AGE_SECONDS:
             return stored
         if PORTAL not in budget.attempts:
-            return FetchPortal(PORTAL, is_stored=stored is not None)
+            return FetchPortalProfile(PORTAL, is_stored=stored is not None)
         if stored is None and (error := budget.attempts[PORTAL]) is not None:
             raise error
         return stored or Portal()
@@ -282,7 +282,7 @@ class FetchPlanner:
         return self.capabilities.calls(scopes[0].route)
 
     def _directory_calls(self, route: FetchRoute) -> int:
-        """Count the calls for the directory that a route needs besides its scopes."""
+        """Count the calls for the directory, which some routes need in addition to their scopes."""
         directory = self.state.lists.get(LEARNERS)
         is_old = directory is None or self.budget.asked_at - directory.fetched_at >= LEARNERS_MAX_AGE_SECONDS
         return int(route in NEED_DIRECTORY and is_old)

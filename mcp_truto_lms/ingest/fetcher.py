@@ -36,7 +36,7 @@ from mcp_truto_lms.ingest.fetch_plan import (
     FetchList,
     FetchPerson,
     FetchPlan,
-    FetchPortal,
+    FetchPortalProfile,
     FetchScopes,
     StoreUpdate,
 )
@@ -122,7 +122,7 @@ class Fetcher:
     async def _carry_out(self, plan: FetchPlan, budget: QuestionBudget) -> SourceError | None:
         """Carry out a plan; return the failure that some of its scopes met."""
         match plan:
-            case FetchPortal():
+            case FetchPortalProfile():
                 await self._before_deadline(budget, lambda: self.ingester.portal(again=True))
             case FetchPerson(email=email):
                 await self._before_deadline(budget, lambda: self.ingester.person(email))

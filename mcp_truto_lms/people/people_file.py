@@ -46,7 +46,7 @@ class Person:
 
     Args:
         user_id, email: whom it describes; empty if the row does not say
-        values: in the order of the columns; an empty text is no value
+        values: in the order of the columns; an empty text stands for no value
     """
 
     user_id: str

@@ -187,7 +187,7 @@ class HttpClient:
             endpoint: what log lines and messages call it; without values of arguments
             params: the query string; a name may appear more than once
             max_tries: fewer tries than the retry policy has
-            account: whose limits the call counts against, besides those of the key
+            account: the call counts against its limits and against those of the key
 
         Raises:
             Unavailable: there is no response.

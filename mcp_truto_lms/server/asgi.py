@@ -74,7 +74,7 @@ def make_app(
         accounts: the sources of the unified endpoint, by integrated account id
         host: the address that the application is bound to
         token: the bearer token of everything but `/healthz`; needed unless only this machine reaches the address
-        allowed_hosts: names by which clients reach the server besides loopback, such as `learning.acme.com`
+        allowed_hosts: names other than loopback by which clients reach the server, such as `learning.acme.com`
         columns: the columns that may be shown; under pseudonyms the unified endpoint is off, because it has real names
         now: the clock that decides when access to a course has ended
     """

@@ -20,7 +20,7 @@ def rows_by_id(table: Table, rows: Iterable[Row]) -> dict[str, Row]:
     return {row[id_index]: row for row in rows}
 
 
-def read_rows(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, Row]:
+def read_rows_by_id(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[str, Row]:
     """Read the rows that match a condition, by id."""
     query: Select[*tuple[Any, ...]] = select(table).where(condition)
     return rows_by_id(table, map(tuple, connection.execute(query)))

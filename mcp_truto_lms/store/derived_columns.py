@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, Table, and_, bindparam, func, 
 
 from mcp_truto_lms.domain.definitions import classify
 from mcp_truto_lms.domain.source import FetchRoute
-from mcp_truto_lms.store.changed_rows import read_rows
+from mcp_truto_lms.store.changed_rows import read_rows_by_id
 from mcp_truto_lms.store.rows import DERIVED_COLUMNS, Row, column_index
 from mcp_truto_lms.store.schema import (
     ARCHIVED,
@@ -102,7 +102,7 @@ def refresh_enrollments(connection: Connection, account: str, table: Table, chan
         of_batch = and_(
             enrollments.c.account == account, has_any_reason(), in_list(owner, changed[start : start + size])
         )
-        before = read_rows(connection, enrollments, of_batch)
+        before = read_rows_by_id(connection, enrollments, of_batch)
         teachers = {key for key, row in before.items() if row[FIRST_DERIVED] == INSTRUCTOR}
         rows = {key: row[:FIRST_DERIVED] for key, row in before.items()}
         after = derive(rows, teachers, *read_owners(connection, account, rows.values()))

@@ -1,4 +1,4 @@
-"""Dimensions: what people are filtered and grouped by besides courses, such as team, manager or site.
+"""Dimensions: what people are filtered and grouped by, such as team, manager or site.
 
 Three sources state them: the LMS for each person (custom fields, manager, branches), the LMS for each branch or group
 (teams), and the people file. The table `dimensions` has the values that apply. For a name that is a column of the file

@@ -16,7 +16,7 @@ from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, FetchInfo, save_scope_state
 from mcp_truto_lms.store.advisory_locks import lock_account
-from mcp_truto_lms.store.changed_rows import read_rows, replace_rows, rows_by_id
+from mcp_truto_lms.store.changed_rows import read_rows_by_id, replace_rows, rows_by_id
 from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.derived_columns import refresh_enrollments
 from mcp_truto_lms.store.rows import Row, column_index, course_row, learner_row
@@ -60,7 +60,7 @@ def upsert_learners(connection: Connection, account: str, people: Sequence[User]
     rows = rows_by_id(learners, (learner_row(account, user) for user in people))
     if not rows:
         return
-    before = read_rows(connection, learners, (learners.c.account == account) & in_list(learners.c.id, [*rows]))
+    before = read_rows_by_id(connection, learners, (learners.c.account == account) & in_list(learners.c.id, [*rows]))
     changed = replace_rows(connection, account, learners, before, rows)
     refresh_enrollments(connection, account, learners, changed)
     dimensions.upsert(connection, account, people)
@@ -73,7 +73,7 @@ def _replace_list(connection: Connection, account: str, table: Table, rows: Iter
     changed: dict[str, None] = {}
     remaining = iter(rows)
     while batch := rows_by_id(table, islice(remaining, _BATCH)):
-        before = read_rows(connection, table, of_account & in_list(table.c.id, [*batch]))
+        before = read_rows_by_id(connection, table, of_account & in_list(table.c.id, [*batch]))
         changed |= dict.fromkeys(replace_rows(connection, account, table, before, batch))
         for key in batch:
             missing.pop(key, None)

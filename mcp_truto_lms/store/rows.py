@@ -229,11 +229,11 @@ def _columns() -> tuple[tuple[str, Callable[[_Values], _Values]], ...]:
         if path == "status":
             columns.append((name, _statuses))
         elif path not in JOINED:
-            columns.append((name, _text_part(part) if part else _CONVERSIONS[column.kind]))
+            columns.append((name, _nested_texts(part) if part else _CONVERSIONS[column.kind]))
     return tuple(columns)
 
 
-def _text_part(name: str) -> Callable[[_Values], _Values]:
+def _nested_texts(name: str) -> Callable[[_Values], _Values]:
     """Make the conversion of nested records to one of their texts."""
     part = attrgetter(name)
     return lambda values: _texts([None if value is None else part(value) for value in values])

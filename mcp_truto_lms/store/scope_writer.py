@@ -20,7 +20,7 @@ from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.account_state import FetchInfo, save_scope_state
 from mcp_truto_lms.store.bulk_insert import upsert_rows
-from mcp_truto_lms.store.changed_rows import read_rows, replace_rows, rows_by_id
+from mcp_truto_lms.store.changed_rows import read_rows_by_id, replace_rows, rows_by_id
 from mcp_truto_lms.store.derived_columns import FIRST_DERIVED, Owners, derive, read_owners
 from mcp_truto_lms.store.list_writer import upsert_learners
 from mcp_truto_lms.store.rows import Row, ScopeRows, column_index, compact, course_row, learner_row
@@ -38,7 +38,7 @@ def replace_scope(
 ) -> int:
     """Replace the enrollments of a scope; return how many changed in what answers show."""
     upsert_learners(connection, account, scope_rows.learners)  # takes the account's lock, for nobody too
-    before = read_rows(connection, enrollments, _within(account, scope))
+    before = read_rows_by_id(connection, enrollments, _within(account, scope))
     rows, teachers = scope_rows.rows, {*scope_rows.teachers}
     if before:
         rows = {key: _keep_more_detailed(row, before[key]) if key in before else row for key, row in rows.items()}
