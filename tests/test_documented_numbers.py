@@ -9,7 +9,7 @@ import pytest
 from mcp_truto_lms import settings
 from mcp_truto_lms.ingest import fetcher, freshness
 from mcp_truto_lms.providers import hourly_quota
-from mcp_truto_lms.providers.talentlms.api import TALENTLMS
+from mcp_truto_lms.providers.talentlms.api import BURST_SECONDS, TALENTLMS
 from mcp_truto_lms.providers.truto import capabilities
 from mcp_truto_lms.providers.truto.client import ACCOUNT_LIMIT
 from mcp_truto_lms.store import exports
@@ -47,7 +47,7 @@ PROMISES = [
     f"one token of at least {settings.MIN_SECRET_CHARACTERS} characters",
     f"in the background with at most {share(hourly_quota.BACKGROUND_SHARE)} of the hourly limit",
     f"a question waits {word(fetcher.PATIENCE_SECONDS)} seconds for newer data",
-    f"TalentLMS allows {BURST.calls} calls in {BURST.seconds} seconds",
+    f"TalentLMS allows {BURST.calls} calls in {BURST_SECONDS:.0f} seconds",
     f"may allow {ACCOUNT_LIMIT.calls} calls in {ACCOUNT_LIMIT.seconds} seconds",
     f"It remembers for {each(capabilities.OUTCOME_LIFETIME_SECONDS)} what an account allows",
     f"answers only the caller who asked, and expires after {each(exports.MAX_AGE_SECONDS)}",

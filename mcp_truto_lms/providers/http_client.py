@@ -5,10 +5,11 @@ provider has to, and bounds how many calls run at once. A key may open several a
 account that waits for its limit does not delay the others. A response can be streamed: the call is retried like any
 other until the body begins, and never after.
 
-Redirects are never followed: an LMS API has none, and one to a login page or another host would carry the key along.
-Cookies are not stored: a session would make the server answer one call after the other. Nothing here logs or reports an
-address beyond its host, since paths hold e-mail addresses: log lines have the endpoint's name, status and milliseconds.
-Errors never chain the library's own, which carries the request and its key.
+A key is only sent by https, or to this machine. Redirects are never followed: an LMS API has none, and one to a login
+page or another host would carry the key along. Cookies are not stored: a session would make the server answer one call
+after the other. Nothing here logs or reports an address beyond its host, since paths hold e-mail addresses: log lines
+have the endpoint's name, status and milliseconds. Errors never chain the library's own, which carries the request and
+its key.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
 
 import anyio
 import httpx
@@ -132,7 +134,7 @@ class HttpClient:
         acquire: Acquire | None = None,
     ) -> None:
         self._service = service
-        self._base_url, self.host = _checked_address(base_url, service)
+        self._base_url, self.host = _checked_address(base_url, service, over_network=transport is None)
         self._acquire = acquire
         digest = sha256(f"{self.host} {authorization}".encode()).hexdigest()[:16]  # names the key without revealing it
         self._clock = clock
@@ -341,11 +343,12 @@ class HttpClient:
             yield piece
 
 
-def _checked_address(base_url: str, service: Service) -> tuple[str, str]:
+def _checked_address(base_url: str, service: Service, *, over_network: bool) -> tuple[str, str]:
     """Return an address without its last slash, and its host.
 
     Raises:
-        ConfigurationError: it is not an address, or it carries a key or a query.
+        ConfigurationError: it is not an address, it carries a key or a query, or it would send the key unencrypted to
+            another machine.
     """
     try:
         url = httpx.URL(base_url.strip())
@@ -354,7 +357,19 @@ def _checked_address(base_url: str, service: Service) -> tuple[str, str]:
     is_address = url.scheme in ("http", "https") and _HOST.fullmatch(url.raw_host.decode("ascii", "replace"))
     if not is_address or url.userinfo or url.query or url.fragment:
         raise ConfigurationError(f"The address of {service.name} is not one: check {service.address_setting}.")
+    if over_network and url.scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError(
+            f"The address of {service.name} is http://{url.host}, and would send {service.key_setting} unencrypted: "
+            "write it with https://. Only addresses of this machine may be http."
+        )
     return str(url).rstrip("/"), url.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _next_piece(pieces: AsyncIterator[bytes]) -> bytes | TransportFailure | None:

@@ -318,6 +318,19 @@ def test_the_error_of_an_invalid_address_names_its_setting(address):
         HttpClient(address, SERVICE, authorization=SECRET)
 
 
+@pytest.mark.parametrize(
+    "address", ["http://lms.acme.example", "http://192.168.0.7:8765/api", "http://localhost.acme.example"]
+)
+def test_a_key_is_not_sent_unencrypted_to_another_machine(address):
+    with pytest.raises(ConfigurationError, match=r"would send ACME_KEY unencrypted: write it with https://"):
+        HttpClient(address, SERVICE, authorization=SECRET)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8765/api", "http://localhost", "http://[::1]:80"])
+def test_an_address_of_this_machine_may_be_unencrypted(address):
+    assert HttpClient(address, SERVICE, authorization=SECRET).calls == 0
+
+
 def test_json_with_a_byte_order_mark_wrong_bytes_or_huge_numbers_is_parsed():
     assert HttpResponse(200, {}, b"\xef\xbb\xbf[1]").json() == [1]
     assert HttpResponse(200, {}, b'["\xff"]').json() == ["\ufffd"]

@@ -14,7 +14,8 @@ from mcp_truto_lms.domain.errors import (
     UnexpectedAnswer,
 )
 from mcp_truto_lms.domain.source import FetchRoute, Scope
-from mcp_truto_lms.providers.talentlms.api import READABLE, NotEnrolled, path_of
+from mcp_truto_lms.providers.rate_limiter import RateLimiter
+from mcp_truto_lms.providers.talentlms.api import READABLE, TALENTLMS, NotEnrolled, path_of
 from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
 
 pytestmark = pytest.mark.anyio
@@ -210,3 +211,13 @@ def test_each_route_costs_one_call_and_the_list_route_is_not_available(source_ov
         FetchRoute.LEARNER: 1,
         FetchRoute.PAIR: 1,
     }
+
+
+async def test_no_window_of_the_portal_has_too_many_calls_where_they_arrive_late_by_up_to_half_a_second(fake_time):
+    limiter = RateLimiter(TALENTLMS.limits, clock=fake_time.clock, sleep=fake_time.sleep)
+    arrivals = []
+    for number in range(450):
+        await limiter.acquire()
+        arrivals.append(fake_time.seconds + (0.0 if number % 200 >= 150 else 0.49))
+    arrivals.sort()
+    assert all(later - earlier > 5 for earlier, later in zip(arrivals, arrivals[200:], strict=False))
