@@ -306,8 +306,9 @@ class User(UnifiedModel):
 
 
 class CourseTerms(UnifiedModel):
-    """What a course says about when its learners are due; not part of the unified API."""
+    """What a course says about when it opens and when its learners are due; not part of the unified API."""
 
+    opens_at: UtcDatetime = None
     expires_at: UtcDatetime = None
     time_limit_days: int | None = None
 

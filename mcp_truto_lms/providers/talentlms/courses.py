@@ -1,8 +1,8 @@
 """Courses: `courses` and `courses/id` become unified courses.
 
-The end of access and the time limit of a course decide when its enrollments are due. Both are typed values on the
-course (`Course.terms`), since enrollments are also mapped with courses that come from the store. They are shown as
-custom fields too.
+The opening, the end of access and the time limit of a course decide when its enrollments are due. They are typed values
+on the course (`Course.terms`), since enrollments are also mapped with courses that come from the store. They are shown
+as custom fields too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mcp_truto_lms.providers.payload_values import Mapped, as_list, as_object, e
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
 from mcp_truto_lms.providers.talentlms.people import NO_LABELS, custom_fields
 
+OPENS_AT = "starts_at"
 EXPIRES_AT = "expires_at"
 TIME_LIMIT_DAYS = "time_limit_days"
 MAX_TIME_LIMIT_DAYS = 100_000
@@ -52,8 +53,14 @@ def course_terms(course: Course | None) -> CourseTerms:
 def parse_terms(fields: Mapping[str, Any]) -> CourseTerms | None:
     """Parse terms out of the custom fields of a course that came over the unified API; None where it has none."""
     days = to_int(fields.get(TIME_LIMIT_DAYS), most=MAX_TIME_LIMIT_DAYS)
-    expires_at = _parse_iso(fields.get(EXPIRES_AT))
-    return CourseTerms(expires_at=expires_at, time_limit_days=days) if days or expires_at else None
+    opens_at, expires_at = _parse_iso(fields.get(OPENS_AT)), _parse_iso(fields.get(EXPIRES_AT))
+    return _terms(opens_at, expires_at, days)
+
+
+def _terms(opens_at: datetime | None, expires_at: datetime | None, days: int | None) -> CourseTerms | None:
+    if opens_at is None and expires_at is None and not days:
+        return None
+    return CourseTerms(opens_at=opens_at, expires_at=expires_at, time_limit_days=days or None)
 
 
 def _parse_iso(value: object) -> datetime | None:
@@ -90,11 +97,11 @@ def course(
     if course_id is None:
         return None
     status, category = text(item.get("status")), identifier(item.get("category_id"))
-    starts_at = epoch(item.get("start_datetime")) or dates.parse(item.get("start_datetime"))
+    opens_at = epoch(item.get("start_datetime")) or dates.parse(item.get("start_datetime"))
     expires_at = epoch(item.get("expiration_datetime")) or dates.parse(item.get("expiration_datetime"))
     days = to_int(item.get("time_limit"), most=MAX_TIME_LIMIT_DAYS) or None
     shown = {
-        "starts_at": starts_at and iso_utc(starts_at),
+        OPENS_AT: opens_at and iso_utc(opens_at),
         EXPIRES_AT: expires_at and iso_utc(expires_at),
         TIME_LIMIT_DAYS: days,
         "certification": text(item.get("certification")),
@@ -111,7 +118,7 @@ def course(
         categories=None if category is None else [{"id": category} | _named(categories.get(category))],
         created_at=dates.moment(item, "creation_date"),
         updated_at=dates.moment(item, "last_update_on"),
-        terms=CourseTerms(expires_at=expires_at, time_limit_days=days) if days or expires_at else None,
+        terms=_terms(opens_at, expires_at, days),
         custom_fields=fields or None,
         remote_data=without_secrets(raw) if remote_data else None,
     )

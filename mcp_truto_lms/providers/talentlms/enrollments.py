@@ -6,14 +6,15 @@ answer changes the status to `expired` if the enrollment is neither finished nor
 past. Instructors are included with `is_learner=False`.
 
 An enrollment is unique per person and course, so its id consists of both ids. The portal may list a pair twice: the
-first row counts, and a learner's row counts before an instructor's. This is decided here for every route and every
-provider that reads such payloads; the store and the unified API rely on it.
+later enrollment counts, and a learner's row counts before an instructor's. This is decided here for every route and
+every provider that reads such payloads; the store and the unified API rely on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any
 
@@ -39,6 +40,7 @@ from mcp_truto_lms.providers.talentlms.status import FINISHED_OR_FAILED, Vocabul
 
 INSTRUCTORS = frozenset({"instructor", "trainer"})
 """Roles in a course that are not a learner's."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def transcript(
         return None
     enrolled, fields, english = _enrolled(person.id, person, None), _fields_of(person), Vocabulary()
     context = _MappingContext(FetchRoute.LEARNER, dates, remote_data)
-    items, skipped = _unique_items(as_object(raw).get("courses"))
+    items, skipped = _unique_items(as_object(raw).get("courses"), dates)
     records: list[EnrollmentRecord] = []
     for course_id, item in items:
         known_course = courses.get(course_id)
@@ -131,7 +133,7 @@ def roster_parts(
     enrolled_course = EnrolledCourse.trusted(id=roster_course.id, title=roster_course.title)
     terms = course_terms(roster_course)
     context = _MappingContext(FetchRoute.COURSE, dates, remote_data)
-    items, skipped = _unique_items(as_object(raw).get("users"))
+    items, skipped = _unique_items(as_object(raw).get("users"), dates)
     for part in in_parts(items):
         records: list[EnrollmentRecord] = []
         for user_id, item in part:
@@ -143,10 +145,10 @@ def roster_parts(
         skipped = 0
 
 
-def _unique_items(raw: object) -> tuple[list[tuple[str, Raw]], int]:
+def _unique_items(raw: object, dates: PortalDates) -> tuple[list[tuple[str, Raw]], int]:
     """List the items of a roster or transcript by their id, each id once; count those without a usable id.
 
-    Of several items with the same id the first counts, a learner's before an instructor's.
+    Of several items with the same id a learner's counts before an instructor's, then the later enrollment.
     """
     items: dict[str, Raw] = {}
     skipped = 0
@@ -154,9 +156,16 @@ def _unique_items(raw: object) -> tuple[list[tuple[str, Raw]], int]:
         item_id = identifier(item.get("id"))
         if item_id is None:
             skipped += 1
-        elif item_id not in items or (_is_learner(item) and not _is_learner(items[item_id])):
+        elif item_id not in items or _precedence(item, dates) > _precedence(items[item_id], dates):
             items[item_id] = item
     return [*items.items()], skipped
+
+
+def _precedence(item: Raw, dates: PortalDates) -> tuple[bool, datetime, datetime, float]:
+    """Rank the rows of one pair; whatever their order, the same row counts."""
+    enrolled_at, completed_at = dates.moment(item, "enrolled_on"), dates.moment(item, "completed_on")
+    progress = percent(item.get("completion_percentage"))
+    return _is_learner(item), enrolled_at or _NEVER, completed_at or _NEVER, -1.0 if progress is None else progress
 
 
 def _is_learner(item: Raw) -> bool:

@@ -1,13 +1,15 @@
 """People: `users` and `users/id` become unified users.
 
 Custom registration fields arrive as `custom_field_N` and are mapped to their label, which people use in questions. A
-field whose label would hide another field, or another label, stays `custom_field_N`.
+field whose label would hide a field of another kind stays `custom_field_N`. Several fields may have one label: a person
+who fills one of them has that value under the label, and further values are named apart, as `Department (2)`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -39,29 +41,35 @@ def has_custom_fields(raw: object) -> bool:
 
 
 def field_labels(raw: object) -> Mapping[str, str]:
-    """Read the labels of `custom_field_N` from `getcustomregistrationfields`."""
+    """Read the labels of `custom_field_N` from `getcustomregistrationfields`; of labels that look alike, the first."""
     labels: dict[str, str] = {}
-    used_labels = set(_RESERVED)
+    spellings: dict[str, str] = {}
     for item in as_list(raw):
         key, label = text(as_object(item).get("key")), text(as_object(item).get("name"))
         if key is None or label is None or not _CUSTOM_FIELD.fullmatch(key):
             continue
         normalized = label.casefold().replace(" ", "_")
-        if normalized not in used_labels and not _CUSTOM_FIELD.fullmatch(normalized):
-            used_labels.add(normalized)
-            labels[key] = label
+        if normalized not in _RESERVED and not _CUSTOM_FIELD.fullmatch(normalized):
+            labels[key] = spellings.setdefault(normalized, label)
     return MappingProxyType(labels)
 
 
 def custom_fields(raw: Raw, labels: Mapping[str, str]) -> dict[str, Any]:
     """Read the custom fields of an item, by label; values that look like secrets are excluded."""
     fields: dict[str, Any] = {}
-    for name in raw:
-        if name.startswith("custom_field_") and _CUSTOM_FIELD.fullmatch(name):
-            value = _field_value(raw[name])
-            if value is not None and REMOVED not in value:
-                fields[labels.get(name, name)] = value
+    names = [name for name in raw if name.startswith("custom_field_") and _CUSTOM_FIELD.fullmatch(name)]
+    for name in sorted(names, key=lambda name: (len(name), name)):
+        value = _field_value(raw[name])
+        if value is not None and REMOVED not in value:
+            label = labels.get(name, name)
+            if fields.get(label) not in (None, value):
+                label = _free_label(label, {*fields, *labels.values()})
+            fields[label] = value
     return fields
+
+
+def _free_label(label: str, used_labels: Container[str]) -> str:
+    return next(free for number in count(2) if (free := f"{label} ({number})") not in used_labels)
 
 
 def _field_value(value: object) -> str | None:

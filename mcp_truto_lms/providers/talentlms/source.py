@@ -24,7 +24,7 @@ from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.rate_limits import Acquire, Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
-from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, text, to_int
+from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, identifier, text, to_int
 from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
@@ -197,7 +197,7 @@ class TalentLmsSource:
         """Read one course in full by id, None if it does not exist."""
         dates = await self._portal_dates_or_unknown()
         try:
-            raw = await self._api.read("courses", {"id": course_id})
+            raw = await self._read_by_id("courses", course_id)
         except NotFound:
             return None
         return map_course(raw, dates=dates, remote_data=self._remote_data)
@@ -243,33 +243,23 @@ class TalentLmsSource:
         Raises:
             NotFound: the course does not exist.
         """
-        raw = await self._api.read("courses", {"id": course_id})
-        part = None
+        raw = await self._read_by_id("courses", course_id)
         dates, remote_data = self._known_dates(), self._remote_data
         for part in enrollments.roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
             _warn_about_skipped("courses", part.skipped)
             yield Reading(part.records, skipped=part.skipped)
-        if part is None:
-            raise _no_course(course_id)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._api.aclose()
 
     async def _by_course(self, course_id: str, learners: Mapping[str, User]) -> Reading:
-        raw = await self._api.read("courses", {"id": course_id})
-        dates, remote_data = self._known_dates(), self._remote_data
-        roster = enrollments.roster(raw, learners=learners, dates=dates, remote_data=remote_data)
-        if roster is None:
-            raise _no_course(course_id)
-        _warn_about_skipped("courses", roster.skipped)
-        return Reading(roster.records, skipped=roster.skipped)
+        parts = [part async for part in self.roster_parts(course_id, courses={}, learners=learners)]
+        records = tuple(record for part in parts for record in part.records)
+        return Reading(records, skipped=sum(part.skipped for part in parts))
 
     async def _by_learner(self, user_id: str, courses: Mapping[str, Course]) -> Reading:
-        raw = await self._read_user({"id": user_id})
-        transcript = await self._transcript(raw, courses)
-        if transcript is None:
-            raise UnexpectedAnswer(f"TalentLMS answered for person {user_id} with something that is not a person.")
+        _, transcript = await self._read_transcript(user_id, courses)
         _warn_about_skipped("users", transcript.skipped)
         return Reading(transcript.records, learners=(transcript.user,), skipped=transcript.skipped)
 
@@ -286,11 +276,9 @@ class TalentLmsSource:
         word = text(as_object(raw).get("completion_status"))
         code = self._vocabulary.code(word)
         if code is None:
-            raw_user = await self._read_user({"id": user_id})
+            raw_user, transcript = await self._read_transcript(user_id, courses)
             code = enrollments.code_in(raw_user, course_id) or self._vocabulary.code(word) or word
-            transcript = await self._transcript(raw_user, courses)
-            if transcript is not None:
-                learner, full_learners = transcript.user, (transcript.user,)
+            learner, full_learners = transcript.user, (transcript.user,)
         record = enrollments.pair(
             raw,
             user_id=user_id,
@@ -311,7 +299,7 @@ class TalentLmsSource:
 
             async def read(key: str) -> None:
                 try:
-                    raw_by_key[key] = await self._api.read(endpoint, {"id": key})
+                    raw_by_key[key] = await self._read_by_id(endpoint, key)
                 except NotFound:
                     return
                 except SourceError as error:
@@ -324,19 +312,37 @@ class TalentLmsSource:
             raise failures[0]
         return [raw_by_key[key] for key in keys if key in raw_by_key]
 
+    async def _read_by_id(self, endpoint: str, record_id: str) -> Any:
+        """Read one record by id.
+
+        Raises:
+            UnexpectedAnswer: the response is about another record, as from a cache on the way.
+        """
+        raw = await self._api.read(endpoint, {"id": record_id})
+        if (identifier(as_object(raw).get("id")) or "").lstrip("0") != record_id.lstrip("0"):
+            raise _about_something_else(endpoint, record_id)
+        return raw
+
     async def _read_user(self, arguments: Mapping[str, str]) -> Any:
-        raw = await self._api.read("users", arguments)
+        user_id = arguments.get("id")
+        raw = await (self._api.read("users", arguments) if user_id is None else self._read_by_id("users", user_id))
         self._vocabulary = self._vocabulary.extended_by(raw)
         return raw
 
-    async def _transcript(self, raw: object, courses: Mapping[str, Course]) -> enrollments.Transcript | None:
-        return enrollments.transcript(
+    async def _read_transcript(
+        self, user_id: str, courses: Mapping[str, Course]
+    ) -> tuple[object, enrollments.Transcript]:
+        raw = await self._read_user({"id": user_id})
+        transcript = enrollments.transcript(
             raw,
             courses=courses,
             labels=await self._labels_for([raw]),
             dates=self._known_dates(),
             remote_data=self._remote_data,
         )
+        if transcript is None:
+            raise _about_something_else("users", user_id)
+        return raw, transcript
 
     async def _portal_dates(self) -> PortalDates:
         async with self._portal_lock:
@@ -373,8 +379,8 @@ class TalentLmsSource:
         return self._labels or people.NO_LABELS
 
 
-def _no_course(course_id: str) -> UnexpectedAnswer:
-    return UnexpectedAnswer(f"TalentLMS answered for course {course_id} with something that is not a course.")
+def _about_something_else(endpoint: str, record_id: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"TalentLMS answered `{endpoint}` for id {record_id} with something else. Ask again later.")
 
 
 def _warn_about_skipped(endpoint: str, skipped: int) -> None:

@@ -1,5 +1,6 @@
 """Payloads with unexpected types, escapes and secrets."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapped_items import as_read_back, at, roster_of, transcript_of
@@ -32,12 +33,11 @@ def test_invalid_addresses_and_one_click_logins_are_excluded_from_urls():
         assert transcript_of({"last_accessed_unit_url": address}).enrollment.urls is None
 
 
-def test_a_label_that_would_hide_a_field_or_another_label_is_not_used():
+def test_a_label_that_would_hide_a_field_is_not_used():
     labels = people.field_labels(
         [
             {"key": "custom_field_1", "name": "Role"},
             {"key": "custom_field_2", "name": "Site"},
-            {"key": "custom_field_3", "name": "site"},
             {"key": "custom_field_4", "name": ""},
             {"key": "other", "name": "x"},
             {"key": "custom_field_5", "name": "custom_field_1"},
@@ -49,6 +49,29 @@ def test_a_label_that_would_hide_a_field_or_another_label_is_not_used():
     assert people.custom_fields(raw, labels) == {"custom_field_1": "a, b", "Site": "Oslo"}
     assert people.has_custom_fields(raw)
     assert not people.has_custom_fields(COURSE)
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        (("Sales", ""), {"Department": "Sales"}),
+        (("", "Sales"), {"Department": "Sales"}),
+        (("Sales", "Sales"), {"Department": "Sales"}),
+        (("Sales", "Legal"), {"Department": "Sales", "Department (2)": "Legal"}),
+        (("Sales", "Legal", "Board"), {"Department": "Sales", "Department (2)": "Legal", "Department (3)": "Board"}),
+        (
+            ("Sales", "Legal", None, "Oslo"),
+            {"Department": "Sales", "Department (3)": "Legal", "Department (2)": "Oslo"},
+        ),
+    ],
+)
+def test_fields_of_one_label_are_merged_unless_a_person_fills_several(values, fields):
+    names = ("Department", "department", "DEPARTMENT", "Department (2)")
+    labels = people.field_labels(
+        [{"key": f"custom_field_{n}", "name": name} for n, name in enumerate(names[: len(values)], 9)]
+    )
+    raw = {f"custom_field_{n}": value for n, value in [*enumerate(values, 9)][::-1]}
+    assert people.custom_fields(raw, labels) == fields
 
 
 def all_records(raw_user, raw_course, raw_pair):

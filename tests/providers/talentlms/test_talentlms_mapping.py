@@ -166,6 +166,12 @@ def test_terms_that_cannot_be_parsed_are_none(expires_at):
     assert parse_terms({"expires_at": expires_at, "time_limit_days": "x"}) is None
 
 
+def test_a_course_that_opens_later_says_when():
+    mapped_course = course({"id": "1", "start_datetime": "1600000000"})
+    assert mapped_course.terms == CourseTerms(opens_at=at(1600000000))
+    assert parse_terms(mapped_course.custom_fields) == mapped_course.terms
+
+
 def test_the_end_of_terms_without_a_zone_is_in_utc():
     terms = parse_terms({"expires_at": datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None), "time_limit_days": 3})
     assert terms == CourseTerms(expires_at=datetime(2026, 1, 1, tzinfo=UTC), time_limit_days=3)
@@ -182,8 +188,29 @@ def test_of_several_rows_of_a_person_the_learners_row_counts():
     assert record.is_learner
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_several_enrollments_of_a_pair_the_later_counts_by_every_route(backwards):
+    rows = [
+        {"id": "2", "role": "learner", "enrolled_on_timestamp": "1400000000", "completion_percentage": "100"},
+        {"id": "2", "role": "learner", "enrolled_on_timestamp": "1500000000", "completion_percentage": "10"},
+        {"id": "2", "role": "learner", "enrolled_on_timestamp": "", "completion_percentage": "60"},
+        {"id": "2", "role": "instructor", "enrolled_on_timestamp": "1600000000", "completion_percentage": "0"},
+    ]
+    rows = rows[::-1] if backwards else rows
+    (record,) = enrollments.roster({**COURSE, "users": rows}, learners={}).records
+    (same_record,) = enrollments.transcript({**USER, "courses": rows}, courses={}).records
+    assert record.enrollment.progress_percent == same_record.enrollment.progress_percent == 10
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_two_rows_of_one_enrollment_the_one_that_is_further_counts(backwards):
+    rows = [{"id": "2", "completion_percentage": percentage} for percentage in ("40", "", "90")]
+    (record,) = enrollments.roster({**COURSE, "users": rows[::-1] if backwards else rows}, learners={}).records
+    assert record.enrollment.progress_percent == 90
+
+
 def test_items_without_a_usable_id_are_skipped_and_counted():
-    rows = [{"id": None}, "x", {"id": "2"}, {}]
+    rows = [{"id": None}, "x", {"id": "2"}, {"id": True}]
     roster = enrollments.roster({**COURSE, "users": rows}, learners={})
     assert (len(roster.records), roster.skipped) == (1, 3)
     transcript = enrollments.transcript({**USER, "courses": rows}, courses={})

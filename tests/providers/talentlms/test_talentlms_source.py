@@ -194,8 +194,26 @@ async def test_a_learner_is_read_as_their_transcript_which_includes_the_person(s
 async def test_an_answer_that_is_not_a_course_or_a_person_is_an_error(source_over):
     source, _ = source_over({"users/id:1": [], "courses/id:9": {"name": "no id"}})
     for scope in (Scope(user_id="1"), Scope(course_id="9")):
-        with pytest.raises(UnexpectedAnswer, match="not a "):
+        with pytest.raises(UnexpectedAnswer, match="with something else"):
             await source.enrollments(scope, courses={}, learners={})
+
+
+async def test_an_answer_about_another_course_or_person_is_an_error(source_over):
+    another_person, another_course = raw_user(9000, courses=[]), {"id": "300", "users": []}
+    source, _ = source_over(
+        {
+            "users/id:9001": another_person,
+            "courses/id:301": another_course,
+            "getuserstatusincourse/course_id:301,user_id:9001": raw_pair("Unbekannt"),
+        }
+    )
+    for scope in (Scope(user_id="9001"), Scope(course_id="301"), Scope("9001", "301")):
+        with pytest.raises(UnexpectedAnswer, match="with something else"):
+            await source.enrollments(scope, courses={}, learners={})
+    with pytest.raises(UnexpectedAnswer):
+        await source.find_learner(user_id="9001")
+    with pytest.raises(UnexpectedAnswer):
+        await source.find_course("301")
 
 
 async def test_a_pair_with_a_known_word_costs_one_call_and_has_the_mean_score(source_over):
@@ -247,13 +265,12 @@ async def test_a_pair_with_an_ambiguous_or_empty_word_uses_the_transcripts_code(
         assert reading.records[0].enrollment.status is EnrollmentStatus.FAILED
 
 
-async def test_without_a_transcript_the_dates_of_a_pair_decide_its_status(source_over):
+async def test_where_the_transcript_lacks_the_course_the_dates_of_a_pair_decide_its_status(source_over):
     source, _ = source_over(
-        {"getuserstatusincourse/course_id:9,user_id:1": raw_pair("Ολοκληρώθηκε"), "users/id:1": {"courses": []}}
+        {"getuserstatusincourse/course_id:9,user_id:1": raw_pair("Ολοκληρώθηκε"), "users/id:1": raw_user(1, courses=[])}
     )
     reading = await source.enrollments(Scope("1", "9"), courses={}, learners={})
     assert reading.records[0].enrollment.status is EnrollmentStatus.COMPLETED
-    assert reading.learners == ()
 
 
 @pytest.mark.parametrize("status", [200, 400, 404])

@@ -100,6 +100,14 @@ async def test_deleted_and_unnamed_branches_and_duplicate_members_are_ignored(so
     assert await source.teams() == {"7": ("North",)}
 
 
+async def test_a_branch_that_is_answered_with_another_one_is_an_error(source_over):
+    source, _ = source_over(
+        scripted(branches=[{"id": "1"}], branches_1={"id": "2", "name": "South", "users": [{"id": "7"}]})
+    )
+    with pytest.raises(UnexpectedAnswer, match="with something else"):
+        await source.teams()
+
+
 @pytest.mark.parametrize(("fault", "kind"), [(MALFORMED_BODY, UnexpectedAnswer), (CUT_CONNECTION, Unavailable)])
 @pytest.mark.parametrize("endpoint", ["branches", "branches/id"])
 async def test_teams_that_cannot_all_be_read_are_an_error(open_portal, organisation, endpoint, fault, kind):
