@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo answers arguments test test-fast test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
+.PHONY: help setup demo answers arguments test test-fast torture test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -40,6 +40,9 @@ test: $(READY) $(NODE_READY) ## all tests, with branch coverage
 
 test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a minute
 	$(PY) $(PYTEST) $(FAST)
+
+torture: $(READY) ## compare answers with a model of the portal for MINUTES=8; SEED=, CELL= run a batch again
+	@PYTHONHASHSEED=0 $(PY) -m tests.model.torture --minutes $(or $(MINUTES),8) $(if $(SEED),--seed $(SEED)) $(if $(CELL),--cell $(CELL))
 
 test-oldest: $(OLDEST)/.ready ## the fast tests, with the oldest versions that pyproject.toml allows
 	$(OLDEST)/bin/python $(PYTEST) $(FAST)
