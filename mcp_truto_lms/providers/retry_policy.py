@@ -28,17 +28,20 @@ class RetryPolicy:
         tries: how often a call with this status is made in all; a status that is missing here is final
         network_tries: how often a call without a response is made in all
         refused_for_seconds: the delay after a 429 that does not name one
+        is_final: whether a response is final although its status is among the tries
     """
 
     tries: Mapping[int, int] = field(default_factory=lambda: DEFAULT_TRIES)
     network_tries: int = 4
     refused_for_seconds: float | None = None
+    is_final: Callable[[HttpResponse], bool] = lambda response: False  # noqa: ARG005  the default looks at nothing
 
     def max_tries(self, result: HttpResponse | HttpStream | TransportFailure) -> int:
         """Return how often a call with this result is made in all."""
         if isinstance(result, TransportFailure):
             return self.network_tries if result.is_retryable else 1
-        return self.tries.get(result.status, 1)
+        tries = self.tries.get(result.status, 1)
+        return 1 if tries > 1 and isinstance(result, HttpResponse) and self.is_final(result) else tries
 
     def delay_seconds(
         self,

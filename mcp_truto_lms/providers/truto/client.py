@@ -12,8 +12,9 @@ holds whatever the provider sent, one-click logins included. Truto silently igno
 check that the result is what you asked for.
 
 The client stays within both rate limits: 500 calls in 10 seconds for the token, 50 for each integrated account. It
-retries 429, 500, 502, 504 and cut connections. It does not retry 503, which means that the account is blocked, or any
-other 4xx. Errors are those of `truto.errors`. The token appears in no repr, log line or error.
+retries 408, 425, 429, 500, 502, 504, 52x, a 503 of the LMS, and cut connections. It does not retry Truto's own 503,
+which means that the account is blocked, or any other 4xx. Errors are those of `truto.errors`. The token appears in no
+repr, log line or error.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from mcp_truto_lms.providers.http_client import HttpClient, Service
 from mcp_truto_lms.providers.http_response import HttpResponse
 from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.retry_policy import RetryPolicy
-from mcp_truto_lms.providers.truto.error_mapping import is_error, map_error
+from mcp_truto_lms.providers.truto.error_mapping import is_error, is_remote_error, map_error
 from mcp_truto_lms.providers.truto.errors import TrutoError
 from mcp_truto_lms.providers.truto.page import JsonObject, Page, parse_cursor, parse_page
 from mcp_truto_lms.providers.truto.parameters import (
@@ -51,6 +52,8 @@ from mcp_truto_lms.providers.truto.streaming import ItemStreamParser, stream_ite
 DEFAULT_BASE_URL = "https://api.truto.one"
 MAX_EMPTY_PAGES = 100
 ACCOUNT_LIMIT = RateLimit(calls=50, seconds=10)
+BLOCKED = 503
+"""Truto's status for an integrated account that it has blocked; the same status of an LMS passes."""
 TRANSIT_SECONDS = 0.5
 """Added to the account limit: Truto counts calls on arrival, and one that arrives too early costs a whole window."""
 TRUTO = Service(
@@ -59,7 +62,13 @@ TRUTO = Service(
     address_setting="TRUTO_BASE_URL",
     limits=(RateLimit(calls=500, seconds=10),),
     account_limits=(replace(ACCOUNT_LIMIT, seconds=ACCOUNT_LIMIT.seconds + TRANSIT_SECONDS),),
-    retries=RetryPolicy(tries=MappingProxyType({429: 4, 500: 3, 502: 4, 504: 4}), refused_for_seconds=10.0),
+    retries=RetryPolicy(
+        tries=MappingProxyType(
+            {500: 3} | dict.fromkeys((408, 425, 429, 502, 503, 504, *range(520, 528), 530), 4)  # 52x: Cloudflare's
+        ),
+        refused_for_seconds=10.0,
+        is_final=lambda response: response.status == BLOCKED and not is_remote_error(_parse_body(response)[0]),
+    ),
 )
 
 _UNIFIED = "unified/lms"

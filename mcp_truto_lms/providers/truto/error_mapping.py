@@ -41,11 +41,18 @@ MAX_SCOPES = 10
 ErrorOfStatus = Callable[[HttpResponse], SourceError | None]
 """Returns the error that an HTTP status stands for, with the time at which a limit opens again."""
 
-_MISSING_PARAMETERS = ("missing_required_query_parameters", "conditionally_required_query_parameters")
+_MISSING_PARAMETERS = "missing_required_query_parameters"
+"""The only insight that reports a violation: `conditionally_required_query_parameters` comes with unrelated errors."""
 _PARAMETER = re.compile(r"(?<![A-Za-z_])(user|course)(?:\[id\]|\.id\b|_id\b)", re.IGNORECASE)
+_SAYS_REQUIRED = re.compile(r"\b(?:required?|requires|missing|must be (?:given|provided|present))\b", re.IGNORECASE)
 _BARE_PARAMETERS = frozenset({"user", "course"})
 _NAMES_THE_ACCOUNT = re.compile(r"integrated.?account", re.IGNORECASE)
 _NO_SUCH_RECORD = re.compile(r"does not exist|not enrolled|not found|no such", re.IGNORECASE)
+_NO_SUCH_USER_OR_COURSE = re.compile(
+    r"\b(?:user|learner|person|student|course)s?\b.{0,60}\b(?:does not exist|doesn.t exist|not found)\b"
+    r"|\bno such (?:user|learner|person|student|course)\b|\bnot enrolled\b",
+    re.IGNORECASE,
+)
 _NO_SUCH_ACTION = re.compile(r"action does not exist|not (?:supported|implemented)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?i:\b(?:bearer|basic)\s+[\w.~+/=:-]+)")
 _SECRET_NAMES = frozenset({"authorization", "headers", "cookie", "setcookie", "xapikey", "credentials", "context"})
@@ -59,16 +66,22 @@ def is_error(body: object) -> bool:
     return "result" not in fields and "id" not in fields and isinstance(code, int) and code >= 400
 
 
+def is_remote_error(body: object) -> bool:
+    """Return whether an error body says that the LMS failed or refused, not Truto."""
+    return as_object(body).get("truto_is_remote_error") in (True, "true")
+
+
 def parse_error_details(status: int, body: object, *, token: str) -> ErrorDetails:
     """Parse an error body; texts are clipped and secrets removed."""
     fields = as_object(body)
     code = fields.get("statusCode")
-    raw_response = fields.get("raw_response")
+    originals = [_as_text(fields[name]) for name in ("raw_response", "details") if fields.get(name) is not None]
+    raw_response = "\n".join(dict.fromkeys(originals))
     return ErrorDetails(
         status_code=code if isinstance(code, int) and not isinstance(code, bool) else status,
         message=_redact(text(fields.get("message")) or text(fields.get("error")) or "", token)[:MAX_MESSAGE_LENGTH],
-        is_remote=fields.get("truto_is_remote_error") in (True, "true"),
-        raw_response=None if raw_response is None else _redact(_as_text(raw_response), token)[:MAX_RAW_LENGTH],
+        is_remote=is_remote_error(body),
+        raw_response=_redact(raw_response, token)[:MAX_RAW_LENGTH] if originals else None,
         insight=MappingProxyType(_parse_insight(fields.get("truto_error_insight"), token)),
     )
 
@@ -90,7 +103,8 @@ def map_error(
     may_mean_a_limit = details.is_remote and details.status_code in (400, 403)
     if reports_a_limit or (may_mean_a_limit and _matches(details, SPEAKS_OF_A_LIMIT)):
         return _rate_limited(HttpResponse(429, response.headers, b""), details, error_of_status)
-    if details.status_code >= 500 and details.status_code != 501:
+    passes = details.status_code in (408, 425) or (details.status_code >= 500 and details.status_code != 501)
+    if passes:
         return _failed(details)
     mappings = {
         400: _refused,
@@ -144,7 +158,7 @@ def _forbidden(details: ErrorDetails, endpoint: str) -> TrutoError:
 
 def _not_found(details: ErrorDetails, endpoint: str) -> TrutoError:
     if details.is_remote and not _matches(details, _NO_SUCH_ACTION):
-        return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", details)
+        return _refused(details, endpoint)
     if _names_the_account(details):
         return _account_unknown(details)
     if endpoint.endswith("/id") and _matches(details, _NO_SUCH_RECORD):
@@ -159,7 +173,7 @@ def _not_offered(details: ErrorDetails, endpoint: str) -> TrutoError:
 def _refused(details: ErrorDetails, endpoint: str) -> TrutoError:
     if details.is_remote and _matches(details, _NO_SUCH_ACTION):
         return _not_offered(details, endpoint)
-    if details.is_remote and _matches(details, _NO_SUCH_RECORD):
+    if details.is_remote and _says_no_such_record(details, endpoint):
         return RecordNotFound(f"The LMS has no such record (`{endpoint}`).", details)
     parameters = _missing_parameters(details)
     if parameters:
@@ -170,6 +184,13 @@ def _refused(details: ErrorDetails, endpoint: str) -> TrutoError:
         return _account_unknown(details)
     sentence = f"{_who(details)} refused the request to `{endpoint}` (HTTP {details.status_code})."
     return RequestRefused(sentence, details)
+
+
+def _says_no_such_record(details: ErrorDetails, endpoint: str) -> bool:
+    """Return whether the LMS lacks the record; of a list only where it names a user or a course, or the enrollment."""
+    if endpoint.endswith("/id"):
+        return details.status_code == 404 or _matches(details, _NO_SUCH_RECORD)
+    return _matches(details, _NO_SUCH_USER_OR_COURSE)
 
 
 def _account_unknown(details: ErrorDetails) -> TrutoError:
@@ -185,12 +206,13 @@ def _who(details: ErrorDetails) -> str:
 
 
 def _missing_parameters(details: ErrorDetails) -> frozenset[str]:
-    """Return which of user and course the insight requires, or else the message."""
-    values = [as_object(details.insight.get(key)).get("value") for key in _MISSING_PARAMETERS]
-    insight_texts = list(_texts_in(values))
+    """Return which of user and course the insight requires, or else a message of Truto's own."""
+    insight_texts = list(_texts_in(as_object(details.insight.get(_MISSING_PARAMETERS)).get("value")))
     names = [name for insight_text in insight_texts for name in _PARAMETER.findall(insight_text)]
     names += [insight_text for insight_text in insight_texts if insight_text.strip().lower() in _BARE_PARAMETERS]
-    return frozenset(name.strip().lower() for name in names or _PARAMETER.findall(details.message))
+    if not names and not details.is_remote and _SAYS_REQUIRED.search(details.message):
+        names = _PARAMETER.findall(details.message)
+    return frozenset(name.strip().lower() for name in names)
 
 
 def _matches(details: ErrorDetails, pattern: re.Pattern[str]) -> bool:

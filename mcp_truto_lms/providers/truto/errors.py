@@ -10,7 +10,7 @@
     ├── MissingParameters (RouteClosed)     400: this account requires the `parameters` that are named
     ├── NotOffered (RouteClosed)            405, 501, or a path that Truto does not have
     ├── TooManyRequests (RateLimited)       429, or the LMS reports a limit
-    ├── RequestFailed (Unavailable)         500, 502, 504 and similar
+    ├── RequestFailed (Unavailable)         408, 425, 500, 502, 504 and similar
     └── RequestRefused (UnexpectedAnswer)   any other refusal
 
 The attributes of an error hold what Truto reported, under Truto's own names. They are clipped, and the token, keys,
@@ -43,7 +43,7 @@ class ErrorDetails:
         status_code: `statusCode`, or the HTTP status if the body has none
         message: as Truto or the LMS wrote it
         is_remote: the LMS failed or refused, not Truto
-        raw_response: the response of the LMS
+        raw_response: the response of the LMS: `raw_response` and `details` of the error
         insight: `truto_error_insight`: each key holds `description` and `value`
     """
 

@@ -31,6 +31,14 @@ pytestmark = pytest.mark.anyio
 SCOPES = {"forbidden_error": {"description": "x", "value": {"missing_scopes": ["courses.read", "users.read"]}}}
 
 
+CONDITIONALLY_REQUIRED = {
+    "conditionally_required_query_parameters": {
+        "description": "Needed where the other is given",
+        "value": [{"name": "user[id]"}, {"name": "course[id]"}],
+    }
+}
+
+
 async def error_from(client_over, response, method="list_course_enrollments", *arguments):
     client, _ = client_over(lambda request: response)
     with pytest.raises(TrutoError) as caught:
@@ -70,7 +78,14 @@ async def error_from(client_over, response, method="list_course_enrollments", *a
             1,
         ),
         (error_response(400, "integrated_account_id is required"), AccountUnknown, AccessDenied, "ACCOUNT_ID", 1),
-        (error_response(404, truto_is_remote_error=True), RecordNotFound, NotFound, "no such record", 1),
+        (error_response(404, truto_is_remote_error=True), RequestRefused, UnexpectedAnswer, "HTTP 404", 1),
+        (
+            error_response(404, "The requested course does not exist", truto_is_remote_error=True),
+            RecordNotFound,
+            NotFound,
+            "no such record",
+            1,
+        ),
         (error_response(405), NotOffered, RouteClosed, "does not offer", 1),
         (error_response(409), RequestRefused, UnexpectedAnswer, "HTTP 409", 1),
         (
@@ -100,7 +115,12 @@ async def error_from(client_over, response, method="list_course_enrollments", *a
         (error_response(502, truto_is_remote_error=True), RequestFailed, Unavailable, "LMS behind Truto failed", 4),
         (error_response(504), RequestFailed, Unavailable, "HTTP 504", 4),
         (error_response(503), AccountBlocked, AccessDenied, "blocked", 1),
-        (error_response(503, truto_is_remote_error=True), RequestFailed, Unavailable, "HTTP 503", 1),
+        (error_response(503, truto_is_remote_error=True), RequestFailed, Unavailable, "HTTP 503", 4),
+        (error_response(408), RequestFailed, Unavailable, "HTTP 408", 4),
+        (error_response(425), RequestFailed, Unavailable, "HTTP 425", 4),
+        (error_response(521), RequestFailed, Unavailable, "HTTP 521", 4),
+        (httpx.Response(530, text="<html>origin</html>"), RequestFailed, Unavailable, "HTTP 530", 4),
+        (httpx.Response(503, text="<html>maintenance</html>"), AccountBlocked, AccessDenied, "blocked", 1),
         (error_response(501), NotOffered, RouteClosed, "does not offer", 1),
         (httpx.Response(502, text="<html>Bad gateway</html>"), RequestFailed, Unavailable, "HTTP 502", 4),
         (httpx.Response(418, text="teapot"), RequestRefused, UnexpectedAnswer, "HTTP 418", 1),
@@ -151,18 +171,6 @@ async def test_an_error_has_the_details_that_truto_reported(client_over):
             error_response(400, truto_error_insight={"missing_required_query_parameters": {"value": "course"}}),
             {"course"},
         ),
-        (
-            error_response(
-                400,
-                truto_error_insight={
-                    "conditionally_required_query_parameters": {
-                        "description": "course",
-                        "value": [{"name": "user.id", "when": "always"}],
-                    }
-                },
-            ),
-            {"user"},
-        ),
     ],
 )
 async def test_missing_parameters_are_named(client_over, response, parameters):
@@ -179,11 +187,45 @@ async def test_missing_parameters_are_named(client_over, response, parameters):
         error_response(400, "The course could not be listed for this user"),
         error_response(400, truto_error_insight="odd"),
         error_response(400, truto_error_insight={"missing_required_query_parameters": {"value": ["limit"]}}),
+        error_response(400, truto_error_insight=CONDITIONALLY_REQUIRED),
+        error_response(422, "user_id is invalid", truto_is_remote_error=True),
+        error_response(400, "Missing argument: user_id", truto_is_remote_error=True),
     ],
 )
 async def test_a_400_that_names_no_parameter_is_a_plain_refusal(client_over, response):
     error, _ = await error_from(client_over, response)
     assert type(error) is RequestRefused
+
+
+@pytest.mark.parametrize(
+    ("status", "is_remote", "error_class"),
+    [
+        (401, True, ReconnectAccount),
+        (403, True, Forbidden),
+        (404, False, NotOffered),
+        (422, True, RequestRefused),
+        (429, True, TooManyRequests),
+        (500, False, RequestFailed),
+    ],
+)
+async def test_conditionally_required_parameters_change_no_error(client_over, status, is_remote, error_class):
+    response = error_response(status, truto_is_remote_error=is_remote, truto_error_insight=CONDITIONALLY_REQUIRED)
+    error, _ = await error_from(client_over, response)
+    assert type(error) is error_class
+
+
+@pytest.mark.parametrize(
+    ("fields", "raw_response"),
+    [
+        ({"details": {"error": {"message": "odd"}}}, '{"error": {"message": "odd"}}'),
+        ({"details": "odd", "raw_response": "odd"}, "odd"),
+        ({"details": "odd", "raw_response": "strange"}, "strange\nodd"),
+        ({"details": {"login_key": "https://lms.example/autologin/key:s3cr3t"}}, "{}"),
+    ],
+)
+async def test_details_are_read_like_the_raw_response(client_over, fields, raw_response):
+    error, _ = await error_from(client_over, error_response(422, truto_is_remote_error=True, **fields))
+    assert error.raw_response == raw_response
 
 
 async def test_the_details_of_an_error_are_clipped(client_over):

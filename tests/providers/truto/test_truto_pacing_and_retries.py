@@ -31,6 +31,12 @@ def rate_limited(**headers):
         (error_response(500), 0.5),
         (error_response(502), 0.5),
         (error_response(504), 0.5),
+        (error_response(408), 0.5),
+        (error_response(425), 0.5),
+        (error_response(520), 0.5),
+        (error_response(527), 0.5),
+        (error_response(530), 0.5),
+        (error_response(503, truto_is_remote_error=True), 0.5),
         (httpx.ReadError("cut"), 0.5),
     ],
 )
