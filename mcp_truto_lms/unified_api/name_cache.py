@@ -11,6 +11,7 @@ from contextlib import aclosing
 
 import anyio
 
+from mcp_truto_lms.domain.errors import UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import Source, directory_pages
 
@@ -81,7 +82,10 @@ class NameCache:
         """Return a mapping with one person if they exist, without reading the directory for it."""
         if self._is_fresh(self._people_read_at):
             return self._people
-        person = await self._source.find_learner(user_id=user_id)
+        try:
+            person = await self._source.find_learner(user_id=user_id)
+        except UnexpectedAnswer:
+            return {}  # the enrollments of somebody whose own record cannot be read are readable all the same
         return {} if person is None else {person.id: person}
 
     def _is_fresh(self, read_at: float) -> bool:

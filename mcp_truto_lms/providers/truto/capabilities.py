@@ -3,7 +3,9 @@
 Truto does not document which parameters an account's list of enrollments requires, or whether its records carry the
 provider's payload. So a read method is tried once, by a call that is useful if it succeeds, and the outcome is stored.
 A refusal rules out every list method that lacks the parameters it names. A success confirms every list method that
-sends at least the same parameters. After a day a method is tried again, because account mappings change.
+sends at least the same parameters. After a day a method is tried again, because account mappings change. A refusal that
+may pass rules a method out for `DOUBT_SECONDS` only. The list of a pair is never ruled out: without it an account that
+allows nothing else could not be read at all.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from enum import StrEnum
 from mcp_truto_lms.domain.source import FetchRoute
 
 OUTCOME_LIFETIME_SECONDS = 24 * 3600.0
+DOUBT_SECONDS = 5 * 60.0
+"""How long a method counts as unavailable after a refusal that does not say that the method is not offered."""
 
 
 class ReadMethod(StrEnum):
@@ -49,11 +53,12 @@ _PAYLOAD_METHODS = frozenset({ReadMethod.ROSTER, ReadMethod.TRANSCRIPT})
 
 @dataclass(frozen=True, slots=True)
 class _ReadOutcome:
-    """Whether a read method worked, when that was learned, and how many calls it last took."""
+    """Whether a read method worked, when that was learned, how many calls it last took, and how long that counts."""
 
     available: bool
     learned_at: float
     calls: int = 1
+    lifetime_seconds: float = OUTCOME_LIFETIME_SECONDS
 
 
 class AccountCapabilities:
@@ -81,7 +86,7 @@ class AccountCapabilities:
         return next(known, candidates[0] if candidates else None)
 
     def is_available(self, method: ReadMethod) -> bool | None:
-        """Return whether a method works; None if that is unknown or was learned over a day ago."""
+        """Return whether a method works; None if that is unknown or was learned too long ago."""
         outcome = self._outcome(method)
         return None if outcome is None else outcome.available
 
@@ -107,14 +112,18 @@ class AccountCapabilities:
                 self._outcomes[other] = _ReadOutcome(available=True, learned_at=now)
         self._outcomes[method] = _ReadOutcome(available=True, learned_at=now, calls=max(1, calls))
 
-    def mark_unavailable(self, method: ReadMethod, *, required_parameters: frozenset[str] = frozenset()) -> None:
+    def mark_unavailable(
+        self, method: ReadMethod, *, required_parameters: frozenset[str] = frozenset(), may_pass: bool = False
+    ) -> None:
         """Store that a method fails, and so does every list method that lacks a required parameter.
 
         Args:
             method: the method that was refused
             required_parameters: the parameters that the refusal names
+            may_pass: the refusal does not say that the method is not offered
         """
-        outcome = _ReadOutcome(available=False, learned_at=self._now())
+        lifetime_seconds = DOUBT_SECONDS if may_pass else OUTCOME_LIFETIME_SECONDS
+        outcome = _ReadOutcome(available=False, learned_at=self._now(), lifetime_seconds=lifetime_seconds)
         self._outcomes[method] = outcome
         for other, parameters in LIST_PARAMETERS.items():
             if method in LIST_PARAMETERS and required_parameters - parameters:
@@ -122,7 +131,7 @@ class AccountCapabilities:
 
     def _outcome(self, method: ReadMethod) -> _ReadOutcome | None:
         outcome = self._outcomes.get(method)
-        if outcome is not None and not 0 <= self._now() - outcome.learned_at < OUTCOME_LIFETIME_SECONDS:
+        if outcome is not None and not 0 <= self._now() - outcome.learned_at < outcome.lifetime_seconds:
             del self._outcomes[method]
             return None
         return outcome

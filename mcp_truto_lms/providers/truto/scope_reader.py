@@ -2,10 +2,11 @@
 
 A list method asks Truto's list of enrollments, with the parameters of the scope. Truto ignores filters that a provider
 lacks, so the result is filtered again here. A payload method reads the roster in a course's own payload, or the
-transcript in a learner's.
+transcript in a learner's. An answer for another scope than the one that was asked for is an error of that scope.
 
 What a failure means depends on the method. A refusal that concerns one record is an error of that scope. A refusal that
-concerns the method itself marks the method as unavailable. A pair has no other method, so its refusals are raised.
+concerns the method itself marks the method as unavailable: for a day where it says so, else for a few minutes. A pair
+has no other method, so its refusals are raised: all but the one that says that the learner is not enrolled.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 
 import anyio.lowlevel
 
-from mcp_truto_lms.domain.errors import RouteClosed, SourceError
+from mcp_truto_lms.domain.errors import RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, EnrolledCourse, EnrolledUser, User
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.providers.payload_values import as_object
 from mcp_truto_lms.providers.truto import records, talentlms_payload
-from mcp_truto_lms.providers.truto.account_reader import AccountReader
+from mcp_truto_lms.providers.truto.account_reader import AccountReader, check_identity
 from mcp_truto_lms.providers.truto.capabilities import LIST_PARAMETERS, AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.errors import (
     Forbidden,
@@ -33,7 +34,6 @@ from mcp_truto_lms.providers.truto.errors import (
     RequestRefused,
     TrutoError,
 )
-from mcp_truto_lms.providers.truto.full_list_cache import FullListCache, restrict_to_scope
 from mcp_truto_lms.providers.truto.not_enrolled import means_not_enrolled
 from mcp_truto_lms.providers.truto.page import JsonObject, Page
 
@@ -63,7 +63,6 @@ class ScopeReader:
     Args:
         reader: makes the calls
         capabilities: where the outcome of each method is stored
-        full_list: where the full list is stored when Truto ignores a filter
         zone: the time zone in which a due date without a time ends
         remote_data: whether records carry the provider's payload, secrets removed
     """
@@ -72,14 +71,12 @@ class ScopeReader:
         self,
         reader: AccountReader,
         capabilities: AccountCapabilities,
-        full_list: FullListCache,
         *,
         zone: tzinfo,
         remote_data: bool,
     ) -> None:
         self._reader = reader
         self._capabilities = capabilities
-        self._full_list = full_list
         self._zone = zone
         self._remote_data = remote_data
 
@@ -103,7 +100,8 @@ class ScopeReader:
                 raise
             if self._capabilities.is_available(method):  # the refusal concerns this one record
                 raise SourceError(str(error)) from None
-            reading = None
+            self._capabilities.mark_unavailable(method, may_pass=isinstance(error, RequestRefused))
+            return None
         except RecordNotFound as error:
             concerns_the_record = error.truto_is_remote_error and method is not ReadMethod.LIST
             if concerns_the_record or self._capabilities.is_available(method):
@@ -120,8 +118,14 @@ class ScopeReader:
         records_by_id: dict[str, EnrollmentRecord] = {}
         pages_read = skipped = 0
         complete, page = True, Page([])
+        parameters = self._list_parameters(method, scope)
+        pages = (
+            self._reader.pages_of_size("course-enrollments", parameters, None)  # a pair fits on any page
+            if is_pair
+            else self._reader.pages("course-enrollments", parameters)
+        )
         try:
-            async for page in self._reader.pages("course-enrollments", self._list_parameters(method, scope)):
+            async for page in pages:
                 pages_read += 1
                 for raw_enrollment in page.items:
                     record = self._parse_record(raw_enrollment, method, names)
@@ -131,19 +135,21 @@ class ScopeReader:
                         records_by_id.setdefault(record.enrollment.id, record)
                 complete = complete and not page.is_partial_response
         except TrutoError as error:
-            if not is_pair or not means_not_enrolled(error):
+            if not is_pair:
                 raise
+            if not means_not_enrolled(error):
+                raise _error_of_a_pair(error, scope, names) from None
         warn_about_skipped("course-enrollments", skipped)
         complete = complete and page.next_cursor is None  # else the last cursor led to a page that was read before
-        self._capabilities.mark_available(method, calls=pages_read)
         everything = Reading(tuple(records_by_id.values()), complete=complete, skipped=skipped)
-        reading = restrict_to_scope(everything, scope)
-        if len(reading.records) < len(everything.records):
+        reading = _restrict_to_scope(everything, scope)
+        if not reading.records:
+            _check_that_a_filter_was_ignored(everything, scope)
+        self._capabilities.mark_available(method, calls=pages_read)
+        if not is_pair and len(reading.records) < len(everything.records):
             self._capabilities.mark_available(ReadMethod.LIST, calls=pages_read)
-            self._full_list.store(everything)
-            if not is_pair:
-                self._capabilities.mark_unavailable(method)
-                raise RouteClosed(f"Truto ignores {SCOPE_WORDS[scope.route]} for this account and lists everything.")
+            self._capabilities.mark_unavailable(method)
+            raise RouteClosed(f"Truto ignores {SCOPE_WORDS[scope.route]} for this account and lists everything.")
         return reading
 
     def _list_parameters(self, method: ReadMethod, scope: Scope) -> dict[str, Any]:
@@ -169,35 +175,40 @@ class ScopeReader:
         return fill_names(record, names)
 
     async def _read_payload(self, method: ReadMethod, scope: Scope, names: KnownNames) -> Reading | None:
-        """Read the roster or transcript in a payload; None if the payload has none or is another record's."""
-        if method in _ROSTER_METHODS:
-            _, payload = await self._fetch_payload(method, "courses", scope.course_id or "")
-            return await self._parse_roster(payload, scope.course_id or "", names)
-        user_id = scope.user_id or ""
-        raw_user, payload = await self._fetch_payload(method, "users", user_id)
-        if raw_user is None:
-            learner = names.learners.get(user_id)
+        """Read the roster or transcript in a payload; None if there is no payload, or none in it.
+
+        Raises:
+            UnexpectedAnswer: the payload is another record's.
+        """
+        is_roster = method in _ROSTER_METHODS
+        resource, record_id = ("courses", scope.course_id or "") if is_roster else ("users", scope.user_id or "")
+        raw_record, payload = await self._fetch_payload(method, resource, record_id)
+        if not isinstance(as_object(payload).get("users" if is_roster else "courses"), list | dict):
+            return None
+        check_identity(payload, record_id, f"{resource}/id")
+        if is_roster:
+            return await self._parse_roster(payload, names)
+        if raw_record is None:
+            learner = names.learners.get(record_id)
         else:
-            learner = talentlms_payload.parse_user(raw_user, remote_data=self._remote_data)
+            learner = talentlms_payload.parse_user(raw_record, remote_data=self._remote_data)
         transcript = talentlms_payload.parse_transcript(
             payload, learner=learner, courses=names.courses, remote_data=self._remote_data
         )
-        if transcript is None or transcript.user.id != user_id:
+        if transcript is None:
             return None
         return Reading(transcript.records, learners=(transcript.user,), skipped=transcript.skipped)
 
-    async def _parse_roster(self, payload: object, course_id: str, names: KnownNames) -> Reading | None:
+    async def _parse_roster(self, payload: object, names: KnownNames) -> Reading:
         records: list[EnrollmentRecord] = []
-        skipped, batch = 0, None
+        skipped = 0
         for batch in talentlms_payload.parse_roster_batches(
             payload, learners=names.learners, remote_data=self._remote_data
         ):
-            if batch.course.id != course_id:
-                return None
             records.extend(batch.records)
             skipped += batch.skipped
             await anyio.lowlevel.checkpoint()
-        return None if batch is None else Reading(tuple(records), skipped=skipped)
+        return Reading(tuple(records), skipped=skipped)
 
     async def _fetch_payload(self, method: ReadMethod, resource: str, record_id: str) -> tuple[object, object]:
         """Return a record as Truto maps it, None by the proxy, and the provider's payload of it."""
@@ -208,6 +219,43 @@ class ScopeReader:
         fetch = self._reader.user if resource == "users" else self._reader.course
         raw_record = await fetch(record_id)
         return raw_record, raw_record.get("remote_data")
+
+
+def _error_of_a_pair(error: TrutoError, scope: Scope, names: KnownNames) -> SourceError:
+    """Return the error of a pair call that was refused.
+
+    An LMS that lists a learner and a course and then says that one of them does not exist contradicts itself: the pair
+    stays unread.
+    """
+    if isinstance(error, RecordNotFound) and scope.user_id in names.learners and scope.course_id in names.courses:
+        return UnexpectedAnswer("The LMS lists a learner and a course, and says that they do not exist.")
+    return error
+
+
+def _restrict_to_scope(reading: Reading, scope: Scope) -> Reading:
+    """Return the reading with only the records of the scope."""
+    matches = tuple(
+        record for record in reading.records if all(asked in (None, told) for asked, told in _ids(record, scope))
+    )
+    return replace(reading, records=matches)
+
+
+def _check_that_a_filter_was_ignored(everything: Reading, scope: Scope) -> None:
+    """Refuse records that are all of one other learner, course or pair.
+
+    Raises:
+        UnexpectedAnswer: the answer is that of another scope.
+    """
+    scopes = {tuple(told for asked, told in _ids(record, scope) if asked is not None) for record in everything.records}
+    if len(scopes) == 1:
+        words = SCOPE_WORDS[scope.route]
+        raise UnexpectedAnswer(f"Truto answered with the enrollments of another {words} than the one asked for.")
+
+
+def _ids(record: EnrollmentRecord, scope: Scope) -> tuple[tuple[str | None, str | None], ...]:
+    """Pair the ids of a scope with those of a record: the learner's and the course's."""
+    user, course = record.enrollment.user or EnrolledUser(), record.enrollment.course or EnrolledCourse()
+    return (scope.user_id, user.id), (scope.course_id, course.id)
 
 
 def fill_names(record: EnrollmentRecord, names: KnownNames) -> EnrollmentRecord:

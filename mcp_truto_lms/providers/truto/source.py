@@ -27,9 +27,7 @@ from mcp_truto_lms.providers.truto import records, talentlms_payload
 from mcp_truto_lms.providers.truto.account_reader import AccountReader
 from mcp_truto_lms.providers.truto.capabilities import AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.client import DEFAULT_BASE_URL, TrutoClient
-from mcp_truto_lms.providers.truto.errors import RequestRefused
 from mcp_truto_lms.providers.truto.filled_columns import FilledColumns
-from mcp_truto_lms.providers.truto.full_list_cache import FullListCache
 from mcp_truto_lms.providers.truto.scope_reader import SCOPE_WORDS, KnownNames, ScopeReader, warn_about_skipped
 
 
@@ -71,7 +69,6 @@ class TrutoSource:
         self._remote_data = remote_data
         self._reader = AccountReader(client, account_id)
         self._account_capabilities = AccountCapabilities(now)
-        self._full_list = FullListCache(clock)
         self._filled_columns = FilledColumns()
         self._trial_lock = anyio.Lock()
         self._scope_reader = self._new_scope_reader()
@@ -145,13 +142,11 @@ class TrutoSource:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Return what the account allows, as far as is known; a cached full list costs no call."""
+        """Return what the account allows, as far as is known."""
         payloads_expected = self._reader.observations.payloads_seen
         costs = {
             route: self._account_capabilities.cost(route, payloads_expected=payloads_expected) for route in FetchRoute
         }
-        if self._full_list.is_filled:
-            costs[FetchRoute.LIST] = 0
         return Capabilities(
             calls_by_route={route: calls for route, calls in costs.items() if calls is not None},
             filled_by_pair=frozenset({"score"}),
@@ -200,7 +195,7 @@ class TrutoSource:
             return None
         try:
             raw_user = await self._reader.user(user_id)
-        except (NotFound, RouteClosed, RequestRefused):
+        except (NotFound, RouteClosed):
             return None
         return talentlms_payload.parse_user(raw_user, remote_data=self._remote_data)
 
@@ -208,7 +203,7 @@ class TrutoSource:
         """Read one course by id, None if there is none."""
         try:
             raw_course = await self._reader.course(course_id)
-        except (NotFound, RouteClosed, RequestRefused):
+        except (NotFound, RouteClosed):
             return None
         return talentlms_payload.parse_course(raw_course, remote_data=self._remote_data)
 
@@ -219,10 +214,12 @@ class TrutoSource:
 
         Raises:
             NotFound: the learner or course of the scope does not exist.
-            RouteClosed: no method reads such a scope, or Truto returned everything, which `Scope()` now reads.
+            RouteClosed: no method reads such a scope, or Truto returned everything, which `Scope()` reads.
+            UnexpectedAnswer: the answer is another scope's.
         """
         names = KnownNames(courses, learners)
-        reading, previous_refusal = self._full_list.read(scope), self.refusal
+        reading: Reading | None = None
+        previous_refusal = self.refusal
         while reading is None:
             method = self._best_method(scope.route)
             if method is None:
@@ -251,7 +248,6 @@ class TrutoSource:
         return ScopeReader(
             self._reader,
             self._account_capabilities,
-            self._full_list,
             zone=self._zone,
             remote_data=self._remote_data,
         )

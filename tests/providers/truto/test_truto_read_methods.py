@@ -11,6 +11,8 @@ from mcp_truto_lms.domain.errors import (
     Unavailable,
 )
 from mcp_truto_lms.domain.source import FetchRoute, Scope
+from mcp_truto_lms.providers.truto.capabilities import DOUBT_SECONDS
+from mcp_truto_lms.providers.truto.errors import RequestRefused
 from tests.providers.truto.account_answers import (
     COURSE,
     EVERYTHING,
@@ -124,6 +126,39 @@ async def test_learned_capabilities_are_stored_for_a_day(source_over, fake_time)
     assert source.capabilities.calls(FetchRoute.LIST) == 2
     truto.answers["/course-enrollments"] = envelope(enrollment(7, 12))
     assert {record.route for record in (await read(source, EVERYTHING)).records} == {FetchRoute.LIST}
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+async def test_a_refusal_that_may_pass_rules_a_method_out_for_minutes(source_over, fake_time, status):
+    refusal = error_response(status, "Malformed response", truto_is_remote_error=True)
+    source, truto = source_over({"/course-enrollments": refusal, "/courses/12": refusal, "/proxy/courses/12": refusal})
+    for scope in (EVERYTHING, COURSE):
+        with pytest.raises(RouteClosed):
+            await read(source, scope)
+    assert costs(source) == [None, None, 2, 1]
+    fake_time.seconds = DOUBT_SECONDS - 1
+    assert costs(source) == [None, None, 2, 1]
+    fake_time.seconds = DOUBT_SECONDS
+    assert costs(source) == [2, 2, 2, 1]
+    truto.answers["/course-enrollments"] = envelope(enrollment(7, 12))
+    assert enrollment_ids(await read(source, EVERYTHING)) == ["7_12"]
+
+
+@pytest.mark.parametrize("refusal", [missing_parameters("user"), error_response(405), error_response(403)])
+async def test_a_refusal_of_the_method_itself_rules_it_out_for_a_day(source_over, fake_time, refusal):
+    source, _ = source_over({"/course-enrollments": refusal})
+    with pytest.raises(RouteClosed):
+        await read(source, EVERYTHING)
+    fake_time.seconds = DAY_SECONDS - 1
+    assert source.capabilities.calls(FetchRoute.LIST) is None
+
+
+async def test_the_list_of_a_pair_is_never_ruled_out(source_over):
+    source, truto = source_over({"/course-enrollments": error_response(422, truto_is_remote_error=True)})
+    for _ in range(2):
+        with pytest.raises(RequestRefused):
+            await read(source, PAIR)
+    assert (source.capabilities.calls(FetchRoute.PAIR), len(truto.requests)) == (1, 2)
 
 
 async def test_a_method_that_stops_working_is_no_longer_used(source_over):

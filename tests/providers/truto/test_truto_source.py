@@ -5,16 +5,22 @@ import logging
 import httpx
 import pytest
 
-from mcp_truto_lms.domain.errors import (
-    ConfigurationError,
-)
+from mcp_truto_lms.domain.errors import ConfigurationError, SourceError
 from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory
 from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
 from mcp_truto_lms.providers.truto.client import TrutoClient
 from mcp_truto_lms.providers.truto.errors import RequestRefused
 from mcp_truto_lms.providers.truto.source import TrutoSource
-from tests.providers.truto.account_answers import EVERYTHING, course_with_roster, enrollment, read
-from tests.providers.truto.scripted_truto import ACCOUNT, TOKEN, envelope, error_response
+from tests.providers.truto.account_answers import (
+    EVERYTHING,
+    PAIR,
+    costs,
+    course_with_roster,
+    enrollment,
+    enrollment_ids,
+    read,
+)
+from tests.providers.truto.scripted_truto import ACCOUNT, TOKEN, envelope, error_response, missing_parameters
 
 pytestmark = pytest.mark.anyio
 
@@ -83,27 +89,84 @@ async def test_people_and_courses_on_several_pages_are_returned_once(source_over
     assert {request.url.params["limit"] for request in truto.requests} == {"1000"}
 
 
-async def test_a_refused_page_limit_is_not_sent_again(source_over):
-    def answer(request):
-        return (
-            error_response(400, "limit must not exceed 100") if "limit" in request.url.params else envelope({"id": "1"})
-        )
+REFUSED_LIMITS = [
+    error_response(400, "limit must not exceed 100"),
+    error_response(400, "Invalid arguments provided", truto_is_remote_error=True),
+    error_response(422, "", truto_is_remote_error=True),
+    error_response(422, "per_page must not be greater than 100", truto_is_remote_error=True),
+    error_response(400, "page size limit exceeded", truto_is_remote_error=True),
+    error_response(
+        422,
+        "per_page must not be greater than 100",
+        truto_is_remote_error=True,
+        truto_error_insight={"conditionally_required_query_parameters": {"value": ["user[id]", "course[id]"]}},
+    ),
+]
 
-    source, truto = source_over({"/users": answer, "/courses": answer})
-    await source.learners()
-    await source.courses()
-    assert [request.url.params.get("limit") for request in truto.requests] == ["1000", None, None]
-    source, truto = source_over({"/users": error_response(400, "something else")})
+
+def limits_sent(truto):
+    return [request.url.params.get("limit") for request in truto.requests]
+
+
+@pytest.mark.parametrize("refusal", REFUSED_LIMITS)
+@pytest.mark.parametrize(("largest", "sent"), [(100, ["1000", "100", "100"]), (0, ["1000", "100", None, None])])
+async def test_a_refused_page_size_falls_back_and_is_not_sent_again(source_over, refusal, largest, sent):
+    def answer(request):
+        return refusal if int(request.url.params.get("limit", 0)) > largest else envelope(enrollment(7, 12))
+
+    source, truto = source_over({"/course-enrollments": answer})
+    for _ in range(2):
+        assert enrollment_ids(await read(source, EVERYTHING)) == ["7_12"]
+    assert limits_sent(truto) == sent
+    assert costs(source) == [1, 1, 1, 1]
+
+
+async def test_a_refusal_of_every_page_size_is_the_real_refusal(source_over):
+    source, truto = source_over({"/users": error_response(422, "something else", truto_is_remote_error=True)})
     with pytest.raises(RequestRefused):
         await source.learners()
-    assert len(truto.requests) == 1
+    assert limits_sent(truto) == ["1000", "100", None]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error_response(401),
+        error_response(403),
+        error_response(429),
+        error_response(500),
+        error_response(405),
+        missing_parameters("user"),
+    ],
+)
+async def test_a_refusal_that_is_not_of_the_page_size_does_not_fall_back(source_over, refusal):
+    source, truto = source_over({"/users": refusal})
+    with pytest.raises(SourceError):
+        await source.learners()
+    assert set(limits_sent(truto)) == {"1000"}
+
+
+async def test_a_page_size_that_worked_is_not_doubted_by_a_later_refusal_of_another_scope(source_over):
+    source, truto = source_over({"/users": [envelope({"id": "1"}), error_response(422), envelope({"id": "1"})]})
+    await source.learners()
+    with pytest.raises(RequestRefused):
+        await source.learners()
+    await source.learners()
+    assert limits_sent(truto) == ["1000", "1000", "1000"]
+
+
+async def test_a_pair_is_asked_for_without_a_page_size(source_over):
+    source, truto = source_over({"/course-enrollments": envelope(enrollment(7, 12))})
+    await read(source, PAIR)
+    assert limits_sent(truto) == [None]
 
 
 async def test_a_lookup_by_an_unknown_id_or_by_e_mail_returns_none(source_over):
     source, truto = source_over(
         {
             "/users/7": error_response(404, truto_is_remote_error=True),
-            "/users/8": error_response(422),
+            "/users/8": error_response(404),
+            "/users/9": error_response(422, truto_is_remote_error=True),
             "/courses/9": error_response(404),
         }
     )
@@ -111,6 +174,8 @@ async def test_a_lookup_by_an_unknown_id_or_by_e_mail_returns_none(source_over):
     assert truto.requests == []
     assert [await source.find_learner(user_id=user_id) for user_id in "78"] == [None, None]
     assert await source.find_course("9") is None
+    with pytest.raises(RequestRefused):
+        await source.find_learner(user_id="9")
     with pytest.raises(ValueError, match="an id or an e-mail"):
         await source.find_learner()
 
