@@ -201,7 +201,7 @@ async def read_costs() -> tuple[list[Cost], Pages]:
             courses = await ask(client, SUMMARIZE, group_by="course", limit=40)
         large_pages = await anyio.to_thread.run_sync(read_large, settings)
     return [
-        Cost("both tool definitions", json.dumps(definitions, ensure_ascii=False, separators=(",", ":")), 1_050),
+        Cost("both tool definitions", json.dumps(definitions, ensure_ascii=False, separators=(",", ":")), 1_150),
         Cost("server instructions", instructions, 150),
         Cost("100 enrollments, default columns", rows, 3_000),
         Cost("summary, default", overview, 1_000),

@@ -1,6 +1,7 @@
 """The input schema of a tool, from the arguments that its query declares.
 
-Every host accepts it: each enum has a type, and there are no references, titles or nulls.
+Every host can convert it: a type beside each enum, no references, titles or nulls, and no boolean in place of a schema.
+The root does not forbid other arguments, because converters fail on that: `EnrollmentFilter.parse` refuses them.
 """
 
 from __future__ import annotations
@@ -27,4 +28,4 @@ def input_schema(query: type[EnrollmentFilter], columns: Columns = ALL_COLUMNS) 
         if default not in (None, (), False):
             node["default"] = default
         properties[name] = node
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"type": "object", "properties": properties}

@@ -89,7 +89,18 @@ def _members(enum: type[_Enum], columns: Columns) -> Schema:
 
 
 def _column_list(columns: Columns) -> Schema:
-    return {"items": {"anyOf": [{"enum": [*columns.known]}, {"type": "string"}]}, "type": "array"}
+    known = {"enum": [*columns.known], "type": "string"}
+    return {"items": {"anyOf": [known, {"type": "string"}]}, "type": "array"}
+
+
+def _object(_: Columns) -> Schema:
+    """Describe an object that takes any key: with one property at least, and without a boolean, as hosts need it."""
+    text = {"type": "string"}
+    return {
+        "additionalProperties": {"description": "A value or a list"},
+        "properties": {"team": {"anyOf": [text, {"items": text, "type": "array"}]}},
+        "type": "object",
+    }
 
 
 STATES = ValueKind(
@@ -150,7 +161,7 @@ DIMENSION_VALUES = ValueKind(
     title="an object of keys and values",
     metavar="KEY=VALUE",
     parse=lambda value, _: parse_where(value),
-    schema=lambda _: {"type": "object"},
+    schema=_object,
     repeats=True,
     resolution="dimensions",
     first_line_position=4,

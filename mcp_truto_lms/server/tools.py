@@ -253,7 +253,7 @@ def _tool(
 ) -> QueryTool:
     schema = input_schema(query, app_context.settings.columns)
     if len(app_context.names) > 1:
-        schema["properties"][ACCOUNT] = {"enum": [*app_context.names]}
+        schema["properties"][ACCOUNT] = {"enum": [*app_context.names], "type": "string"}
     output_schema = None
     if app_context.settings.structured:
         from mcp_truto_lms.render.structured_content import list_schema, summary_schema

@@ -111,7 +111,7 @@ async def test_a_missing_or_wrong_account_name_lists_the_accounts():
 async def test_the_account_argument_exists_only_with_several_accounts():
     async with opened() as app_context, Client(create_server(app_context)) as client:
         for tool in (await client.list_tools()).tools:
-            assert tool.input_schema["properties"]["account"] == {"enum": ["acme", "beta"]}
+            assert tool.input_schema["properties"]["account"] == {"enum": ["acme", "beta"], "type": "string"}
     single = AppContext(Settings(today=TODAY))
     async with single, Client(create_server(single)) as client:
         for tool in (await client.list_tools()).tools:
