@@ -1,8 +1,8 @@
 """Removal of secrets from payloads: nothing that opens an account or a file without a login reaches a record.
 
-`login_key` is a live one-click login, certificate addresses are signed, and a course's shared address needs no login.
-Fields are removed by name. Texts are searched by pattern too, because people paste such addresses into free text. The
-patterns are bounded, so that no text makes them slow.
+`login_key` is a live one-click login, certificate addresses are signed, a course's shared address needs no login, and
+whoever has the `key` of a group can join it. Fields are removed by name. Texts are searched by pattern too, because
+people paste such addresses into free text. The patterns are bounded, so that no text makes them slow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_INTEGER = 2**63 - 1
 SHORTEST_SECRET = 20  # in characters; every pattern below needs at least that many
 
 _SECRET_NAME = re.compile(
-    r"loginkey|autologin|passw|secret|token|apikey|signature|downloadurl|publicurl|sharedurl|sessionid"
+    r"^key$|groupkey|loginkey|autologin|passw|secret|token|apikey|signature|downloadurl|publicurl|sharedurl|sessionid"
 )
 _SECRET_TEXT = re.compile(
     r"""(?i:https?://(?:(?!https?://)\S){0,2000}?(?:autologin|login_?key|/key:)\S*)

@@ -16,6 +16,7 @@ from mcp_truto_lms.sandbox.index import OrganisationIndex
 from mcp_truto_lms.sandbox.records import (
     Outcome,
     SampleBranch,
+    SampleCategory,
     SampleCourse,
     SampleEnrollment,
     SampleGroup,
@@ -26,6 +27,7 @@ Json = dict[str, Any]
 
 SIGNATURE_MARK = "fakesignature"  # in every signed address, so that tests can search for a leak
 LOGIN_KEY_MARK = "fakelogin"
+GROUP_KEY_MARK = "fakegroupkey"
 
 
 def _secret(mark: str, *parts: str) -> str:
@@ -171,13 +173,16 @@ class Payloads:
         }
 
     def branch_or_group(self, branch_or_group: SampleBranch | SampleGroup) -> Json:
-        """Return a branch or a group as in its list."""
-        return {
+        """Return a branch or a group as in its list; the key of a group lets people join it."""
+        item: Json = {
             "id": self._formatter.number(branch_or_group.id),
             "name": self._formatter.text(branch_or_group.name),
             "description": self._formatter.text(branch_or_group.description),
             "price": "&#36;0.00",
         }
+        if isinstance(branch_or_group, SampleGroup):
+            item["key"] = _secret(GROUP_KEY_MARK, branch_or_group.id)
+        return item
 
     def branch_or_group_in_full(
         self, branch_or_group: SampleBranch | SampleGroup, members: Iterable[SamplePerson]
@@ -191,8 +196,8 @@ class Payloads:
             "courses": self._ids_and_names(self._index.courses[course_id] for course_id in branch_or_group.course_ids),
         }
 
-    def categories(self) -> list[Json]:
-        """Return all categories."""
+    def categories(self, categories: Iterable[SampleCategory]) -> list[Json]:
+        """Return categories as in their list."""
         return [
             {
                 "id": self._formatter.number(category.id),
@@ -200,7 +205,7 @@ class Payloads:
                 "price": "&#36;0.00",
                 "parent_category_id": None,
             }
-            for category in self._index.organisation.categories
+            for category in categories
         ]
 
     def registration_fields(self) -> list[Json]:

@@ -8,8 +8,8 @@ arguments. Only the log and the counts of the limits outlast a request.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, TypeVar
 
 import httpx
 
@@ -26,6 +26,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Arguments = Mapping[str, str]
+Record = TypeVar("Record")
 
 API_ROOT = "/api/v1"
 HTML_PAGE = (
@@ -93,16 +94,20 @@ class TalentLmsSandbox:
             "users/username": lambda arguments: self._payloads.user_in_full(
                 self._person(self._index.people_by_login, arguments["username"].lower())
             ),
-            "courses": lambda _: self._payloads.as_list(
-                [self._payloads.course(course) for course in organisation.courses]
+            "courses": lambda arguments: self._payloads.as_list(
+                [self._payloads.course(course) for course in self._list(organisation.courses, arguments)]
             ),
             "courses/id": lambda arguments: self._payloads.course_in_full(self._course(arguments["id"])),
             "getuserstatusincourse": self._pair,
-            "branches": lambda _: [self._payloads.branch_or_group(branch) for branch in organisation.branches],
+            "branches": lambda arguments: [
+                self._payloads.branch_or_group(branch) for branch in self._list(organisation.branches, arguments)
+            ],
             "branches/id": self._branch,
-            "groups": lambda _: [self._payloads.branch_or_group(group) for group in organisation.groups],
+            "groups": lambda arguments: [
+                self._payloads.branch_or_group(group) for group in self._list(organisation.groups, arguments)
+            ],
             "groups/id": self._group,
-            "categories": lambda _: self._payloads.categories(),
+            "categories": lambda arguments: self._payloads.categories(self._list(organisation.categories, arguments)),
             "siteinfo": lambda _: self._payloads.siteinfo(),
             "ratelimit": lambda _: self._ratelimit(),
             "getcustomregistrationfields": lambda _: self._payloads.registration_fields(),
@@ -164,17 +169,30 @@ class TalentLmsSandbox:
 
     def _users(self, arguments: Arguments) -> list[dict[str, Any]]:
         people = self.organisation.people
+        paged = people if self.variations.paging_ignored else self._page(people, arguments)
+        return [self._payloads.user(user) for user in paged]
+
+    def _list(self, records: Sequence[Record], arguments: Arguments) -> Sequence[Record]:
+        """Return the records of a list that is documented without paging."""
+        return self._page(records, arguments) if self.variations.pages_every_list else records
+
+    def _page(self, records: Sequence[Record], arguments: Arguments) -> Sequence[Record]:
+        variations = self.variations
         try:
-            page_size = int(arguments.get("page_size") or self.variations.default_page_size)
+            page_size = int(arguments.get("page_size") or variations.default_page_size)
             page_number = int(arguments.get("page_number") or 1)
         except ValueError:
             raise _invalid_arguments() from None
+        refused = variations.refused_page_size
         if page_size < 1 or page_number < 1:
             raise _invalid_arguments()
-        if not self.variations.paging_ignored:
-            page_size = min(page_size, self.variations.max_page_size)
-            people = people[(page_number - 1) * page_size : page_number * page_size]
-        return [self._payloads.user(user) for user in people]
+        if refused is not None and arguments.get("page_size") and page_size >= refused:
+            raise _invalid_arguments()
+        page_size = min(page_size, variations.max_page_size)
+        page = records[(page_number - 1) * page_size : page_number * page_size]
+        if not page and page_number > 1 and variations.past_the_end != "empty":
+            raise PortalError(variations.past_the_end, "The requested page does not exist")
+        return page
 
     def _pair(self, arguments: Arguments) -> dict[str, Any]:
         if not arguments.get("user_id") or not arguments.get("course_id"):

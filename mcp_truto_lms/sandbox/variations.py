@@ -28,8 +28,11 @@ class Variations:
         paging_ignored: every page of users has all users
         zone_in_siteinfo: siteinfo names the portal's zone and language
         errors_with_200: an error in the body of a response with status 200
-        default_page_size: users on a page if no size is given
-        max_page_size: the largest number of users on a page
+        pages_every_list: courses, branches, groups and categories are paged like users, and not returned whole
+        default_page_size: items on a page if no size is given
+        max_page_size: the largest number of items on a page
+        refused_page_size: the smallest size of a page that is refused; None if every size is accepted
+        past_the_end: how a page after the last one is answered: an empty list, or an error with this status
         hourly_limit: calls an hour
         exhausted_status: the status after the hourly limit; with 400 and 403 only the message names it
         burst_limit: calls within `burst_seconds`
@@ -48,8 +51,11 @@ class Variations:
     paging_ignored: bool = False
     zone_in_siteinfo: bool = True
     errors_with_200: bool = False
+    pages_every_list: bool = False
     default_page_size: int = 20
     max_page_size: int = 1000
+    refused_page_size: int | None = None
+    past_the_end: Literal["empty", 400, 404] = "empty"
     hourly_limit: int = 2000
     exhausted_status: Literal[429, 400, 403] = 429
     burst_limit: int = 200

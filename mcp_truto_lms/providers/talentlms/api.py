@@ -43,28 +43,26 @@ TALENTLMS = Service(
     address_setting="TALENTLMS_DOMAIN",
     limits=(RateLimit(calls=200, seconds=BURST_SECONDS + BURST_MARGIN_SECONDS),),
 )
+_WHOLE, _ID = frozenset[str](), frozenset({"id"})
+_PAGED = (_WHOLE, frozenset({"page_size", "page_number"}), frozenset({"page_number"}), _ID)
 READABLE: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
     {
-        "users": (
-            frozenset({"page_size", "page_number"}),
-            frozenset({"id"}),
-            frozenset({"email"}),
-            frozenset({"username"}),
-        ),
-        "courses": (frozenset(), frozenset({"page_size", "page_number"}), frozenset({"id"})),
+        "users": (*_PAGED, frozenset({"email"}), frozenset({"username"})),
+        "courses": _PAGED,
         "getuserstatusincourse": (frozenset({"course_id", "user_id"}),),
-        "branches": (frozenset(), frozenset({"id"})),
-        "groups": (frozenset(), frozenset({"id"})),
-        "categories": (frozenset(), frozenset({"id"})),
-        "getcustomregistrationfields": (frozenset(),),
-        "siteinfo": (frozenset(),),
-        "ratelimit": (frozenset(),),
+        "branches": _PAGED,
+        "groups": _PAGED,
+        "categories": _PAGED,
+        "getcustomregistrationfields": (_WHOLE,),
+        "siteinfo": (_WHOLE,),
+        "ratelimit": (_WHOLE,),
     }
 )
 """The allowed sets of arguments, by endpoint."""
 
 _LOOKUP_ARGUMENTS = frozenset({"id", "email", "username", "course_id", "user_id"})
 _MAY_SPEAK_OF_A_LIMIT = frozenset({200, 400, 403})
+_REFUSES_A_PAGE = frozenset({200, 400, 404, 422})
 _MAX_MESSAGE_LENGTH = 2_000
 _SPEAKS_OF_THE_KEY = re.compile(
     r"api.?key|authenticat|unauthori[sz]ed|not authori[sz]ed|access denied|api (?:access )?is (?:not enabled|disabled)",
@@ -74,6 +72,10 @@ _SPEAKS_OF_THE_KEY = re.compile(
 
 class NotEnrolled(NotFound):
     """The learner is not enrolled in the course."""
+
+
+class NoSuchPage(UnexpectedAnswer):
+    """The portal refused a page of a list: its size, or its number past the end."""
 
 
 def path_of(endpoint: str, arguments: Mapping[str, str]) -> str:
@@ -110,6 +112,7 @@ class TalentLmsApi:
         Raises:
             ValueError: the call is not allow-listed.
             NotFound: the person or course does not exist; `NotEnrolled` where both do.
+            NoSuchPage: the portal has no such page of a list.
             AccessDenied: the key was refused.
             RateLimited: a limit is used up.
             Unavailable: there is no response, or the portal failed on its side.
@@ -189,6 +192,8 @@ def _error_of_message(response: HttpResponse, endpoint: str, arguments: Mapping[
     status = response.status
     lowered = message.lower() if _is_object(response) else ""  # an HTML page of a proxy is not about people or courses
     is_lookup = bool(_LOOKUP_ARGUMENTS & frozenset(arguments))
+    if "page_number" in arguments and status in _REFUSES_A_PAGE and not _SPEAKS_OF_THE_KEY.search(message):
+        return NoSuchPage(f"TalentLMS has no page {arguments['page_number']} of `{endpoint}` (HTTP {status}).")
     if "not enrolled" in lowered:
         return NotEnrolled("This person is not enrolled in this course.")
     if "action does not exist" in lowered:

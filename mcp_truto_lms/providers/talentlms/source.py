@@ -24,7 +24,7 @@ from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.rate_limits import Acquire, Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
-from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, as_object, identifier, text, to_int
+from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, Raw, as_object, identifier, text, to_int
 from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
@@ -32,7 +32,7 @@ from mcp_truto_lms.providers.talentlms.courses import category_names as map_cate
 from mcp_truto_lms.providers.talentlms.courses import course as map_course
 from mcp_truto_lms.providers.talentlms.courses import courses as map_courses
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
-from mcp_truto_lms.providers.talentlms.pages import read_courses, read_team_ids, read_users
+from mcp_truto_lms.providers.talentlms.pages import identifiers, read_list, read_users
 from mcp_truto_lms.providers.talentlms.status import Vocabulary
 
 NEVER_FILLED = frozenset(
@@ -50,6 +50,8 @@ NEVER_FILLED = frozenset(
     }
 )
 TEAM_ENDPOINTS = (TEAM_FIELD, GROUP_FIELD)
+LISTS = ("users", "courses", "categories", *TEAM_ENDPOINTS)
+"""The lists whose length `siteinfo` reports."""
 CAPABILITIES = Capabilities(
     calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
     filled_by_pair=frozenset({"score"}),
@@ -77,7 +79,8 @@ class TalentLmsSource:
         self._remote_data = remote_data
         self._category_names = category_names
         self._dates: PortalDates | None = None
-        self._team_counts: Mapping[str, int | None] = {}
+        self._totals: Mapping[str, int | None] = {}
+        self._unlisted: dict[str, int] = {}
         self._labels: Mapping[str, str] | None = None
         self._vocabulary = Vocabulary()
         self._portal_lock = anyio.Lock()
@@ -150,11 +153,10 @@ class TalentLmsSource:
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
         dates = await self._portal_dates_or_unknown()
-        raw = await read_courses(self._api.read)
-        raw_categories: object = await self._api.read("categories") if self._category_names else None
-        categories = map_category_names(raw_categories)
+        raw = await self._read_list("courses")
+        categories = map_category_names(await self._read_list("categories") if self._category_names else None)
         mapped = map_courses(raw, dates=dates, categories=categories, remote_data=self._remote_data)
-        _warn_about_skipped("courses", mapped.skipped)
+        await self._compare_with_total("courses", len(mapped.items), mapped.skipped)
         return mapped.items
 
     async def learners(self) -> tuple[User, ...]:
@@ -172,7 +174,7 @@ class TalentLmsSource:
             skipped += mapped.skipped
             yield tuple(user for user in mapped.items if user.id not in seen)
             seen.update(user.id for user in mapped.items)
-        _warn_about_skipped("users", skipped)
+        await self._compare_with_total("users", len(seen), skipped)
 
     async def teams(self) -> Mapping[str, tuple[str, ...]]:
         """Read the names of people's branches, by learner id; of their groups in a portal without any branch.
@@ -181,15 +183,21 @@ class TalentLmsSource:
         """
         await self._portal_dates_or_unknown()
         for endpoint in TEAM_ENDPOINTS:
-            if self._team_counts.get(endpoint) == 0:  # the portal reports that it has none
+            if self._totals.get(endpoint) == 0:  # the portal reports that it has none
                 continue
-            if team_ids := await read_team_ids(self._api.read, endpoint):
+            raw = await self._read_list(endpoint)
+            if team_ids := identifiers(raw):
+                await self._compare_with_total(endpoint, len(team_ids), 0)
                 return people.teams(await self._read_each(endpoint, team_ids))
         return {}
 
+    def unlisted(self, endpoint: str) -> int:
+        """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
+        return self._unlisted.get(endpoint, 0)
+
     def teams_cost(self) -> int | None:
         """How many calls reading the teams takes: the list and each team; None until the portal is read."""
-        counts = [self._team_counts.get(endpoint) for endpoint in TEAM_ENDPOINTS]
+        counts = [self._totals.get(endpoint) for endpoint in TEAM_ENDPOINTS]
         first = next((count for count in counts if count != 0), 0)
         return first and 1 + first
 
@@ -291,6 +299,26 @@ class TalentLmsSource:
         )
         return Reading(() if record is None else (record,), learners=full_learners)
 
+    async def _read_list(self, endpoint: str) -> list[object]:
+        return await read_list(self._api.read, endpoint, at_least=self._expected(endpoint))
+
+    async def _compare_with_total(self, endpoint: str, count: int, skipped: int) -> None:
+        """Count what a list lacks: items without a usable id, and those that only the portal's total includes.
+
+        A list may be longer than the total, which may count active people or courses alone.
+        """
+        _warn_about_skipped(endpoint, skipped)
+        if count < self._expected(endpoint):  # items may have been deleted since the total was read
+            try:
+                await self._read_siteinfo()
+            except SourceError:
+                return
+        self._unlisted[endpoint] = max(skipped, (self._totals.get(endpoint) or 0) - count)
+
+    def _expected(self, endpoint: str) -> int:
+        """How long a list is at least: the portal's total, without the items that the last list lacked."""
+        return (self._totals.get(endpoint) or 0) - self._unlisted.get(endpoint, 0)
+
     async def _read_each(self, endpoint: str, keys: Sequence[str]) -> list[object]:
         """Read branches or groups in full, concurrently, without those deleted since they were listed."""
         raw_by_key: dict[str, object] = {}
@@ -347,13 +375,14 @@ class TalentLmsSource:
     async def _portal_dates(self) -> PortalDates:
         async with self._portal_lock:
             if self._dates is None:
-                info = as_object(await self._api.read("siteinfo"))
+                info = await self._read_siteinfo()
                 self._dates = portal_dates(info)
-                self._team_counts = {
-                    endpoint: to_int(info.get(f"total_{endpoint}"), most=MAX_DURATION_SECONDS)
-                    for endpoint in TEAM_ENDPOINTS
-                }
             return self._dates
+
+    async def _read_siteinfo(self) -> Raw:
+        info = as_object(await self._api.read("siteinfo"))
+        self._totals = {name: to_int(info.get(f"total_{name}"), most=MAX_DURATION_SECONDS) for name in LISTS}
+        return info
 
     async def _portal_dates_or_unknown(self) -> PortalDates:
         """Read how the portal prints dates; if that fails, only creation dates of courses and people are missing."""

@@ -45,7 +45,7 @@ def ratelimit(remaining, limit=2000):
         ("deleteuser", {"id": "1"}),
         ("Users", {}),
         ("users/id:1/../../removeuserfromcourse", {}),
-        ("users", {}),
+        ("users", {"page_size": "10"}),
         ("users", {"id": "1", "email": "x"}),
         ("courses", {"custom_field_1": "x"}),
         ("getuserstatusincourse", {"course_id": "1"}),

@@ -7,6 +7,7 @@ from mapped_items import as_read_back, at, roster_of, transcript_of
 from vendor_payloads import ATHENS, COURSE, PAIR, PUBLIC, SECRET, SIGNED, USER
 
 from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.domain.redaction import without_secrets
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.courses import courses
 from mcp_truto_lms.providers.talentlms.dates import portal_dates
@@ -98,6 +99,11 @@ def test_records_carry_the_payload_on_demand_and_without_secrets():
     printed = repr(all_records(USER, COURSE, PAIR))
     for secret in (SECRET, SIGNED, PUBLIC, "login_key", "autologin"):
         assert secret not in printed
+
+
+def test_the_key_of_a_group_is_removed():
+    groups = {"id": "1", "groups": [{"id": "3", "name": "New hires", "key": "joinme"}], "group_key": "joinme"}
+    assert without_secrets(groups) == {"id": "1", "groups": [{"id": "3", "name": "New hires"}]}
 
 
 def test_a_secret_is_removed_from_every_text_that_contains_it():
