@@ -345,7 +345,7 @@ def _subset_questions(expected: ExpectedAnswers) -> list[Question]:
             "How complete are the mandatory courses?",
             expected.pages_of_course(*titles),
             Truth(totals(mandatory), tables=(expected.groups(mandatory, "course"),)),
-            is_mandatory=True,
+            is_mandatory="yes",
             group_by="course",
         ),
         summary_question(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
@@ -19,7 +19,9 @@ from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.query import value_kinds
 from mcp_truto_lms.query.arguments import Argument, Filter, arguments_of
-from mcp_truto_lms.query.parsing import Where, nearest, user_words
+from mcp_truto_lms.query.parsing import NULL, nearest, user_words
+from mcp_truto_lms.query.vocabulary import MAX_LIMIT
+from mcp_truto_lms.query.where import Where
 
 
 def _where_words(columns: Columns) -> str:
@@ -31,6 +33,7 @@ class EnrollmentFilter(BaseModel):
     """The arguments that both tools share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     user: Annotated[
         tuple[str, ...],
@@ -168,7 +171,7 @@ class EnrollmentFilter(BaseModel):
         Filter(
             kind=value_kinds.FLAG,
             meaning="Mandatory or not, as the LMS reports it or as a setting names the courses",
-            example=True,
+            example="yes",
             column="is_mandatory",
             words="{}mandatory",
             adds_column=False,
@@ -220,24 +223,41 @@ class EnrollmentFilter(BaseModel):
                 hint = f"; did you mean {guess!r}?" if guess else "."
                 raise QueryError(f"There is no argument {name[:60]!r}{hint} Known: {', '.join(known)}.")
         try:
-            return cls.model_validate(dict(arguments), context=columns)
+            query = cls.model_validate(cls._without_absent(arguments), context=columns)
         except ValidationError as error:
             sentences = [_sentence(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)]
             raise QueryError(" ".join(dict.fromkeys(sentences))) from None
+        limit = getattr(query, "limit", None)
+        if limit is None or limit <= MAX_LIMIT:
+            return query
+        limited = query.model_copy(update={"limit": MAX_LIMIT})
+        limited._notes = (f"limit: {MAX_LIMIT} at most.",)  # noqa: SLF001  of its own class
+        return limited
+
+    @classmethod
+    def _without_absent(cls, given: Mapping[str, object]) -> dict[str, object]:
+        """Drop the arguments that are not meant: hosts and models write something for those that are not given."""
+        kinds = {name: argument.kind for name, argument in arguments_of(cls).items() if name in given}
+        present = {name: value for name, value in given.items() if not _is_absent(value, kinds[name].absent_words)}
+        defaults = {name: _text(cls.model_fields[name].default) for name in present}
+        if len(present) < len(given) or any(_text(value) == defaults[name] for name, value in present.items()):
+            filled_in = [name for name, value in present.items() if _is_absent(value, kinds[name].filled_in_words)]
+            return {name: value for name, value in present.items() if name not in filled_in}
+        return present
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_absent(cls, data: object) -> object:
+    def _drop_unset(cls, data: object) -> object:
+        """Drop what another query has not set."""
         if not isinstance(data, Mapping):
             return data
-        given, arguments = cast("Mapping[str, object]", data), arguments_of(cls)
-        words = {name: argument.kind.absent_words for name, argument in arguments.items()}
-        return {name: value for name, value in given.items() if not _is_absent(value, words.get(name, frozenset()))}
+        values = cast("Mapping[str, object]", data)
+        return {name: value for name, value in values.items() if value is not None and value != ()}
 
     @model_validator(mode="after")
     def _check_not_enrolled(self) -> Self:
         """Refuse filters on enrollments where there are none."""
-        if not self.asks_who_is_missing:
+        if self.continues or not self.asks_who_is_missing:
             return self
         if not self.course:
             raise ValueError("state not_enrolled needs course, to say in which")
@@ -246,6 +266,16 @@ class EnrollmentFilter(BaseModel):
         if conflicting:
             raise ValueError(f"state not_enrolled is about people without an enrollment: omit {', '.join(conflicting)}")
         return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the arguments were understood."""
+        return self._notes
+
+    @property
+    def continues(self) -> bool:
+        """Whether it continues an earlier question."""
+        return False
 
     @property
     def given_filters(self) -> dict[str, Any]:
@@ -293,22 +323,26 @@ FILTERS: Mapping[str, Filter] = {
 """Every filter by its name, in the order of the schema."""
 
 
+def _text(value: object) -> str:
+    return str(value).strip().casefold()
+
+
 def _is_absent(value: object, words: frozenset[str]) -> bool:
     """Tell whether a value stands for "not given": empty, null, or such a word, alone or in lists and objects."""
     if isinstance(value, Mapping):
         return all(_is_absent(item, _NO_WORDS) for item in cast("Mapping[str, object]", value).values())
     if isinstance(value, list | tuple):
         return all(_is_absent(item, words) for item in cast("list[object]", value))
-    if value is None or isinstance(value, bool):
-        return value is None
-    text = str(value).strip().casefold()
+    if value is None:
+        return True
+    text = _text(value)
     if text.startswith(("[", "{")):
         with suppress(ValueError, RecursionError):
             return _is_absent(json.loads(text), words)
     return text in _EMPTY_WORDS or text in words
 
 
-_EMPTY_WORDS = frozenset({"", "null"})
+_EMPTY_WORDS = frozenset({"", NULL})
 _NO_WORDS = frozenset[str]()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar, cast
@@ -28,6 +28,14 @@ from mcp_truto_lms.query.vocabulary import (
     is_offered,
 )
 
+NULL = "null"
+"""A word that stands for no value, as hosts write it."""
+_ASKERS = frozenset({"me", "my", "i", "myself"})
+"""What people call themselves."""
+_DIRECTIONS = {"asc": "", "ascending": "", "desc": "-", "descending": "-"}
+_SORT = re.compile(
+    rf"(?P<sign>[+-]?)(?P<column>.*?)(?:[\s:,]+(?P<direction>{'|'.join(_DIRECTIONS)}))?", re.DOTALL | re.IGNORECASE
+)
 WORD_LIKENESS, OTHER_WORD_LIKENESS = 50, 75
 """How near a known word must be to be suggested, of 100; and a word that is not listed."""
 
@@ -58,6 +66,14 @@ def _as_list(value: object) -> list[object]:
     return [item for item in items if item is not None]
 
 
+def only_value(value: object) -> object:
+    """Unwrap a list of one value, or its JSON text."""
+    items = _as_list(value)
+    if len(items) != 1:
+        raise ValueError(f"takes one value, not {len(items)}")
+    return items[0]
+
+
 def parse_terms(value: object) -> tuple[str, ...]:
     """Parse names and ids: texts and numbers, trimmed."""
     terms: list[str] = []
@@ -67,7 +83,7 @@ def parse_terms(value: object) -> tuple[str, ...]:
         text = str(int(item) if isinstance(item, float) and item.is_integer() else item).strip()
         if len(text) > MAX_TERM_CHARACTERS:
             raise ValueError(f"a name takes at most {MAX_TERM_CHARACTERS} characters")
-        if text and text not in terms:
+        if text and text.lower() != NULL and text not in terms:
             terms.append(text)
     return tuple(terms)
 
@@ -75,6 +91,8 @@ def parse_terms(value: object) -> tuple[str, ...]:
 def parse_users(value: object, columns: Columns) -> tuple[str, ...]:
     """Parse people by what identifies them in answers; a hidden name or address is refused whether or not it exists."""
     terms = parse_terms(value)
+    if asker := next((term for term in terms if term.lower() in _ASKERS), None):
+        raise ValueError(f"{asker!r} names nobody, as the server does not know who asks: {user_words(columns).lower()}")
     if columns.aliases:
         aliases = [alias for term in terms if (alias := parse_alias(term)) is not None]
         if len(aliases) < len(terms):
@@ -142,7 +160,7 @@ def parse_groups(value: object, columns: Columns) -> tuple[GroupBy | str, ...]:
         if not isinstance(item, str):
             raise ValueError(f"takes one or two of {', '.join(offered)}, or a key of where")
         for part in filter(None, map(str.strip, item.split(","))):
-            group = _grouping(_snake_case(part)) or _key(part)
+            group = _grouping(_snake_case(part)) or parse_key(part)
             if not is_offered(group, columns):
                 raise _refuse(group, "group", offered)
             groups[group] = None
@@ -161,58 +179,8 @@ def group_words(columns: Columns) -> str:
     return f"One or two of {', '.join(by for by in GroupBy if is_offered(by, columns))}, or a key of where"
 
 
-Where = tuple[tuple[str, tuple[str, ...]], ...]
-"""Filters by dimensions of the learners: each a key, and the values any of which matches."""
-_WHERE_FORM = 'takes an object such as {"team": "Sales", "custom_fields.grade": ["A", "B"]}'
-
-
-def parse_where(value: object) -> Where:
-    """Parse dimensions of the learners: an object, nested or not, its JSON text, or `team=Sales`."""
-    dimensions: dict[str, tuple[str, ...]] = {}
-    for key, given in _pairs(value):
-        try:
-            terms = parse_terms(str(given).lower() if isinstance(given, bool) else given)
-        except ValueError:
-            raise ValueError(f"{key}: takes one value or a list of values as text") from None
-        if terms:
-            dimensions[key] = tuple(dict.fromkeys([*dimensions.get(key, ()), *terms]))
-    if len(dimensions) > MAX_TERMS:
-        raise ValueError(f"{len(dimensions)} keys are too many: {MAX_TERMS} at most")
-    return tuple(dimensions.items())
-
-
-def _pairs(value: object, prefix: str = "") -> Iterable[tuple[str, object]]:
-    """Split an object into keys and values; a nested key is joined by a dot."""
-    if isinstance(value, str):
-        if value.lstrip().startswith(("{", "[")):
-            with suppress(ValueError, RecursionError):
-                yield from _pairs(json.loads(value))
-                return
-        key, sign, rest = value.partition("=")
-        if not sign:
-            raise ValueError(_WHERE_FORM)
-        yield _key(key), rest
-    elif isinstance(value, Mapping):
-        for key, inner in cast("Mapping[str, object]", value).items():
-            if isinstance(inner, Mapping) and not prefix:
-                yield from _pairs(cast("object", inner), f"{key}.")
-            else:
-                yield _key(f"{prefix}{key}"), inner
-    elif isinstance(value, list | tuple):
-        items = list(cast("list[object]", value))
-        if len(items) == 2 and isinstance(items[0], str) and isinstance(items[1], list | tuple):
-            yield _key(items[0]), cast("object", items[1])
-            return
-        for item in items:
-            if isinstance(item, list | tuple | Mapping | str):
-                yield from _pairs(cast("object", item))
-            elif item is not None:
-                raise ValueError(_WHERE_FORM)
-    else:
-        raise ValueError(_WHERE_FORM)
-
-
-def _key(text: str) -> str:
+def parse_key(text: str) -> str:
+    """Parse a key of `where`, or of `group_by`."""
     key = text.strip()
     if not 0 < len(key) <= MAX_TERM_CHARACTERS:
         raise ValueError(f"a key takes 1 to {MAX_TERM_CHARACTERS} characters")
@@ -253,11 +221,24 @@ def parse_columns(value: object, columns: Columns) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _split_sort(value: object) -> tuple[str, str]:
+    """Split `-due_at`, `due_at desc` or `["due_at", "desc"]` into the sign and the column."""
+    items = _as_list(value)
+    is_pair = len(items) == 2 and str(items[1]).strip().lower() in _DIRECTIONS
+    text = " ".join(map(str, items)) if is_pair else str(only_value(value))
+    match = _SORT.fullmatch(text.strip())
+    if match is None or "," in match["column"]:
+        raise ValueError("takes one column")
+    sign, direction = match["sign"].replace("+", ""), (match["direction"] or "").lower()
+    if direction and match["sign"] and _DIRECTIONS[direction] != sign:
+        raise ValueError(f"{text.strip()[:60]!r} contradicts itself: write -column for descending")
+    return sign or _DIRECTIONS.get(direction, ""), match["column"].strip()
+
+
 def parse_sort(value: object, columns: Columns) -> str:
     """Parse a column to sort by, with `-` before it for descending."""
-    text = str(value).strip()
-    sign = "-" if text.startswith("-") else ""
-    paths = column_paths(text.lstrip("+-"), columns)
+    sign, column = _split_sort(value)
+    paths = column_paths(column, columns)
     path = next((path for path in paths if path.endswith((".name", ".title"))), paths[0])
     if path not in columns.known or not columns.known[path].is_sortable:
         raise ValueError(f"{path} cannot be sorted by; sort by a single value such as due_at or user.name")
@@ -266,9 +247,8 @@ def parse_sort(value: object, columns: Columns) -> str:
 
 def parse_summary_sort(value: object, columns: Columns) -> str:
     """Parse a column of a summary to sort by, with `-` before it for descending."""
-    text = str(value).strip().lower()
-    sign = "-" if text.startswith("-") else ""
-    word = _snake_case(text.lstrip("+-"))
+    sign, column = _split_sort(value)
+    word = _snake_case(column)
     offered = {name: column.words for name, column in SUMMARY_COLUMNS.items() if is_offered(name, columns)}
     by_word = {written: name for name, words in offered.items() for written in words}
     if word not in by_word:
@@ -276,33 +256,41 @@ def parse_summary_sort(value: object, columns: Columns) -> str:
     return sign + by_word[word]
 
 
-def parse_bool(value: object) -> bool:
-    """Parse yes or no."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    word = str(value).strip().lower()
-    if word not in known:
-        raise ValueError("takes true or false")
-    return known[word]
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def parse_bool(value: object, *, words: str = "true or false") -> bool:
+    """Parse yes or no.
+
+    Args:
+        value: a boolean, or a word for it
+        words: what the message of an error offers
+    """
+    word = str(only_value(value)).strip().lower()
+    if word not in _BOOLEANS:
+        raise ValueError(f"takes {words}")
+    return _BOOLEANS[word]
 
 
 def parse_percent(value: object) -> float:
     """Parse a percentage from 0 to 100."""
+    text = str(only_value(value)).strip()
     try:
-        number = float(str(value).strip().removesuffix("%"))
+        number = float(text.removesuffix("%"))
     except ValueError:
         number = -1.0
     if not 0 <= number <= 100:
-        raise ValueError(f"{str(value)[:20]!r} is not a percentage: it takes a number from 0 to 100")
+        raise ValueError(f"{text[:20]!r} is not a percentage: it takes a number from 0 to 100")
     return number
 
 
 def parse_limit(value: object) -> int:
-    """Parse a number of rows."""
+    """Parse a number of rows; a query shows at most `MAX_LIMIT` of them."""
     try:
-        number = float(str(value))
+        number = float(str(only_value(value)))
     except ValueError:
         number = 0.0
-    if not (1 <= number <= MAX_LIMIT and number.is_integer()):
+    if not (number >= 1 and number.is_integer()):
         raise ValueError(f"takes a whole number from 1 to {MAX_LIMIT}")
     return int(number)
 

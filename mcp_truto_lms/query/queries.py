@@ -1,19 +1,23 @@
 """The arguments of each tool as values: tolerant of form, strict about names.
 
-A bare string stands for a list of one, a number for an id, a JSON text for its value; `""`, `[]` and null are absent.
+A bare string stands for a list of one, a number for an id, a JSON text for its value; `""`, `[]`, `{}`, null, "null"
+and "all" are absent.
 An unknown argument, column or value is refused with one sentence that names the nearest known one, so that a model can
 correct itself.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import json
+from typing import Annotated, Any, Self, cast
 
 from pydantic import ValidationInfo, model_validator
 
 from mcp_truto_lms.domain.columns import PEOPLE_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
+from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS
+from mcp_truto_lms.domain.text_cleaning import clip
 from mcp_truto_lms.query import value_kinds
 from mcp_truto_lms.query.arguments import Argument, offered_columns
 from mcp_truto_lms.query.filters import EnrollmentFilter
@@ -21,6 +25,20 @@ from mcp_truto_lms.query.parsing import group_words
 from mcp_truto_lms.query.vocabulary import DEFAULT_LIMIT, GROUPINGS, Format, GroupBy, is_usual_group
 
 _LIMIT = Argument(kind=value_kinds.LIMIT, meaning="The most rows or groups of an answer", example=100)
+
+
+_NOT_COMPARED = frozenset({"cursor", "limit", "fresh"})
+"""Arguments that may change from page to page."""
+
+
+def _comparable(name: str, value: Any) -> object:
+    """Return what two values of an argument are compared by: only columns have an order."""
+    if name == "where":
+        return {key.casefold(): {text.casefold() for text in texts} for key, texts in value}
+    if isinstance(value, tuple):
+        texts = [str(item).casefold() for item in cast("tuple[object, ...]", value)]
+        return texts if name == "fields" else {*texts}
+    return value
 
 
 def _fields_words(columns: Columns) -> str:
@@ -58,9 +76,10 @@ class EnrollmentQuery(EnrollmentFilter):
         str | None,
         Argument(
             kind=value_kinds.CURSOR,
-            meaning="The token that the previous answer ended with, for the rows after it; without other arguments",
+            meaning="The token that the previous answer ended with, for the rows after it; alone or with the same "
+            "arguments, of which `limit` may change",
             example="k3f9a2",
-            description="From the previous answer; alone",
+            description="From the previous answer",
         ),
     ] = None
     format: Annotated[
@@ -82,17 +101,41 @@ class EnrollmentQuery(EnrollmentFilter):
         has_default = "due_at" in columns or self.asks_who_is_missing or self.state == (State.AT_RISK,)
         return self.sort if self.sort is not None or has_default else "course.title"
 
-    @model_validator(mode="after")
-    def _check_cursor(self) -> Self:
-        """Refuse other arguments beside a cursor."""
-        if self.cursor is not None and (others := sorted(self.model_fields_set - {"cursor"})):
-            raise ValueError(f"cursor is used alone, it remembers the question: omit {', '.join(others)}")
-        return self
+    @property
+    def continues(self) -> bool:
+        """Whether it continues an earlier question."""
+        return self.cursor is not None
+
+    def continuing(self, asked: EnrollmentQuery) -> EnrollmentQuery:
+        """Return the question that a cursor continues, with the number of rows of this call.
+
+        Arguments beside a cursor may be those of the question, or defaults: hosts repeat them.
+
+        Raises:
+            QueryError: an argument selects, orders or shows something else.
+        """
+        changes: list[str] = []
+        for name, field in type(self).model_fields.items():
+            value, original = getattr(self, name), getattr(asked, name)
+            if (
+                name in _NOT_COMPARED
+                or value == field.default
+                or _comparable(name, value) == _comparable(name, original)
+            ):
+                continue
+            was = "not given" if original == field.default else clip(json.dumps(original, ensure_ascii=False), 60)
+            changes.append(f"{name} was {was}")
+        if changes:
+            raise QueryError(
+                f"cursor: it continues another question, where {' and '.join(changes)}: send the cursor alone, or ask "
+                "without it."
+            )
+        return asked if self.limit == DEFAULT_LIMIT else asked.model_copy(update={"limit": self.limit})
 
     @model_validator(mode="after")
     def _check_columns_of_people(self, info: ValidationInfo) -> Self:
         """Refuse columns of enrollments where there are none."""
-        if not self.asks_who_is_missing:
+        if self.continues or not self.asks_who_is_missing:
             return self
         columns = (*self.fields, (self.sort or "").lstrip("-"))
         wrong = [path for path in columns if path and path not in PEOPLE_COLUMNS]

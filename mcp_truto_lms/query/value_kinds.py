@@ -12,6 +12,7 @@ from mcp_truto_lms.domain.days import parse_day
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.query.parsing import (
+    only_value,
     parse_bool,
     parse_columns,
     parse_cursor,
@@ -25,9 +26,9 @@ from mcp_truto_lms.query.parsing import (
     parse_summary_sort,
     parse_terms,
     parse_users,
-    parse_where,
 )
 from mcp_truto_lms.query.vocabulary import MAX_LIMIT, Format, is_offered
+from mcp_truto_lms.query.where import parse_where
 
 Schema = dict[str, Any]
 _Enum = TypeVar("_Enum", bound=StrEnum)
@@ -35,6 +36,12 @@ _Enum = TypeVar("_Enum", bound=StrEnum)
 
 def _say(value: object) -> str:
     return str(value)
+
+
+ALL = frozenset({"all", "any", "*"})
+EVERYONE = ALL | {"everyone", "everybody"}
+ZERO = ALL | {"0", "0.0", "0%"}
+NONE = frozenset[str]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,8 @@ class ValueKind:
         first_line_position: orders the filters in the first line
         absent_words: values, in lower case, that hosts and models write for "not given"; a value of 0 selects nothing
             that a caller could mean
+        filled_in_words: values that are absent as well, but only beside an argument that is absent or has its default:
+            a host that fills in one fills in all. Without such an argument they are values
     """
 
     title: str
@@ -68,11 +77,8 @@ class ValueKind:
     resolution: Literal["ids", "instant", "dimensions"] | None = None
     say: Callable[[Any], str] = _say
     first_line_position: int = 0
-    absent_words: frozenset[str] = frozenset()
-
-
-ALL = frozenset({"all", "any", "*"})
-ZERO = frozenset({"0", "0.0", "0%"})
+    absent_words: frozenset[str] = ALL
+    filled_in_words: frozenset[str] = frozenset()
 
 
 def _text(_: Columns) -> Schema:
@@ -110,7 +116,6 @@ STATES = ValueKind(
     schema=lambda columns: _members(State, columns),
     repeats=True,
     say=lambda states: " or ".join(state for state in states if state is not State.NOT_ENROLLED),
-    absent_words=ALL,
 )
 STATUSES = ValueKind(
     title="statuses",
@@ -120,15 +125,15 @@ STATUSES = ValueKind(
     repeats=True,
     say=" or ".join,
     first_line_position=1,
-    absent_words=ALL,
 )
 FLAG = ValueKind(
-    title="true or false",
+    title="yes or no; `true` and `false` as well, but a bare `false` beside other filled-in defaults is not given",
     metavar="YES|NO",
-    parse=lambda value, _: parse_bool(value),
-    schema=lambda _: {"type": "boolean"},
+    parse=lambda value, _: parse_bool(value, words="yes or no"),
+    schema=lambda _: {"enum": ["yes", "no"], "type": "string"},
     say=lambda flag: "" if flag else "not ",
     first_line_position=2,
+    filled_in_words=frozenset({"false", "0"}),
 )
 SWITCH = ValueKind(
     title="true or false",
@@ -136,6 +141,7 @@ SWITCH = ValueKind(
     parse=lambda value, _: parse_bool(value),
     schema=lambda _: {"type": "boolean"},
     is_switch=True,
+    absent_words=NONE,
 )
 USERS = ValueKind(
     title="people",
@@ -145,7 +151,7 @@ USERS = ValueKind(
     repeats=True,
     resolution="ids",
     first_line_position=3,
-    absent_words=ALL,
+    absent_words=EVERYONE,
 )
 COURSES = ValueKind(
     title="courses",
@@ -155,7 +161,7 @@ COURSES = ValueKind(
     repeats=True,
     resolution="ids",
     first_line_position=3,
-    absent_words=ALL,
+    absent_words=EVERYONE,
 )
 DIMENSION_VALUES = ValueKind(
     title="an object of keys and values",
@@ -169,7 +175,7 @@ DIMENSION_VALUES = ValueKind(
 DAY = ValueKind(
     title="a day",
     metavar="DAY",
-    parse=lambda value, _: parse_day(value),
+    parse=lambda value, _: parse_day(only_value(value)),
     schema=_text,
     description="2026-11-01, today, +14d or -3m; inclusive",
     may_start_with_dash=True,
@@ -185,8 +191,12 @@ PERCENT = ValueKind(
     first_line_position=6,
     absent_words=ZERO,
 )
-COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_column_list, repeats=True)
-EXCLUDED_COLUMN_LIST = ValueKind(title="columns", metavar="COLUMN", parse=parse_columns, schema=_texts, repeats=True)
+COLUMN_LIST = ValueKind(
+    title="columns", metavar="COLUMN", parse=parse_columns, schema=_column_list, repeats=True, absent_words=NONE
+)
+EXCLUDED_COLUMN_LIST = ValueKind(
+    title="columns", metavar="COLUMN", parse=parse_columns, schema=_texts, repeats=True, absent_words=NONE
+)
 SORT = ValueKind(title="a column", metavar="COLUMN", parse=parse_sort, schema=_text, may_start_with_dash=True)
 SUMMARY_SORT = ValueKind(
     title="a column of the summary",
@@ -203,7 +213,9 @@ LIMIT = ValueKind(
     schema=lambda _: {"maximum": MAX_LIMIT, "minimum": 1, "type": "integer"},
     absent_words=ZERO,
 )
-CURSOR = ValueKind(title="a cursor", metavar="", parse=lambda value, _: parse_cursor(value), schema=_text)
+CURSOR = ValueKind(
+    title="a cursor", metavar="", parse=lambda value, _: parse_cursor(value), schema=_text, absent_words=NONE
+)
 FORMAT = ValueKind(
     title="a format",
     metavar="FORMAT",

@@ -99,7 +99,7 @@ SUMMARY_COLUMNS: Mapping[str, SummaryColumn] = {
     "enrollments": SummaryColumn(("enrollments", "not_enrolled"), "Enrollments, or those that are missing"),
     "learners": SummaryColumn(("learners",), "Learners with an enrollment that is not withdrawn"),
     "finished": SummaryColumn(("finished",), "Finished enrollments"),
-    "rate": SummaryColumn(("%", "rate"), "The completion rate, in percent"),
+    "rate": SummaryColumn(("%", "rate", "completion_rate"), "The completion rate, in percent"),
     "learner_rate": SummaryColumn(("learners_%", "learner_rate"), "Learners who finished all of theirs, in percent"),
     "overdue": SummaryColumn(("overdue",), "Overdue enrollments"),
     "at_risk": SummaryColumn(("at_risk",), "Enrollments at risk"),

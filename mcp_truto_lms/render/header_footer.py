@@ -81,7 +81,7 @@ def footer(stats: MatchStats, sentences: Sequence[str], budget: int, above: str)
 def notes(stats: MatchStats) -> list[str]:
     """List what a reader must know before using the numbers."""
     question = stats.question
-    sentences: list[str] = []
+    sentences = list(question.query.notes)
     if question.query.asks_who_is_missing and not stats.coverage.complete:
         sentences.append("Includes people whose enrollments are not read yet.")
     if stats.coverage.trouble:

@@ -16,8 +16,8 @@ from mcp_truto_lms.domain.model import CUSTOM_FIELDS
 from mcp_truto_lms.domain.nearest_name import nearest_names
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.text_cleaning import clean, clip
-from mcp_truto_lms.query.parsing import Where
 from mcp_truto_lms.query.vocabulary import DIMENSIONS, GroupBy, is_usual_group
+from mcp_truto_lms.query.where import Where
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.groups import NOBODY
 from mcp_truto_lms.store.selection import NONE

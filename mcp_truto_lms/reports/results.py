@@ -10,6 +10,7 @@ from typing import Any
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, Columns
 from mcp_truto_lms.domain.days import resolve_day
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, Thresholds
+from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentColumn
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.filters import FILTERS, EnrollmentFilter
@@ -68,7 +69,11 @@ class ResolvedQuery:
     def day(self, text: str, *, last: bool = False) -> date:
         """Resolve a date of the query at the moment of the answer; of a period, its first or its last day."""
         today = datetime.fromtimestamp(self.now, self.zone).date()
-        return min(max(resolve_day(text, today, last=last), FIRST_DAY), LAST_DAY)
+        try:
+            day = resolve_day(text, today, last=last)
+        except ValueError as error:  # too far from today
+            raise QueryError(f"{error}.") from None
+        return min(max(day, FIRST_DAY), LAST_DAY)
 
     def selection(self) -> Selection:
         """Return the question as a selection of the store."""

@@ -101,7 +101,7 @@ class Account:
             SourceError: nothing could be fetched, and nothing is stored.
         """
         if query.cursor is not None:
-            return await self._continue(query.cursor, principal)
+            return await self._continue(query, query.cursor, principal)
 
         def page(connection: Connection, match_stats: MatchStats, portal: Portal) -> ListAnswer:
             return list_report.read_page(connection, match_stats, portal)
@@ -235,8 +235,12 @@ class Account:
         people = await anyio.to_thread.run_sync(self._people_file.load_if_changed)
         return LoadedPeople(people, self._people_file.note)
 
-    async def _continue(self, token: str, principal: str) -> ListAnswer:
-        """Continue a list where its last page ended: at the same moment, and without a fetch."""
+    async def _continue(self, query: EnrollmentQuery, token: str, principal: str) -> ListAnswer:
+        """Continue a list where its last page ended: at the same moment, and without a fetch.
+
+        Raises:
+            QueryError: the cursor is unknown, the data changed, or an argument beside it asks something else.
+        """
         now = self._refresher.now()
 
         def page(connection: Connection) -> ListAnswer:
@@ -245,7 +249,7 @@ class Account:
             text = cursors.load(connection, self.key, token, principal=principal, version=version, now=now)
             cursor_state = _CURSOR_STATE.validate_json(text)
             named = ResolvedQuery(
-                EnrollmentQuery.model_validate(cursor_state.query),
+                query.continuing(EnrollmentQuery.model_validate(cursor_state.query)),
                 self.key,
                 cursor_state.now,
                 self._questions.zone(portal),

@@ -69,7 +69,7 @@ def add_prompts(server: MCPServer[Any], app_context: AppContext) -> None:
     @server.prompt(title="Compliance snapshot")
     def compliance_snapshot(course: str = "", group_by: str = "team") -> str:
         """Completion of mandatory courses, or of one course, by team or another dimension."""
-        mandatory = {"is_mandatory": True} if "is_mandatory" in columns else {}
+        mandatory = {"is_mandatory": "yes"} if "is_mandatory" in columns else {}
         filters = {"course": course} if course else mandatory
         return (
             f"Report on compliance. Call summarize_learner_progress with "

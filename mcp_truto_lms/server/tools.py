@@ -76,7 +76,7 @@ async def list_course_enrollments(
     """
     name, rest = _account_name(app_context, arguments)
     query = EnrollmentQuery.parse(rest, app_context.settings.columns)
-    if query.format is Format.CSV:
+    if query.format is Format.CSV and not query.continues:
         return await _export(app_context, name, query, on_progress, caller)
     account, answer = await _list(app_context, name, query, on_progress, caller.principal)
     from mcp_truto_lms.render import list_json, list_text

@@ -121,7 +121,7 @@ CASES: list[Case] = [
     ("error_unknown_value", LIST, {"where": {"site": "Olso"}}),
     ("error_not_enrolled_nowhere", LIST, {"state": "not_enrolled"}),
     ("error_not_enrolled_and_overdue", LIST, {"state": "not_enrolled,overdue", "course": "Forklift"}),
-    ("error_mandatory_not_reported", SUMMARIZE, {"is_mandatory": True}),
+    ("error_mandatory_not_reported", SUMMARIZE, {"is_mandatory": "yes"}),
     ("error_activity_not_reported", LIST, {"inactive_since": "-30d"}),
     ("error_last_day_before_the_first", LIST, {"due_from": "today", "due_to": "-1w"}),
     ("error_where_without_a_key", LIST, {"where": "Sales"}),
@@ -134,13 +134,13 @@ CASES: list[Case] = [
     ("error_unknown_sort", SUMMARIZE, {"group_by": "course", "sort": "progress"}),
     ("error_sort_by_a_custom_field", LIST, {"sort": "custom_fields.Site"}),
     ("error_bad_date", LIST, {"due_to": "next Friday"}),
-    ("error_bad_limit", LIST, {"limit": 5_000}),
+    ("error_bad_limit", LIST, {"limit": -5}),
     ("error_bad_percentage", LIST, {"progress_below": "half"}),
     ("error_bad_format", LIST, {"format": "xlsx"}),
     ("error_several_mistakes", LIST, {"state": "late", "limit": -1, "due_to": "soon"}),
     ("error_foreign_cursor", LIST, {"cursor": "k3f9a2xy"}),
-    ("error_cursor_with_other_arguments", LIST, {"cursor": "k3f9a2xy", "limit": 50}),
-    ("error_cursor_with_csv", LIST, {"cursor": "k3f9a2xy", "format": "csv"}),
+    ("error_two_readings_of_a_day", LIST, {"due_to": "01/11/2026"}),
+    ("error_user_me", LIST, {"user": "me"}),
 ]
 
 

@@ -95,6 +95,24 @@ def test_a_number_may_be_a_number_or_text():
     assert list_query(progress_below=0.5).progress_below == 0.5
 
 
+@pytest.mark.parametrize("limit", [201, 1_000, "500", 10**30])
+def test_a_limit_above_the_most_is_the_most_and_the_answer_says_so(limit: object):
+    for query in (list_query(limit=limit), progress_query(limit=limit)):
+        assert query.limit == MAX_LIMIT
+        assert query.notes == ("limit: 200 at most.",)
+    assert list_query(limit=MAX_LIMIT).notes == ()
+
+
+@pytest.mark.parametrize("value", [True, "true", "yes", "Yes", 1, ["yes"]])
+def test_is_mandatory_is_yes_or_no_or_a_boolean(value: object):
+    assert list_query(is_mandatory=value).is_mandatory is True
+
+
+@pytest.mark.parametrize("value", [False, "false", "no", "No", 0])
+def test_a_negative_is_mandatory_alone_selects_what_is_not_mandatory(value: object):
+    assert list_query(is_mandatory=value, state="overdue").is_mandatory is False
+
+
 def test_the_format_is_a_table_by_default_and_json_on_request():
     assert list_query(format="JSON").format is Format.JSON
     assert list_query().format is Format.TABLE

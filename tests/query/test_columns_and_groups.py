@@ -53,9 +53,19 @@ def test_more_than_fifty_columns_are_rejected():
         (" -progress ", "-progress_percent"),
         ("user", "user.name"),
         ("-course", "-course.title"),
+        ("due_at desc", "-due_at"),
+        ("due_at DESC", "-due_at"),
+        ("due_at:desc", "-due_at"),
+        ("due_at asc", "due_at"),
+        ("due descending", "-due_at"),
+        (["-due_at"], "-due_at"),
+        ('["-due_at"]', "-due_at"),
+        (["due_at", "desc"], "-due_at"),
+        ("-due_at desc", "-due_at"),
+        ("last activity desc", "-last_activity_at"),
     ],
 )
-def test_a_list_is_sorted_by_a_column_ascending_or_descending(value: str, path: str):
+def test_a_list_is_sorted_by_a_column_ascending_or_descending(value: object, path: str):
     assert list_query(sort=value).sort == path
 
 
@@ -70,9 +80,13 @@ def test_a_list_is_sorted_by_a_column_ascending_or_descending(value: str, path: 
         ("Name", "name"),
         ("not started", "not_started"),
         ("-avg", "-average"),
+        ("completion_rate", "rate"),
+        ("-completion rate", "-rate"),
+        ("overdue desc", "-overdue"),
+        (["-overdue"], "-overdue"),
     ],
 )
-def test_a_summary_is_sorted_by_its_own_columns(value: str, column: str | None):
+def test_a_summary_is_sorted_by_its_own_columns(value: object, column: str | None):
     if column is None:
         message = error_message(ProgressQuery, sort=value)
         assert message.startswith("sort: 'due_14d' is not a column to sort a summary by; ")

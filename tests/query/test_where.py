@@ -23,6 +23,19 @@ EMPLOYEE_NUMBER = "custom_fields.employee number"
         ({"custom_fields": {"site": "Oslo"}}, (("custom_fields.site", ("Oslo",)),)),
         ({"custom_fields.employee number": 12, "remote": True}, ((EMPLOYEE_NUMBER, ("12",)), ("remote", ("true",)))),
         ({}, ()),
+        ("{team: Sales}", (("team", ("Sales",)),)),
+        ("{team: Sales, manager: Ann Lee}", (("team", ("Sales",)), ("manager", ("Ann Lee",)))),
+        ("{'team': 'Sales', 'site': ['Oslo', 'Lyon']}", (("team", ("Sales",)), ("site", ("Oslo", "Lyon")))),
+        ("{custom_fields: {site: Oslo}}", (("custom_fields.site", ("Oslo",)),)),
+        ('{team: "Sales, EMEA"}', (("team", ("Sales, EMEA",)),)),
+        ("team: Sales", (("team", ("Sales",)),)),
+        ("team=Sales, site=Oslo", (("team", ("Sales",)), ("site", ("Oslo",)))),
+        ("manager=Lee, Ann", (("manager", ("Lee, Ann",)),)),
+        ("team=Sales: EMEA", (("team", ("Sales: EMEA",)),)),
+        ("[team=Sales]", (("team", ("Sales",)),)),
+        ([{"team": "Sales"}], (("team", ("Sales",)),)),
+        ([{"team": "Sales"}, {"team": "Ops"}], (("team", ("Sales", "Ops")),)),
+        ({"team": ["Sales", "null"]}, (("team", ("Sales",)),)),
     ],
 )
 def test_dimensions_are_an_object_or_json_text_or_pairs(value: object, expected: object):
@@ -30,7 +43,22 @@ def test_dimensions_are_an_object_or_json_text_or_pairs(value: object, expected:
     assert progress_query(where=value).where == expected
 
 
-@pytest.mark.parametrize("value", [True, 12, "Sales", ["Sales"], [["team"]]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        12,
+        "Sales",
+        ["Sales"],
+        [["team"]],
+        "{team}",
+        "{team: Sales",
+        '{"team": "Sales"',
+        "{manager: Lee, Ann}",
+        "{a:" * 9 + "}" * 9,
+        "{a:" * 5_000,
+    ],
+)
 def test_a_value_without_a_key_is_rejected_with_an_example(value: object):
     assert error_message(where=value).startswith('where: takes an object such as {"team": "Sales", ')
 

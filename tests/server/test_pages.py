@@ -46,6 +46,74 @@ async def test_an_unknown_cursor_is_refused(open_desk: OpenDesk):
             assert text == "This cursor is unknown or has expired: ask the question again without it."
 
 
+QUESTION = {"state": "overdue", "where": {"team": "North"}, "sort": "-due", "fields": ["learner", "due"], "limit": 2}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        QUESTION,
+        {"state": ["Overdue"], "limit": 2},
+        {"where": "{team: north}", "fields": "learner,due"},
+        {"user": "", "course": [], "progress_below": 0, "fresh": False, "format": "table", "limit": 25},
+        {"is_mandatory": False, "limit": 0},
+        QUESTION | {"fresh": True},
+    ],
+    ids=str,
+)
+async def test_the_same_or_default_arguments_beside_a_cursor_continue_the_answer(
+    open_desk: OpenDesk, beside: dict[str, Any]
+):
+    async with open_desk() as desk:
+        whole = await desk.list(**(QUESTION | {"limit": 4}))
+        page = await desk.list(**beside, cursor=cursor_of(await desk.list(**QUESTION)))
+    assert page.startswith("Rows 3 to 4 of ")
+    assert page.splitlines()[2:4] == whole.splitlines()[4:6]
+
+
+async def test_a_limit_beside_a_cursor_is_the_number_of_rows_from_there(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        page = await desk.list(**(QUESTION | {"limit": 5}), cursor=cursor_of(await desk.list(**QUESTION)))
+        assert page.startswith("Rows 3 to 7 of ")
+        assert (await desk.list(cursor=cursor_of(page))).startswith("Rows 8 to 12 of ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"state": "finished"}, 'state was ["overdue"]'),
+        ({"user": "Jane"}, "user was not given"),
+        ({"where": {"team": "South"}}, 'where was [["team", ["North"]]]'),
+        ({"sort": "due"}, 'sort was "-due_at"'),
+        ({"fields": "due,learner"}, 'fields was ["user.name", "due_at"]'),
+        ({"format": "json"}, "format was not given"),
+        ({"format": "csv"}, "format was not given"),
+        ({"is_mandatory": "no"}, "is_mandatory was not given"),
+        ({"due_to": "today", "status": "enrolled"}, "status was not given and due_to was not given"),
+        ({"state": "not_enrolled"}, 'state was ["overdue"]'),
+    ],
+    ids=str,
+)
+async def test_changed_arguments_beside_a_cursor_are_refused_by_name(
+    open_desk: OpenDesk, changed: dict[str, Any], words: str
+):
+    async with open_desk() as desk:
+        token = cursor_of(await desk.list(**QUESTION))
+        text = await desk.refused(LIST, **(QUESTION | changed), cursor=token)
+    assert text == (f"cursor: it continues another question, where {words}: send the cursor alone, or ask without it.")
+
+
+async def test_a_limit_above_the_most_is_said_once_on_the_first_page(open_desk: OpenDesk):
+    async with open_desk() as desk:
+        text = await desk.list(limit=5_000, fields="id")
+        assert text.startswith("200 of ")
+        assert "limit: 200 at most." in text
+        page = await desk.list(cursor=cursor_of(text))
+    assert page.startswith("Rows 201 to 400 of ")
+    assert "at most." not in page
+
+
 async def test_a_cursor_expires_after_an_hour_and_fetches_nothing(open_desk: OpenDesk):
     clock = MovableClock()
     async with open_desk(of=SMALL, clock=clock) as desk:
