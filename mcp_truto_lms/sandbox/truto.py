@@ -41,12 +41,12 @@ from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.sandbox.requests import ApiRequest, RequestLog
 from mcp_truto_lms.sandbox.talentlms import API_ROOT, TalentLmsSandbox
 from mcp_truto_lms.sandbox.truto_account import account_capabilities, list_schema
-from mcp_truto_lms.sandbox.truto_failures import not_enrolled_error, rate_limit_error, send_fault
+from mcp_truto_lms.sandbox.truto_failures import fault_response, rate_limit_error, send_fault, with_options
 from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_limits import TrutoLimits
 from mcp_truto_lms.sandbox.truto_options import STRICT, TrutoOptions
 from mcp_truto_lms.sandbox.truto_proxy import TrutoProxy
-from mcp_truto_lms.sandbox.truto_responses import apply_changes, apply_options, resolve_cursor
+from mcp_truto_lms.sandbox.truto_responses import apply_changes, apply_options, ask_for_another, resolve_cursor
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.unified_api.app import ROOT, unified_app
 from mcp_truto_lms.unified_api.errors import ApiError, missing_parameters
@@ -140,13 +140,18 @@ class TrutoSandbox:
             if fault.delay_seconds:
                 await self._sleep(fault.delay_seconds)
             if not fault.only_delays:
-                await send_fault(fault, scope, receive, send, secrets=self._options.remote_secrets)
+                await send_fault(fault, scope, receive, send, self._options)
                 return
+        if self._options.wrong_records:
+            scope = ask_for_another(scope, self._options.wrong_records)
+            request = _parse_request(scope)
         try:
             self._check_access(scope, request)
             response = await self._respond(scope, receive, request, fault)
         except ApiError as error:
             response = error_response(error)
+        if response is not None:
+            response = with_options(response, self._options)
         if response is not None and self._options.rate_limits and self._options.rate_headers:
             response.headers.update(self.limits.remaining(self._options).headers(self._options.limit_seconds))
         await (response or self._unified)(scope, receive, send)
@@ -167,7 +172,7 @@ class TrutoSandbox:
         """Return the response; None if the endpoint streams it."""
         arguments = request.arguments
         if request.endpoint == "capabilities":
-            return json_response(account_capabilities(arguments["id"], self._account_id))
+            return json_response(account_capabilities(arguments["id"], self._account_id, self._options))
         query = QueryString(scope["query_string"].decode("ascii", "replace"))
         account_id = query.value("integrated_account_id")
         if account_id is None:
@@ -185,16 +190,27 @@ class TrutoSandbox:
         is_enrollments = request.endpoint == "course-enrollments"
         if is_enrollments and self._options.pair_required and missing:
             raise missing_parameters(missing)
+        refusal = self._refusal(is_pair=is_enrollments and not missing, limit=query.value("limit"))
+        if refusal is not None:
+            return fault_response(refusal, self._options)
         if query.value("truto_response_format") == "stream":
             return None
         status, headers, body = await self._call_endpoint(scope, receive)
         if status == 200:
             if is_enrollments and not missing and not body["result"] and self._options.not_enrolled == "error":
-                raise not_enrolled_error()
+                return fault_response(self._options.not_enrolled_error, self._options)
             body = apply_options(body, self._options, request.endpoint)
             changes = fault.changes if isinstance(fault, TrutoFault) else ()
             body = apply_changes(body, changes, arguments.get("next_cursor", ""))
         return json_response(body, status=status, headers=headers)
+
+    def _refusal(self, *, is_pair: bool, limit: str | None) -> TrutoFault | None:
+        """Return how the options refuse a request of this kind; None if they do not."""
+        if is_pair and self._options.pair_refusal is not None:
+            return self._options.pair_refusal
+        largest = self._options.largest_limit
+        is_too_large = limit is not None and largest is not None and limit.isdecimal() and int(limit) > largest
+        return self._options.limit_refusal if is_too_large else None
 
     async def _call_endpoint(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, str], Any]:
         """Call the endpoint; return the status, the headers and the JSON of its response."""

@@ -12,8 +12,8 @@ from mcp_truto_lms.unified_api.parameters import ResponseFormat
 Json = dict[str, Any]
 
 
-def account_capabilities(requested_id: str, account_id: str) -> Json:
-    """Return the resources of an account, and the methods of each.
+def account_capabilities(requested_id: str, account_id: str, options: TrutoOptions) -> Json:
+    """Return the state of an account and, by each API, its resources with the methods of each.
 
     Raises:
         ApiError: the account does not exist.
@@ -21,10 +21,11 @@ def account_capabilities(requested_id: str, account_id: str) -> Json:
     if requested_id != account_id:
         raise ApiError(404, "Integrated account not found")
     methods = {"users": ["list", "get"], "courses": ["list", "get"], "course-enrollments": ["list"]}
+    proxied = ("users", "courses") if options.proxy else ()
     return {
-        "integrated_account_id": account_id,
-        "integration": "talentlms",
-        "unified": {"lms": {resource: {"methods": names} for resource, names in methods.items()}},
+        "account": {"id": account_id, "integration": "talentlms", "status": "active", "is_blocked": False},
+        "unified": [{"model": "lms", "resource": resource, "methods": names} for resource, names in methods.items()],
+        "proxy": [{"resource": resource, "methods": methods[resource]} for resource in proxied],
     }
 
 

@@ -25,10 +25,13 @@ __all__ = [
     "CUT_CONNECTION",
     "EMPTY_MESSAGE",
     "FORBIDDEN",
+    "LIMIT_REFUSED",
+    "NOT_ENROLLED",
     "NOT_JSON",
     "RATE_LIMITED",
     "RATE_LIMITED_WITHOUT_RETRY_AFTER",
     "REMOTE_UNAUTHORIZED",
+    "REMOTE_UNAVAILABLE",
     "Fault",
     "Faults",
     "ResponseChange",
@@ -48,6 +51,8 @@ class ResponseChange(StrEnum):
     UNKNOWN_VALUES = "unknown_values"
     MISSING_FIELDS = "missing_fields"
     NUMBERS_AS_STRINGS = "numbers_as_strings"
+    MISSING_IDS = "missing_ids"
+    REPEATED_RECORDS = "repeated_records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,9 @@ FORBIDDEN = TrutoFault(
 RATE_LIMITED = TrutoFault(status=429, remote=True, retry_after="10")
 RATE_LIMITED_WITHOUT_RETRY_AFTER = TrutoFault(status=429, remote=True)
 BLOCKED_ACCOUNT = TrutoFault(status=503, message="The integrated account is blocked")
+REMOTE_UNAVAILABLE = TrutoFault(status=503, remote=True)
+NOT_ENROLLED = TrutoFault(status=404, remote=True, message="The requested user is not enrolled in this course")
+LIMIT_REFUSED = TrutoFault(status=422, remote=True, message="per_page must not be greater than 100")
 EMPTY_MESSAGE = TrutoFault(status=500, message="")
 NOT_JSON = TrutoFault(status=200, body="html")
 
@@ -92,9 +100,11 @@ _FAULTS_BY_NAME: Mapping[str, Fault] = MappingProxyType(
         "forbidden": FORBIDDEN,
         "rate-limited": RATE_LIMITED,
         "rate-limited-untold": RATE_LIMITED_WITHOUT_RETRY_AFTER,
-        "500": TrutoFault(status=500),
-        "502": TrutoFault(status=502),
-        "504": TrutoFault(status=504),
+        **{str(status): TrutoFault(status=status) for status in (408, 425, 500, 502, 504, 520, 521, 524, 530)},
+        "remote-503": REMOTE_UNAVAILABLE,
+        "remote-400": TrutoFault(status=400, remote=True, message="Invalid arguments provided"),
+        "remote-404": TrutoFault(status=404, remote=True, message=""),
+        "remote-422": TrutoFault(status=422, remote=True, message="Malformed response"),
         "blocked": BLOCKED_ACCOUNT,
         "empty-message": EMPTY_MESSAGE,
         "not-json": NOT_JSON,

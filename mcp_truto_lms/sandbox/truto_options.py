@@ -5,8 +5,12 @@ The default is the most restrictive known behaviour: pairs only, both rate limit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
+
+from mcp_truto_lms.sandbox.truto_faults import LIMIT_REFUSED, NOT_ENROLLED, TrutoFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,14 @@ class TrutoOptions:
         account_limit: requests for an integrated account within `limit_seconds`
         limit_seconds: the width of both windows
         rate_headers: responses report the remaining requests for the account
-        not_enrolled: a pair that is not enrolled is an empty result, or a 404 from the provider
+        not_enrolled: a pair that is not enrolled is an empty result, or `not_enrolled_error`
+        not_enrolled_error: what the provider says of a pair that is not enrolled
+        pair_refusal: what every pair is refused with; None where pairs are answered
+        largest_limit: a larger limit is refused with `limit_refusal`; 0 refuses any limit, None none
+        limit_refusal: how a limit is refused
+        original_in: where a remote error holds the provider's answer
+        conditionally_required: every error tells which parameters are conditionally required
+        wrong_records: which record is answered instead of another, such as `{"courses:301": "300"}`
         names: enrollments name their user and course; False for ids alone
         last_cursor: the `next_cursor` of a last page
         default_page_size: the size of a page if no limit is given
@@ -40,6 +51,13 @@ class TrutoOptions:
     limit_seconds: float = 10.0
     rate_headers: bool = True
     not_enrolled: Literal["empty", "error"] = "empty"
+    not_enrolled_error: TrutoFault = NOT_ENROLLED
+    pair_refusal: TrutoFault | None = None
+    largest_limit: int | None = None
+    limit_refusal: TrutoFault = LIMIT_REFUSED
+    original_in: Literal["raw_response", "details", "both"] = "raw_response"
+    conditionally_required: bool = False
+    wrong_records: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
     names: bool = True
     last_cursor: Literal["null", "absent", "empty"] = "null"
     default_page_size: int = 50

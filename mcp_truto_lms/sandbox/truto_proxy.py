@@ -1,4 +1,4 @@
-"""The proxy API: passes on the provider's responses unchanged, secrets included.
+"""The proxy API: passes on the provider's responses unchanged, a list as `result`, secrets included.
 
 A client of a real proxy can reach endpoints that change data. This one allows only the calls that the TalentLMS client
 of this project makes, by endpoint and by the names of arguments.
@@ -14,6 +14,7 @@ from mcp_truto_lms.providers.talentlms.api import READABLE, path_of
 from mcp_truto_lms.sandbox.requests import ApiRequest
 from mcp_truto_lms.sandbox.truto_failures import remote_error
 from mcp_truto_lms.unified_api.errors import ApiError
+from mcp_truto_lms.unified_api.responses import json_response
 
 
 class TrutoProxy:
@@ -36,6 +37,8 @@ class TrutoProxy:
         except ValueError:
             raise ApiError(404, "The provider has no such resource to read") from None
         response = await self._http.get(path, endpoint=endpoint)
+        if response.status == 200 and not request.endpoint.endswith("/id"):
+            return json_response({"result": response.json(), "next_cursor": None})
         if response.status == 200:
             return Response(response.content, media_type="application/json")
         try:

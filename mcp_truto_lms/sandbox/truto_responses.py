@@ -5,8 +5,12 @@ The functions take and return the JSON of a response: an envelope with `result`,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.types import Scope
 
 from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
 from mcp_truto_lms.sandbox.truto_faults import ResponseChange
@@ -14,6 +18,8 @@ from mcp_truto_lms.sandbox.truto_options import TrutoOptions
 
 Json = dict[str, Any]
 
+_SWAPPED_PATH = re.compile(r"/(users|courses)/([^/]+)$")
+_SWAPPED_FILTERS = {"user[id]": "users", "course[id]": "courses"}
 REPEATED_CURSOR = "the-same-cursor-again"
 CURSOR_AFTER_EMPTY_PAGE = "again:"
 _UNKNOWN_WORDS = {"status": "on_sabbatical", "role": "time_traveller", "type": "hologram", "level": "legendary"}
@@ -45,6 +51,18 @@ def apply_options(body: Json, options: TrutoOptions, resource: str) -> Json:
         else:
             body["next_cursor"] = None if options.last_cursor == "null" else ""
     return body
+
+
+def ask_for_another(scope: Scope, wrong_records: Mapping[str, str]) -> Scope:
+    """Return a request as one for the record that is answered in place of the one asked for."""
+
+    def other(resource: str, record_id: str) -> str:
+        return wrong_records.get(f"{resource}:{record_id}", record_id)
+
+    path = _SWAPPED_PATH.sub(lambda match: f"/{match[1]}/{other(match[1], match[2])}", str(scope["path"]))
+    pairs = parse_qsl(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
+    query = [(name, other(_SWAPPED_FILTERS.get(name, ""), value)) for name, value in pairs]
+    return {**scope, "path": path, "raw_path": path.encode(), "query_string": urlencode(query).encode()}
 
 
 def resolve_cursor(cursor: str) -> str:
@@ -110,9 +128,24 @@ _RECORD_CHANGES: Mapping[ResponseChange, Callable[[Json], None]] = {
     ResponseChange.MISSING_FIELDS: _remove_optional_fields,
     ResponseChange.NUMBERS_AS_STRINGS: _write_numbers_as_strings,
 }
+
+
+def _remove_an_id(body: Json) -> None:
+    for record in records_in(body)[:1]:
+        record["id"] = ""
+
+
+def _repeat_records(body: Json) -> None:
+    if isinstance(body["result"], list):
+        body["result"] = [*records_in(body), *records_in(body)]
+        body["result_count"] = len(body["result"])
+
+
 _ENVELOPE_CHANGES: Mapping[ResponseChange, Callable[[Json], object]] = {
     ResponseChange.REPEATED_CURSOR: lambda body: body.update(next_cursor=REPEATED_CURSOR),
     ResponseChange.ABSENT_CURSOR: lambda body: body.pop("next_cursor", None),
     ResponseChange.NULL_CURSOR: lambda body: body.update(next_cursor=None),
+    ResponseChange.MISSING_IDS: _remove_an_id,
+    ResponseChange.REPEATED_RECORDS: _repeat_records,
     ResponseChange.PARTIAL: lambda body: body.update(is_partial_response=True),
 }

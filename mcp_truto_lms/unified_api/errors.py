@@ -52,7 +52,7 @@ class ApiError(Exception):
         """The body of the response."""
         body: dict[str, Any] = {
             "statusCode": self.status,
-            "error": HTTPStatus(self.status).phrase,
+            "error": phrase_of(self.status),
             "message": str(self),
         }
         if self.is_remote:
@@ -60,6 +60,14 @@ class ApiError(Exception):
         if self.insight:
             body["truto_error_insight"] = dict(self.insight)
         return body
+
+
+def phrase_of(status: int) -> str:
+    """Return the phrase of a status; one that HTTP does not define is an unknown error."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown Error"
 
 
 def insight_entry(key: str, description: str, value: object) -> dict[str, Any]:

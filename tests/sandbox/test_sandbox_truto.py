@@ -13,6 +13,7 @@ from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
 from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
 from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, SAMPLE_TRUTO_URL, truto_app
+from mcp_truto_lms.sandbox.truto_faults import TrutoFault
 from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
 from tests.sandbox.fake_clock import WAIT_SECONDS
 
@@ -167,11 +168,15 @@ async def test_the_proxy_returns_the_providers_body_unchanged(organisation):
         for path, portal_path in (
             ("/proxy/users/8", "users/id:8"),
             ("/proxy/courses/101", "courses/id:101"),
+        ):
+            proxied = await client.get(path)
+            assert proxied.content == (await client.get(f"/api/v1/{portal_path}", **portal_auth)).content
+        for path, portal_path in (
             ("/proxy/courses", "courses"),
             ("/proxy/users?page_size=2&page_number=3", "users/page_size:2,page_number:3"),
         ):
             proxied = await client.get(path, params={**httpx.URL(path).params, **client.params})
-            assert proxied.content == (await client.get(f"/api/v1/{portal_path}", **portal_auth)).content
+            assert proxied.json()["result"] == (await client.get(f"/api/v1/{portal_path}", **portal_auth)).json()
         not_found = await client.get("/proxy/users/999999")
         assert not_found.status_code == 404
         assert not_found.json()["truto_is_remote_error"] is True
@@ -210,8 +215,10 @@ async def test_a_provider_that_answers_the_proxy_with_no_json_is_a_remote_error(
 async def test_an_account_reports_its_capabilities_and_its_required_parameters(organisation):
     app = truto_app(organisation)
     async with client_of(app) as client:
-        response = await client.get(f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities?type=unified")
-        assert response.json()["unified"]["lms"]["course-enrollments"] == {"methods": ["list"]}
+        body = (await client.get(f"/integrated-account/{SAMPLE_ACCOUNT_ID}/capabilities?type=unified")).json()
+        assert {"model": "lms", "resource": "course-enrollments", "methods": ["list"]} in body["unified"]
+        assert [entry["resource"] for entry in body["proxy"]] == ["users", "courses"]
+        assert (body["account"]["status"], body["account"]["is_blocked"]) == ("active", False)
         assert (await client.get("/integrated-account/other/capabilities?type=unified")).status_code == 404
         for options, required in ((STRICT, True), (PERMISSIVE, False)):
             app.options = options
@@ -230,6 +237,56 @@ async def test_a_pair_that_is_not_enrolled_is_empty_or_a_404_of_the_provider(org
         assert response.status_code == 404
         assert response.json()["truto_is_remote_error"] is True
         assert (await client.get(ENROLLMENTS, params=pair_parameters(pairs[0]))).json()["result_count"] == 1
+
+
+@pytest.mark.parametrize(("largest", "limits"), [(100, [1000, 101]), (0, [1000, 100, 1])])
+async def test_a_limit_can_be_refused_in_the_words_of_the_provider(organisation, largest, limits):
+    refusal = TrutoFault(status=400, remote=True, message="page size too large")
+    options = replace(UNLIMITED, largest_limit=largest, limit_refusal=refusal)
+    async with client_of(truto_app(organisation, options=options)) as client:
+        for path in (ENROLLMENTS, "/unified/lms/users", "/unified/lms/courses"):
+            for limit in limits:
+                response = await client.get(path, params={"limit": limit})
+                assert (response.status_code, response.json()["message"]) == (400, "page size too large")
+            assert (await client.get(path, params={"limit": largest} if largest else {})).status_code == 200
+
+
+@pytest.mark.parametrize(("original_in", "names"), [("details", {"details"}), ("both", {"details", "raw_response"})])
+async def test_an_error_can_have_the_providers_answer_as_details(organisation, pairs, original_in, names):
+    options = replace(STRICT, original_in=original_in, pair_refusal=TrutoFault(status=409, remote=True, message="odd"))
+    async with client_of(truto_app(organisation, options=options)) as client:
+        for response in (
+            await client.get(ENROLLMENTS, params=pair_parameters(pairs[0])),
+            await client.get("/proxy/users/999999"),
+        ):
+            assert {"details", "raw_response"} & set(response.json()) == names
+            assert all(response.json()[name]["error"]["message"] for name in names)
+
+
+async def test_every_error_can_tell_conditionally_required_parameters(organisation):
+    app = truto_app(organisation, options=replace(STRICT, conditionally_required=True))
+    app.faults.add(TrutoFault(status=429, remote=True, retry_after="7"), endpoint="users")
+    async with client_of(app) as client:
+        for path, status in (("/unified/lms/users", 429), ("/nothing", 404), ("/unified/lms/courses/999999", 404)):
+            response = await client.get(path)
+            assert response.status_code == status
+            assert "conditionally_required_query_parameters" in response.json()["truto_error_insight"]
+            assert response.headers.get("retry-after") == ("7" if status == 429 else None)
+        assert "truto_error_insight" not in (await client.get("/unified/lms/users")).json()
+
+
+async def test_a_record_can_be_answered_in_place_of_another(organisation, pairs):
+    wrong_records = {"courses:101": "102", "users:8": "9"}
+    app = truto_app(organisation, options=replace(UNLIMITED, wrong_records=wrong_records))
+    async with client_of(app) as client:
+        for path in ("/unified/lms/courses/101", "/proxy/courses/101"):
+            assert (await client.get(path)).json()["id"] == "102"
+        assert (await client.get("/unified/lms/users/8")).json()["id"] == "9"
+        listed = (await client.get(ENROLLMENTS, params={"user[id]": "8", "limit": 100})).json()["result"]
+        assert {item["course"]["id"] for item in listed} == {
+            course_id for user_id, course_id in pairs if user_id == "9"
+        }
+        assert {item["user"]["id"] for item in listed} == {"9"}
 
 
 async def test_enrollments_can_have_ids_alone(organisation, pairs):

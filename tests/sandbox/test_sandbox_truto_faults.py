@@ -19,6 +19,7 @@ from mcp_truto_lms.sandbox.truto_faults import (
     RATE_LIMITED,
     RATE_LIMITED_WITHOUT_RETRY_AFTER,
     REMOTE_UNAUTHORIZED,
+    REMOTE_UNAVAILABLE,
     ResponseChange,
     TrutoFault,
 )
@@ -114,6 +115,9 @@ async def test_a_request_without_the_token_is_not_counted(app, client):
         (TrutoFault(status=502, remote=True), 502, True, None),
         (TrutoFault(status=504, remote=True), 504, True, None),
         (BLOCKED_ACCOUNT, 503, False, None),
+        (REMOTE_UNAVAILABLE, 503, True, None),
+        (TrutoFault(status=425), 425, False, None),
+        (TrutoFault(status=521), 521, False, None),
         (EMPTY_MESSAGE, 500, False, None),
         (Fault(status=500), 500, False, None),
     ],
@@ -254,6 +258,17 @@ async def test_numbers_can_be_strings_and_ids_numbers(app, client):
         assert isinstance(enrollment["progress_percent"], str)
         assert isinstance(enrollment["time_spent_seconds"], str)
         assert isinstance(enrollment["user"]["id"], int)
+
+
+async def test_a_list_can_have_a_record_without_an_id_and_records_twice(app, client):
+    expected = (await get_page(client, COURSES))["result"]
+    app.faults.add(change(ResponseChange.MISSING_IDS))
+    app.faults.add(change(ResponseChange.REPEATED_RECORDS))
+    ids = [course["id"] for course in (await get_page(client, COURSES))["result"]]
+    assert ids == ["", *[course["id"] for course in expected[1:]]]
+    body = await get_page(client, COURSES)
+    assert body["result"] == expected + expected
+    assert body["result_count"] == 2 * len(expected)
 
 
 async def test_an_error_is_not_changed(app, client):
