@@ -103,17 +103,18 @@ class Desk:
 
     async def ask(self, tool: str, **arguments: Any) -> str:
         """Call a tool, and return its text, which must not be an error."""
-        text, is_error = await self._call(tool, arguments)
+        text, is_error = await self.call(tool, arguments)
         assert not is_error, text
         return text
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         """Call a tool, and return the text of its error."""
-        text, is_error = await self._call(tool, arguments)
+        text, is_error = await self.call(tool, arguments)
         assert is_error, text
         return text
 
-    async def _call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    async def call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+        """Call a tool, and return its text, and whether it is an error."""
         with anyio.fail_after(WAIT_SECONDS):
             result = await self.client.call_tool(tool, arguments)
         return "".join(block.text for block in result.content if isinstance(block, TextContent)), result.is_error

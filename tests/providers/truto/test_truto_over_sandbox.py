@@ -2,28 +2,16 @@
 
 import logging
 import re
-from collections import Counter
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
-import httpx
 import pytest
-from mcp import Client
 
 from mcp_truto_lms.domain.source import Scope
-from mcp_truto_lms.providers.truto.source import TrutoSource
-from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.payloads import LOGIN_KEY_MARK, SIGNATURE_MARK
-from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from mcp_truto_lms.sandbox.truto import (
-    SAMPLE_ACCOUNT_ID,
     SAMPLE_TRUTO_TOKEN,
-    SAMPLE_TRUTO_URL,
-    TrutoSandbox,
-    truto_app,
 )
 from mcp_truto_lms.sandbox.truto_faults import (
     BLOCKED_ACCOUNT,
@@ -38,22 +26,12 @@ from mcp_truto_lms.sandbox.truto_faults import (
     ResponseChange,
     TrutoFault,
 )
-from mcp_truto_lms.sandbox.truto_options import PERMISSIVE, STRICT
-from mcp_truto_lms.server.app_context import AppContext
-from mcp_truto_lms.server.mcp_server import create_server
-from mcp_truto_lms.settings import Settings
-from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, no_sleep
-from tests.providers.truto.scripted_truto import WAIT_SECONDS, FakeTime
-from tests.truth import NOON
+from tests.conftest import LIST, SUMMARIZE
+from tests.providers.truto.scripted_truto import WAIT_SECONDS
+from tests.providers.truto.truto_desk import ALL_LISTS, ATHENS, BY_PROXY, PAIRS_ONLY, WITH_PAYLOADS
 
 pytestmark = pytest.mark.anyio
 
-ATHENS = ZoneInfo("Europe/Athens")
-UNLIMITED = {"rate_limits": False}
-WITH_PAYLOADS = replace(STRICT, **UNLIMITED)
-BY_PROXY = replace(STRICT, remote_data=False, **UNLIMITED)
-PAIRS_ONLY = replace(STRICT, remote_data=False, proxy=False, **UNLIMITED)
-ALL_LISTS = replace(PERMISSIVE, **UNLIMITED)
 ACCOUNTS = {
     "with payloads": WITH_PAYLOADS,
     "by proxy": BY_PROXY,
@@ -63,68 +41,6 @@ ACCOUNTS = {
     "small pages": replace(ALL_LISTS, max_page_size=5),
     "not enrolled is an error": replace(PAIRS_ONLY, not_enrolled="error"),
 }
-
-
-@dataclass
-class TrutoDesk:
-    """A client of the server over an account of Truto."""
-
-    client: Desk
-    truto: TrutoSandbox
-    source: TrutoSource
-
-    def calls_since_last_check(self):
-        """Count the calls of each kind since the last check; the kind of a list includes its filters."""
-        calls_by_kind = Counter(
-            "+".join([request.endpoint, *(name for name in ("user", "course") if f"{name}[id]" in request.arguments)])
-            for request in self.truto.log
-        )
-        self.truto.log.clear()
-        return dict(calls_by_kind)
-
-
-@pytest.fixture(scope="session")
-def organisation():
-    """A small organisation without failures and instructors, which every read method reports alike."""
-    generated = generate(learners=12, courses=4, today=TODAY)
-    enrollments = [
-        replace(enrollment, outcome=Outcome.INCOMPLETE) if enrollment.outcome is Outcome.FAILED else enrollment
-        for enrollment in generated.enrollments
-        if enrollment.role is CourseRole.LEARNER
-    ]
-    return replace(generated, enrollments=tuple(enrollments))
-
-
-@pytest.fixture(scope="session")
-def school():
-    """A small organisation with failures, and with instructors in their courses."""
-    return generate(learners=12, courses=4, today=TODAY)
-
-
-@pytest.fixture
-def open_truto(organisation):
-    @asynccontextmanager
-    async def opened(options, *, of=organisation, remote_data=False, faults=None, **settings):
-        time = FakeTime()
-        truto = truto_app(of, options=options, faults=faults, now=lambda: NOON, sleep=no_sleep)
-        account_settings = Settings(**{"source": "talentlms", "today": TODAY, "zone": ATHENS, **settings})
-        source = TrutoSource.connect(
-            SAMPLE_TRUTO_URL,
-            SAMPLE_TRUTO_TOKEN,
-            SAMPLE_ACCOUNT_ID,
-            transport=httpx.ASGITransport(app=truto),
-            clock=time.clock,
-            sleep=time.sleep,
-            now=time.now,
-            zone=ATHENS,
-            remote_data=remote_data,
-        )
-        async with AppContext(account_settings, source=lambda _: source) as context:
-            server = create_server(context)
-            async with Client(server, raise_exceptions=True) as client:
-                yield TrutoDesk(Desk(client, await context.account(), truto.portal), truto, source)
-
-    return opened
 
 
 def comparable(text):
