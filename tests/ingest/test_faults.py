@@ -222,12 +222,12 @@ async def test_a_short_failure_is_retried_without_a_trace_in_the_answer(open_des
     assert "Not fully refreshed" not in text
 
 
-async def test_a_portal_that_says_nothing_of_itself_is_answered_in_utc(open_desk: OpenDesk):
+async def test_a_portal_that_says_nothing_of_itself_is_answered_in_the_zone_of_its_rows(open_desk: OpenDesk):
     async with open_desk() as desk:
         desk.portal.faults.add(MALFORMED_BODY, times=None, endpoint="siteinfo")
-        assert "12:00 UTC, complete." in await desk.list(course="101")
+        assert "14:00 Europe/Athens, complete." in await desk.list(course="101")
         desk.portal.log.clear()
-        assert "12:00 UTC, complete." in await desk.list()
+        assert "14:00 Europe/Athens, complete." in await desk.list()
         assert desk.portal.log.counts() == {"courses/id": 15}
 
 

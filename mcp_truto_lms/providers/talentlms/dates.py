@@ -1,7 +1,7 @@
 """Dates as a portal prints them: in its own zone, in one of three orders, some with AM or PM.
 
 A timestamp takes precedence. The text is parsed only where a field has no timestamp, and only where both the portal's
-zone and its order are known: "06/09/2013" may be one of two days, and a wrong guess would look right.
+zone and its order are known or inferred: "06/09/2013" may be one of two days, and a wrong guess would look right.
 """
 
 from __future__ import annotations
@@ -39,26 +39,10 @@ class PortalDates:
         """Parse a printed date as UTC."""
         if self.zone is None or self.order is None:
             return None
-        match = _FORMATTED.fullmatch(text(printed) or "")
-        if match is None:
-            return None
-        first, second, third = (int(match[index]) for index in (1, 2, 3))
-        year, month, day = {
-            DateOrder.DMY: (third, second, first),
-            DateOrder.MDY: (third, first, second),
-            DateOrder.YMD: (first, second, third),
-        }[self.order]
-        hour, minute, seconds = (int(match[index] or 0) for index in (4, 5, 6))
-        day_half = (match[7] or "").lower()[:1]
-        if day_half and not 1 <= hour <= 12:
-            return None
-        if day_half:
-            hour = hour % 12 + (12 if day_half in "pμ" else 0)
-        if not 1900 <= year <= 9000:
-            return None
+        local = parse_local(printed, self.order)
         try:
-            return datetime(year, month, day, hour, minute, seconds, tzinfo=self.zone).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return local and local.replace(tzinfo=self.zone).astimezone(UTC)
+        except OverflowError:
             return None
 
     def moment(self, raw: Raw, name: str) -> datetime | None:
@@ -72,6 +56,31 @@ class PortalDates:
 
 
 UNKNOWN_DATES = PortalDates()
+
+
+def parse_local(printed: object, order: DateOrder) -> datetime | None:
+    """Parse a printed date as the portal's local time, without a zone."""
+    match = _FORMATTED.fullmatch(text(printed) or "")
+    if match is None:
+        return None
+    first, second, third = (int(match[index]) for index in (1, 2, 3))
+    year, month, day = {
+        DateOrder.DMY: (third, second, first),
+        DateOrder.MDY: (third, first, second),
+        DateOrder.YMD: (first, second, third),
+    }[order]
+    hour, minute, seconds = (int(match[index] or 0) for index in (4, 5, 6))
+    day_half = (match[7] or "").lower()[:1]
+    if day_half and not 1 <= hour <= 12:
+        return None
+    if day_half:
+        hour = hour % 12 + (12 if day_half in "pμ" else 0)
+    if not 1900 <= year <= 9000:
+        return None
+    try:
+        return datetime(year, month, day, hour, minute, seconds)  # noqa: DTZ001  the portal's local time
+    except ValueError:
+        return None
 
 
 def portal_dates(siteinfo: object) -> PortalDates:

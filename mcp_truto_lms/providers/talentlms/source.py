@@ -12,6 +12,7 @@ import logging
 import random as random_module
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
 
@@ -24,15 +25,15 @@ from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.rate_limits import Acquire, Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
-from mcp_truto_lms.providers.payload_values import MAX_DURATION_SECONDS, Raw, as_object, identifier, text, to_int
+from mcp_truto_lms.providers.payload_values import as_list, as_object, identifier, text
 from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.talentlms import enrollments, people
 from mcp_truto_lms.providers.talentlms.api import TALENTLMS, NotEnrolled, TalentLmsApi, basic_authorization
 from mcp_truto_lms.providers.talentlms.courses import category_names as map_category_names
 from mcp_truto_lms.providers.talentlms.courses import course as map_course
 from mcp_truto_lms.providers.talentlms.courses import courses as map_courses
-from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates, portal_dates
-from mcp_truto_lms.providers.talentlms.pages import identifiers, read_list, read_users
+from mcp_truto_lms.providers.talentlms.pages import identifiers, read_users
+from mcp_truto_lms.providers.talentlms.portal_profile import PortalProfile
 from mcp_truto_lms.providers.talentlms.status import Vocabulary
 
 NEVER_FILLED = frozenset(
@@ -50,8 +51,6 @@ NEVER_FILLED = frozenset(
     }
 )
 TEAM_ENDPOINTS = (TEAM_FIELD, GROUP_FIELD)
-LISTS = ("users", "courses", "categories", *TEAM_ENDPOINTS)
-"""The lists whose length `siteinfo` reports."""
 CAPABILITIES = Capabilities(
     calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
     filled_by_pair=frozenset({"score"}),
@@ -78,12 +77,9 @@ class TalentLmsSource:
         self._api = api
         self._remote_data = remote_data
         self._category_names = category_names
-        self._dates: PortalDates | None = None
-        self._totals: Mapping[str, int | None] = {}
-        self._unlisted: dict[str, int] = {}
+        self._profile = PortalProfile(api)
         self._labels: Mapping[str, str] | None = None
         self._vocabulary = Vocabulary()
-        self._portal_lock = anyio.Lock()
         self._labels_lock = anyio.Lock()
 
     @classmethod
@@ -146,15 +142,19 @@ class TalentLmsSource:
         return CAPABILITIES
 
     async def portal(self) -> Portal:
-        """Read the portal's zone."""
-        dates = await self._portal_dates()
+        """Read the portal's zone, as far as `siteinfo` and rows tell."""
+        dates = await self._profile.read()
         return Portal(dates.zone, NEVER_FILLED)
+
+    def assume_zone(self, zone: tzinfo) -> None:
+        """Begin with the zone that was inferred before."""
+        self._profile.dates.assume_zone(zone)
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
-        dates = await self._portal_dates_or_unknown()
-        raw = await self._read_list("courses")
-        categories = map_category_names(await self._read_list("categories") if self._category_names else None)
+        dates = await self._profile.read(again=True)
+        raw = await self._profile.read_list("courses")
+        categories = map_category_names(await self._profile.read_list("categories") if self._category_names else None)
         mapped = map_courses(raw, dates=dates, categories=categories, remote_data=self._remote_data)
         await self._compare_with_total("courses", len(mapped.items), mapped.skipped)
         return mapped.items
@@ -165,10 +165,12 @@ class TalentLmsSource:
 
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory page by page, each person once."""
-        dates = await self._portal_dates_or_unknown()
         seen: set[str] = set()
         skipped = 0
+        await self._profile.read(again=True)
         async for page in read_users(self._api.read):
+            self._profile.dates.observe_people(page)
+            dates = self._profile.dates.known
             labels = await self._labels_for(page)
             mapped = people.people(page, labels=labels, dates=dates, remote_data=self._remote_data)
             skipped += mapped.skipped
@@ -181,11 +183,11 @@ class TalentLmsSource:
 
         Most people are in one branch, and groups span branches: together they would count people twice.
         """
-        await self._portal_dates_or_unknown()
+        await self._profile.read()
         for endpoint in TEAM_ENDPOINTS:
-            if self._totals.get(endpoint) == 0:  # the portal reports that it has none
+            if self._profile.totals.get(endpoint) == 0:  # the portal reports that it has none
                 continue
-            raw = await self._read_list(endpoint)
+            raw = await self._profile.read_list(endpoint)
             if team_ids := identifiers(raw):
                 await self._compare_with_total(endpoint, len(team_ids), 0)
                 return people.teams(await self._read_each(endpoint, team_ids))
@@ -193,22 +195,22 @@ class TalentLmsSource:
 
     def unlisted(self, endpoint: str) -> int:
         """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
-        return self._unlisted.get(endpoint, 0)
+        return self._profile.unlisted(endpoint)
 
     def teams_cost(self) -> int | None:
         """How many calls reading the teams takes: the list and each team; None until the portal is read."""
-        counts = [self._totals.get(endpoint) for endpoint in TEAM_ENDPOINTS]
+        counts = [self._profile.totals.get(endpoint) for endpoint in TEAM_ENDPOINTS]
         first = next((count for count in counts if count != 0), 0)
         return first and 1 + first
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course in full by id, None if it does not exist."""
-        dates = await self._portal_dates_or_unknown()
+        await self._profile.read()
         try:
-            raw = await self._read_by_id("courses", course_id)
+            raw = await self._read_course(course_id)
         except NotFound:
             return None
-        return map_course(raw, dates=dates, remote_data=self._remote_data)
+        return map_course(raw, dates=self._profile.dates.known, remote_data=self._remote_data)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
         """Read one person by id or e-mail address, None if they do not exist."""
@@ -220,7 +222,7 @@ class TalentLmsSource:
         except NotFound:
             return None
         labels = await self._labels_for([raw])
-        return people.user(raw, labels=labels, dates=self._known_dates(), remote_data=self._remote_data)
+        return people.user(raw, labels=labels, dates=self._profile.dates.known, remote_data=self._remote_data)
 
     async def enrollments(
         self, scope: Scope, *, courses: Mapping[str, Course], learners: Mapping[str, User]
@@ -251,8 +253,8 @@ class TalentLmsSource:
         Raises:
             NotFound: the course does not exist.
         """
-        raw = await self._read_by_id("courses", course_id)
-        dates, remote_data = self._known_dates(), self._remote_data
+        raw = await self._read_course(course_id)
+        dates, remote_data = self._profile.dates.known, self._remote_data
         for part in enrollments.roster_parts(raw, learners=learners, dates=dates, remote_data=remote_data):
             _warn_about_skipped("courses", part.skipped)
             yield Reading(part.records, skipped=part.skipped)
@@ -280,6 +282,7 @@ class TalentLmsSource:
             return Reading(())
         if not as_object(raw):
             return Reading(())
+        self._profile.dates.observe([raw])
         learner, full_learners = learners.get(user_id), ()
         word = text(as_object(raw).get("completion_status"))
         code = self._vocabulary.code(word)
@@ -294,30 +297,14 @@ class TalentLmsSource:
             learner=learner,
             course=courses.get(course_id),
             code=code,
-            dates=self._known_dates(),
+            dates=self._profile.dates.known,
             remote_data=self._remote_data,
         )
         return Reading(() if record is None else (record,), learners=full_learners)
 
-    async def _read_list(self, endpoint: str) -> list[object]:
-        return await read_list(self._api.read, endpoint, at_least=self._expected(endpoint))
-
     async def _compare_with_total(self, endpoint: str, count: int, skipped: int) -> None:
-        """Count what a list lacks: items without a usable id, and those that only the portal's total includes.
-
-        A list may be longer than the total, which may count active people or courses alone.
-        """
         _warn_about_skipped(endpoint, skipped)
-        if count < self._expected(endpoint):  # items may have been deleted since the total was read
-            try:
-                await self._read_siteinfo()
-            except SourceError:
-                return
-        self._unlisted[endpoint] = max(skipped, (self._totals.get(endpoint) or 0) - count)
-
-    def _expected(self, endpoint: str) -> int:
-        """How long a list is at least: the portal's total, without the items that the last list lacked."""
-        return (self._totals.get(endpoint) or 0) - self._unlisted.get(endpoint, 0)
+        await self._profile.compare_with_total(endpoint, count, skipped)
 
     async def _read_each(self, endpoint: str, keys: Sequence[str]) -> list[object]:
         """Read branches or groups in full, concurrently, without those deleted since they were listed."""
@@ -351,10 +338,17 @@ class TalentLmsSource:
             raise _about_something_else(endpoint, record_id)
         return raw
 
+    async def _read_course(self, course_id: str) -> Any:
+        raw = await self._read_by_id("courses", course_id)
+        self._profile.dates.observe(as_list(raw.get("users")))
+        return raw
+
     async def _read_user(self, arguments: Mapping[str, str]) -> Any:
         user_id = arguments.get("id")
         raw = await (self._api.read("users", arguments) if user_id is None else self._read_by_id("users", user_id))
         self._vocabulary = self._vocabulary.extended_by(raw)
+        self._profile.dates.observe_people([raw])
+        self._profile.dates.observe(as_list(as_object(raw).get("courses")))
         return raw
 
     async def _read_transcript(
@@ -365,34 +359,12 @@ class TalentLmsSource:
             raw,
             courses=courses,
             labels=await self._labels_for([raw]),
-            dates=self._known_dates(),
+            dates=self._profile.dates.known,
             remote_data=self._remote_data,
         )
         if transcript is None:
             raise _about_something_else("users", user_id)
         return raw, transcript
-
-    async def _portal_dates(self) -> PortalDates:
-        async with self._portal_lock:
-            if self._dates is None:
-                info = await self._read_siteinfo()
-                self._dates = portal_dates(info)
-            return self._dates
-
-    async def _read_siteinfo(self) -> Raw:
-        info = as_object(await self._api.read("siteinfo"))
-        self._totals = {name: to_int(info.get(f"total_{name}"), most=MAX_DURATION_SECONDS) for name in LISTS}
-        return info
-
-    async def _portal_dates_or_unknown(self) -> PortalDates:
-        """Read how the portal prints dates; if that fails, only creation dates of courses and people are missing."""
-        try:
-            return await self._portal_dates()
-        except (NotFound, UnexpectedAnswer):
-            return UNKNOWN_DATES
-
-    def _known_dates(self) -> PortalDates:
-        return self._dates or UNKNOWN_DATES
 
     async def _labels_for(self, items: list[object]) -> Mapping[str, str]:
         """Read the labels of custom fields, once, if any item has such fields; without them keys stay as they are."""
