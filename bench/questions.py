@@ -375,7 +375,7 @@ def _subset_questions(expected: ExpectedAnswers) -> list[Question]:
 
 def _failure_questions(expected: ExpectedAnswers) -> list[Question]:
     """Ask who failed."""
-    failed = expected.where(lambda fact: fact.status == "failed", failed_shown=True)
+    failed = expected.where(lambda fact: fact.status == "failed")
     by_course = expected.groups(failed, "course", OUTCOME_COLUMNS, sort_key=lambda group: -len(group))
     return [
         list_question(

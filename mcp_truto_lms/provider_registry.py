@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PROVIDER = "sample"
 TRUTO_ADDRESS = "https://api.truto.one"
+SAMPLE_CALLS = 10**9
+"""The sample portal's limits: it runs inside this process, and nothing shares it."""
 
 
 class ProviderSettings(Protocol):
@@ -183,13 +185,17 @@ def _connect_sample(settings: ProviderSettings, _: Acquire | None) -> OpenSource
     from mcp_truto_lms.providers.talentlms.source import TalentLmsSource
     from mcp_truto_lms.sandbox.organisation import generate
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, SAMPLE_BASE_URL, sample_app
+    from mcp_truto_lms.sandbox.variations import Variations
 
-    transport = httpx.ASGITransport(app=sample_app(generate(today=settings.clock()().date())))
+    organisation = generate(today=settings.clock()().date())
+    unlimited = Variations(hourly_limit=SAMPLE_CALLS, burst_limit=SAMPLE_CALLS)
+    transport = httpx.ASGITransport(app=sample_app(organisation, variations=unlimited))
     return lambda _: TalentLmsSource.connect(
         base_url=SAMPLE_BASE_URL,
         api_key=SAMPLE_API_KEY,
         transport=transport,
         category_names=bool(settings.mandatory_courses),
+        limits=(),
     )
 
 

@@ -116,7 +116,7 @@ def capable_of(*routes: FetchRoute) -> Capabilities:
     return Capabilities(
         calls_by_route=dict.fromkeys(routes, 1),
         filled_by_pair=frozenset({"score"}),
-        failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+        outcome_unknown_routes=frozenset({FetchRoute.COURSE}),
     )
 
 

@@ -1,7 +1,6 @@
 """The independent truth of an organisation: facts from its own data, without the mapping, the store or the definitions.
 
-Every fact holds at `now` (epoch seconds). If `failed_shown` is False, a failed enrollment is in progress, as a roster
-shows it.
+Every fact holds at `now` (epoch seconds).
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ class Fact:
     due: int | None
     finished: bool
     overdue: bool
+    expired: bool
     due_soon: bool
     not_started: bool
     enrolled: int
@@ -53,7 +53,7 @@ class Fact:
         return None if self.completed is None or not self.finished else month(self.completed)
 
 
-def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = False) -> list[Fact]:
+def facts(organisation: Organisation, *, now: int = NOON) -> list[Fact]:
     """List the population: active learners, in courses that are not archived."""
     people = {person.id: person for person in organisation.people}
     courses = {course.id: course for course in organisation.courses}
@@ -65,11 +65,12 @@ def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = F
         limit = enrollment.enrolled_on + course.time_limit_days * DAY if course.time_limit_days else None
         due = enrollment.expired_on or course.expires_on or limit
         ends = [moment for moment in (enrollment.expired_on, course.expires_on) if moment]
-        status = _status(enrollment, failed_shown=failed_shown, ended=bool(ends) and min(ends) < now)
+        ended = bool(ends) and min(ends) < now
+        status = _status(enrollment, ended=ended)
         finished = status == "completed"
-        overdue = not finished and ((due is not None and due < now) or status == "expired")
-        not_started = not finished and enrollment.percent == 0 and enrollment.seconds_spent == 0
-        soon = not finished and due is not None and now <= due <= now + 14 * DAY
+        overdue = not finished and ((due is not None and due < now) or ended)
+        not_started = enrollment.outcome == "not_attempted"
+        soon = not finished and not ended and due is not None and now <= due <= now + 14 * DAY
         signals = {
             "overdue": overdue,
             "failed": status == "failed",
@@ -89,6 +90,7 @@ def facts(organisation: Organisation, *, now: int = NOON, failed_shown: bool = F
                 due=due,
                 finished=finished,
                 overdue=overdue,
+                expired=ended and not finished,
                 due_soon=soon,
                 not_started=not_started,
                 enrolled=enrollment.enrolled_on,
@@ -118,10 +120,10 @@ def missing(organisation: Organisation, course_id: str) -> list[SamplePerson]:
     ]
 
 
-def _status(enrollment: SampleEnrollment, *, failed_shown: bool, ended: bool) -> str:
+def _status(enrollment: SampleEnrollment, *, ended: bool) -> str:
     if enrollment.outcome == "completed":
         return "completed"
-    if enrollment.outcome == "failed" and failed_shown:
+    if enrollment.outcome == "failed":
         return "failed"
     if ended:
         return "expired"

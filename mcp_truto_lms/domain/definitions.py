@@ -1,10 +1,12 @@
 """The definitions behind finished, overdue, not started, due soon and at risk: each once, as SQL.
 
 Facts are stored, and judged at the answer's `now`. A definition is a function of a table's columns and a moment, in
-epoch seconds (UTC) or as a parameter, so that filters, counts and rates cannot disagree. `classify` computes what no
-clock changes, and the row stores it: how far an enrollment got (`stage`), from when until when it is overdue
-(`late_from`, `late_until`), and whether it may have failed unknown to the roster (`failure_unknown`). `terms` has the
-words.
+epoch seconds (UTC) or as a parameter, so that filters, counts and rates cannot disagree. Facts are independent: an
+enrollment may be failed, expired and overdue at once, and none of them changes when another becomes known.
+
+`classify` computes what no clock changes, and the row stores it: how far an enrollment got (`stage`), from when it is
+overdue unless it is finished (`late_from`), and which outcomes it may have where only a roster was read
+(`outcome_kind`). `outcomes` bounds the numbers that such outcomes can change. `terms` has the words.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     Moment = int | ColumnElement[int]
 
 DUE_SOON_DAYS = 14
+ALL_PROGRESS = 100
 _DAY_SECONDS = 86_400
 OPEN = (Status.ASSIGNED, Status.ENROLLED, Status.IN_PROGRESS, Status.OVERDUE, Status.UNKNOWN)
 """Statuses that the end of access turns into expired."""
@@ -38,14 +41,27 @@ class Stage(IntEnum):
     STARTED = 2
     NOT_STARTED = 3
     FAILED = 4
-    FAILED_UNTRIED = 5
+
+
+class OutcomeKind(IntEnum):
+    """Which outcomes an enrollment may have, as far as a roster reports it.
+
+    A roster has neither failures nor the LMS's own word. `OPEN` may be started, not started or failed; `ENDED` has a
+    completion date or all of the progress, and may be finished, started or failed.
+    """
+
+    OPEN = 1
+    ENDED = 2
 
 
 ALWAYS = -(2**62)
 """`late_from` of an enrollment that is overdue by its status, without a date."""
+OUTCOME_UNKNOWN, OUTCOME_CERTAIN = -(2**62), 2**62
+"""`outcome_at` of an enrollment that only a roster reported, and of one whose provider's routes all report outcomes."""
 _FINISHED = frozenset({Status.COMPLETED.value, Status.PASSED.value})
-_WITHDRAWN, _FAILED, _EXPIRED, _OVERDUE = (
-    status.value for status in (Status.WITHDRAWN, Status.FAILED, Status.EXPIRED, Status.OVERDUE)
+_NOT_STARTED = frozenset({Status.ASSIGNED.value, Status.ENROLLED.value})
+_WITHDRAWN, _FAILED, _EXPIRED, _OVERDUE, _IN_PROGRESS = (
+    status.value for status in (Status.WITHDRAWN, Status.FAILED, Status.EXPIRED, Status.OVERDUE, Status.IN_PROGRESS)
 )
 
 
@@ -89,56 +105,64 @@ class Classification(NamedTuple):
 
     Args:
         stage: how far it got
-        late_from: the moment after which it is overdue; None is never. `ALWAYS` by its status, else the due date or the
-            end of access, whichever is first
-        late_until: the last moment at which it may be overdue, before a certificate lapses; None is without end
-        failure_unknown: 1 if it comes from a roster, which does not report failures, and was worked on
+        late_from: the moment after which it is overdue unless it is finished; None is never. `ALWAYS` by its status,
+            else the due date or the end of access, whichever is first, but not before the course opens
+        outcome_kind: which outcomes it may have where its outcome is unknown
     """
 
     stage: Stage
     late_from: int | None
-    late_until: int | None
-    failure_unknown: int
+    outcome_kind: OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentDates:
+    """The moments of an enrollment that decide when it is overdue, in epoch seconds.
+
+    Args:
+        due_at: when it is to be finished
+        access_ends_at: when the learner's access ends
+        opens_at: when the course opens
+        completed_at: when it was completed or failed, as far as reported
+    """
+
+    due_at: int | None = None
+    access_ends_at: int | None = None
+    opens_at: int | None = None
+    completed_at: int | None = None
 
 
 def classify(
-    status: str,
-    due_at: int | None,
-    access_ends_at: int | None,
-    completed_at: int | None,
-    *,
-    worked: bool,
-    seen: bool,
-    by_roster: bool,
+    status: str, dates: EnrollmentDates, *, worked: bool, seen: bool, progress: float | None, by_roster: bool
 ) -> Classification:
-    """Classify an enrollment without a clock; moments are in epoch seconds.
+    """Classify an enrollment without a clock.
 
     Args:
         status: as the LMS reports it
-        due_at: when it is to be finished
-        access_ends_at: when the learner's access ends
-        completed_at: when it was completed or failed, as far as reported
+        dates: of the enrollment
         worked: whether any progress or time spent is reported
         seen: whether it was started, or any activity is reported
-        by_roster: whether it comes from a course's roster
+        progress: in percent, None if unknown
+        by_roster: whether the status comes from a roster, which does not have the LMS's own word
     """
-    unknown = int(by_roster and (worked or completed_at is not None))
+    is_ended = dates.completed_at is not None or (progress or 0) >= ALL_PROGRESS
+    kind = OutcomeKind.ENDED if is_ended else OutcomeKind.OPEN
+    has_begun = worked or seen or dates.completed_at is not None
+    if not by_roster and status in _NOT_STARTED | {_IN_PROGRESS}:
+        has_begun = status == _IN_PROGRESS
+    stage = Stage.STARTED if has_begun else Stage.NOT_STARTED
     if status in _FINISHED:
-        return Classification(Stage.FINISHED, None, None, unknown)
-    if status == _WITHDRAWN:
-        return Classification(Stage.WITHDRAWN, None, None, unknown)
-    begun = worked or seen or completed_at is not None
-    if status == _FAILED:
-        return Classification(Stage.FAILED if begun else Stage.FAILED_UNTRIED, due_at, None, unknown)
-    stage = Stage.STARTED if begun else Stage.NOT_STARTED
-    if status == _EXPIRED:
-        return Classification(stage, ALWAYS if completed_at is None else None, None, unknown)
-    late_from = ALWAYS if status == _OVERDUE else due_at
-    if access_ends_at is None:
-        return Classification(stage, late_from, None, unknown)
-    if completed_at is not None:
-        return Classification(stage, late_from, access_ends_at, unknown)
-    return Classification(stage, access_ends_at if late_from is None else min(late_from, access_ends_at), None, unknown)
+        stage = Stage.FINISHED
+    elif status in (_WITHDRAWN, _FAILED):
+        stage = Stage.WITHDRAWN if status == _WITHDRAWN else Stage.FAILED
+    if status == _EXPIRED and dates.completed_at is not None:  # it lapsed after it was completed
+        return Classification(stage, None, kind)
+    is_late = status in (_OVERDUE, _EXPIRED)
+    ends = [ALWAYS] if is_late else [end for end in (dates.due_at, dates.access_ends_at) if end is not None]
+    late_from = min(ends, default=None)
+    if late_from is not None and dates.opens_at is not None:
+        late_from = max(late_from, dates.opens_at)
+    return Classification(stage, late_from, kind)
 
 
 def access_expired(row: FromClause, now: Moment) -> ColumnElement[bool]:
@@ -174,34 +198,48 @@ def not_finished(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: 
     return row.c.stage >= Stage.STARTED
 
 
+def access_ended(row: FromClause, now: Moment) -> ColumnElement[bool]:
+    """Access has ended, whatever the outcome."""
+    return row.c.access_ends_at.is_not(None) & (row.c.access_ends_at < now)
+
+
 def expired(row: FromClause, now: Moment) -> ColumnElement[bool]:
-    """Access or certificate has run out."""
-    return status_at(row, now) == Status.EXPIRED
+    """Access ended before finishing, or the LMS says so."""
+    return (not_finished(row, now) & access_ended(row, now)) | (row.c.status == _EXPIRED)
 
 
 def failed(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Failed, as the LMS reports."""
-    return row.c.stage >= Stage.FAILED
+    return row.c.stage == Stage.FAILED
 
 
 def overdue(row: FromClause, now: Moment) -> ColumnElement[bool]:
-    """Not finished, and late by status, by due date, or because access has expired."""
-    return (row.c.late_from < now) & (row.c.late_until.is_(None) | (row.c.late_until >= now))
+    """Not finished, and late by status, by due date, or because access has ended; a failure does not end it."""
+    return not_finished(row, now) & (row.c.late_from < now)
 
 
-def not_started(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
-    """Not finished, without progress, time spent or activity."""
-    return row.c.stage.in_([Stage.NOT_STARTED, Stage.FAILED_UNTRIED])
+def is_open(row: FromClause, now: Moment) -> ColumnElement[bool]:
+    """Past the moment at which the course opens."""
+    return row.c.opens_at.is_(None) | (row.c.opens_at <= now)
+
+
+def not_started(row: FromClause, now: Moment) -> ColumnElement[bool]:
+    """Not started by the LMS's own word, else without progress, time spent or activity; the course has opened."""
+    return (row.c.stage == Stage.NOT_STARTED) & is_open(row, now)
 
 
 def due_soon(row: FromClause, now: Moment) -> ColumnElement[bool]:
-    """Not finished, and due within `DUE_SOON_DAYS` from now."""
-    return not_finished(row, now) & row.c.due_at.between(now, now + DUE_SOON_DAYS * _DAY_SECONDS)
+    """Not finished, due within `DUE_SOON_DAYS` from now, and access has not ended."""
+    return not_finished(row, now) & _due_within(row, now, DUE_SOON_DAYS)
+
+
+def _due_within(row: FromClause, now: Moment, days: int) -> ColumnElement[bool]:
+    return row.c.due_at.between(now, now + days * _DAY_SECONDS) & ~access_ended(row, now)
 
 
 def due_soon_low_progress(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
     """Not finished, due soon, and progress below the threshold."""
-    return row.c.due_at.between(now, now + thresholds.due_days * _DAY_SECONDS) & below(row, now, thresholds.progress)
+    return _due_within(row, now, thresholds.due_days) & below(row, now, thresholds.progress)
 
 
 def below(row: FromClause, now: Moment, percent: float) -> ColumnElement[bool]:
@@ -241,10 +279,11 @@ def signals(row: FromClause, now: Moment, thresholds: Thresholds) -> dict[Signal
 
 
 def at_risk(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:
-    """Not finished, and at least one signal."""
+    """Not finished, the course has opened, and at least one signal."""
     from sqlalchemy import or_
 
-    return not_finished(row, now) & or_(*signals(row, now, thresholds).values())  # first, as it excludes most rows
+    any_signal = or_(*signals(row, now, thresholds).values())
+    return not_finished(row, now) & is_open(row, now) & any_signal  # the first condition excludes most rows
 
 
 def late_since(row: FromClause, now: Moment) -> ColumnElement[int | None]:
@@ -293,11 +332,6 @@ def is_learner_role(person: FromClause) -> ColumnElement[bool]:
 def no_due_date(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
     """Without a due date in the LMS."""
     return row.c.due_at.is_(None)
-
-
-def failure_unknown(row: FromClause, now: Moment) -> ColumnElement[bool]:  # noqa: ARG001
-    """Worked on, and read from a roster, which does not report failures."""
-    return row.c.failure_unknown == 1
 
 
 STATES: Mapping[State, Callable[[Any, Moment], ColumnElement[bool]]] = {

@@ -65,12 +65,21 @@ class EnrollmentRecord:
         route: the route that fetched it
         access_ends_at: when the learner's access ends; past it, an unfinished enrollment is `expired`
         is_learner: False for an instructor of the course
+        opens_at: when the course opens; before it, nobody is late or expected to have started
+        certificate_issued_at: when the latest certificate was issued, where the route reports certificates
+        certificate_expires_at: when it expires; None if it does not, or is unknown
+        evidence: a digest of what every route of the provider reports alike: dates, progress and time spent. While it
+            is unchanged, an outcome that one route reported holds for a route that cannot report it
     """
 
     enrollment: CourseEnrollment
     route: FetchRoute
     access_ends_at: datetime | None = None
     is_learner: bool = True
+    opens_at: datetime | None = None
+    certificate_issued_at: datetime | None = None
+    certificate_expires_at: datetime | None = None
+    evidence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +118,12 @@ class Capabilities:
     Args:
         calls_by_route: how many calls one scope of a route takes; the provider has no route that is missing here
         filled_by_pair: columns that only fetching a pair fills
-        failure_unknown_routes: routes whose records do not distinguish a failure from any other outcome
+        outcome_unknown_routes: routes whose records do not report the outcome as the LMS knows it
     """
 
     calls_by_route: Mapping[FetchRoute, int]
     filled_by_pair: frozenset[str] = frozenset()
-    failure_unknown_routes: frozenset[FetchRoute] = frozenset()
+    outcome_unknown_routes: frozenset[FetchRoute] = frozenset()
 
     def calls(self, route: FetchRoute) -> int | None:
         """How many calls one scope of a route takes; None where the provider has no such route."""
@@ -238,11 +247,11 @@ async def scope_parts(
 
 
 def _with_trusted_route(reading: Reading, capabilities: Capabilities) -> Reading:
-    """Give a roster's records the route of a list where the provider's rosters distinguish failures.
+    """Give a roster's records the route of a list where the provider's rosters report outcomes.
 
     The store trusts a record's status by its route, and a roster's the least.
     """
-    if FetchRoute.COURSE in capabilities.failure_unknown_routes:
+    if FetchRoute.COURSE in capabilities.outcome_unknown_routes:
         return reading
     records = tuple(
         replace(record, route=FetchRoute.LIST) if record.route is FetchRoute.COURSE else record

@@ -32,22 +32,30 @@ class Term:
 TERMS = (
     Term("finished", "completed or passed.", State.FINISHED),
     Term("not finished", "neither finished nor withdrawn.", State.NOT_FINISHED),
-    Term("failed", "the LMS reports it as failed.", State.FAILED),
-    Term("expired", "access has ended before finishing, or a certificate has lapsed.", State.EXPIRED),
-    Term("expired with a completion date", "a lapsed certificate; neither finished nor overdue."),
+    Term("failed", "the LMS reports it as failed. A failure ends no other state.", State.FAILED),
+    Term("expired", "access ended before finishing, failed or not, or the LMS says so.", State.EXPIRED),
     Term(
         "overdue",
-        "not finished, not withdrawn, no lapsed certificate, and the status says so, or the due date is past, or "
-        "access has expired. A due date without a time ends with that day.",
+        "not finished, not withdrawn, and the status says so, or the due date is past, or access has ended; failed or "
+        "not. A due date without a time ends with that day. Nothing is overdue before its course opens.",
         State.OVERDUE,
     ),
     Term(
         "not started",
-        "not finished, not withdrawn, and no progress, time spent or activity, whatever the status says; a completion "
-        "date is activity.",
+        "not finished, and not started by the LMS's own word; without a word, no progress, time spent or activity. "
+        "Never before the course opens.",
         State.NOT_STARTED,
     ),
-    Term("due soon", f"not finished, not withdrawn, due within {DUE_SOON_DAYS} days from now.", State.DUE_SOON),
+    Term(
+        "due soon",
+        f"not finished, not withdrawn, due within {DUE_SOON_DAYS} days from now, and access has not ended.",
+        State.DUE_SOON,
+    ),
+    Term(
+        "outcome not read",
+        "only a course's roster was read, which reports neither failures nor whether somebody has started. The numbers "
+        "that this can change are printed with the least and the most that they can become.",
+    ),
     Term("no due date", "the LMS has no due date.", State.NO_DUE_DATE, column="due_at"),
     Term(
         "inactive since a day",
@@ -56,9 +64,10 @@ TERMS = (
     ),
     Term(
         "at risk",
-        "not finished, not withdrawn, and at least one signal: overdue; failed; due soon with little progress; "
-        "inactive for long, where the LMS reports activity and there is no completion date; enrolled long ago and not "
-        "started. The thresholds say how soon, little and long. More signals come first, then more days late.",
+        "not finished, not withdrawn, the course has opened, and at least one signal: overdue; failed; due soon with "
+        "little progress; inactive for long, where the LMS reports activity and there is no completion date; enrolled "
+        "long ago and not started. The thresholds say how soon, little and long. More signals come first, then more "
+        "days late.",
         State.AT_RISK,
     ),
     Term(
@@ -82,9 +91,9 @@ STATE_TERMS: Mapping[State, Term] = {term.state: term for term in TERMS if term.
 LEGEND: Mapping[str, str] = {
     "finished": "finished = completed or passed",
     "%": "% = finished of all except withdrawn",
-    "overdue": "overdue = due date or access past, not finished",
+    "overdue": "overdue = due date or access past, not finished, failed or not",
     "due_soon": f"due {DUE_SOON_DAYS}d = not finished, due within {DUE_SOON_DAYS} days",
-    "not_started": "not started = no progress, time or activity",
+    "not_started": "not started = by the LMS's word, else no progress, time or activity",
     "avg": "avg % = mean reported progress",
     "learner_rate": "learners % = learners who finished all of theirs",
     "period": "enrollments = open or enrolled in that period; finished, % = finished in it",

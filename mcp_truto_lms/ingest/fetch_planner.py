@@ -34,6 +34,8 @@ from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, AccountS
 ENROLLMENTS = "enrollments"
 NEED_DIRECTORY = (FetchRoute.COURSE, FetchRoute.LIST)
 """Routes whose records say too little of the people: they are joined with the directory."""
+FEW_PEOPLE = 5
+"""A question about so many people reads their transcripts."""
 FEW = 500
 """The states of fewer scopes are looked up by key, those of more are loaded all at once."""
 
@@ -223,8 +225,9 @@ class FetchPlanner:
         pairs = [Scope(user, course) for user in user_ids or () for course in course_ids or ()]
         states = self._states_of([*learners, *courses, *pairs])
         stale_learners = self._stale(learners, states, max_age_seconds)
-        if learners and not stale_learners and self._calls_each(learners) is not None:
-            return _Candidate(learners, (), states, max_age_seconds)
+        is_about_few = len(learners) <= FEW_PEOPLE  # whose transcripts are read whatever rosters report
+        if learners and (is_about_few or not stale_learners) and self._calls_each(learners) is not None:
+            return _Candidate(learners, stale_learners, states, max_age_seconds)
         if course_ids is None:
             rosters = account_state.rosters(self.connection, self.account)
             courses = [Scope(course_id=course) for course in rosters]

@@ -112,7 +112,8 @@ class Ingester:
         if self._portal is None:
             await self.portal()
         started_at = anyio.current_time()
-        rows = ScopeRows(self._account, known=people)
+        outcomes_age = bool(self._source.capabilities.outcome_unknown_routes)
+        rows = ScopeRows(self._account, known=people, outcomes_age=outcomes_age)
         async with aclosing(scope_parts(self._source, scope, courses=courses, learners=people)) as parts:
             async for part in parts:
                 rows.add(part)

@@ -311,11 +311,6 @@ class EnrollmentFilter(BaseModel):
         """The dimensions that learners are filtered or grouped by, case-folded."""
         return frozenset(key.strip().casefold() for key, _ in self.where)
 
-    @property
-    def asks_for_failed(self) -> bool:
-        """Whether the answer depends on telling failed from in progress."""
-        return EnrollmentStatus.FAILED in self.status or State.FAILED in self.state
-
 
 FILTERS: Mapping[str, Filter] = {
     name: argument for name, argument in arguments_of(EnrollmentFilter).items() if isinstance(argument, Filter)

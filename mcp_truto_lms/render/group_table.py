@@ -39,6 +39,7 @@ class GroupColumn:
 _ENROLLMENTS = GroupColumn("enrollments", lambda group: str(group.counts.enrollments))
 _NOT_ENROLLED = GroupColumn("not enrolled", lambda group: str(group.counts.enrollments))
 _POSSIBLE = GroupColumn("of", lambda group: str(group.possible))
+_UNKNOWN = GroupColumn("outcome not read", lambda group: str(group.counts.outcome_unknown))
 _AVERAGE = GroupColumn("avg %", lambda group: _rounded(group.counts.average))
 
 
@@ -57,6 +58,7 @@ def group_columns(table: GroupTable, answer: SummaryAnswer, *, with_rates: bool)
         return [_NOT_ENROLLED, _POSSIBLE]
     has_hours = any(group.counts.seconds_known for group in table.groups) and is_offered("hours", offered)
     last = [*([_HOURS] if has_hours else []), *([_AVERAGE] if is_offered("average", offered) else [])]
+    last += [_UNKNOWN] if any(group.counts.outcome_unknown for group in table.groups) else []
     if GroupBy.STATUS in table.by:
         return [_ENROLLMENTS, *last]
     counts = answer.period or answer.stats.counts

@@ -15,8 +15,7 @@ from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.domain.terms import LEGEND, at_risk_words
 from mcp_truto_lms.domain.text_cleaning import clean, clip
-from mcp_truto_lms.ingest.question_budget import Coverage
-from mcp_truto_lms.query.filters import FILTERS, EnrollmentFilter
+from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
@@ -45,10 +44,7 @@ def first_line(stats: MatchStats, totals: str, constants: Mapping[str, str], bud
         budget: in tokens, of the whole answer
     """
     question, counts, coverage = stats.question, stats.counts, stats.coverage
-    # data that is not fetched yet can only remove missing enrollments, and only add others
-    bound = "at most" if question.query.asks_who_is_missing else "at least"
-    total = f"{counts.enrollments:,}" if coverage.complete else f"{bound} {counts.enrollments:,}"
-    head = totals.replace("{total}", total)
+    head = totals.replace("{total}", bounded(stats, "enrollments"))
     numbers = (("enrollments", counts.enrollments), ("learners", counts.learners), ("courses", counts.courses))
     for word, number in numbers:
         head = head.replace(f"{{{word}}} {word}", f"{number:,} {word if number != 1 else word[:-1]}")
@@ -57,7 +53,7 @@ def first_line(stats: MatchStats, totals: str, constants: Mapping[str, str], bud
     as_of = datetime.fromtimestamp(coverage.as_of, question.zone)
     sentences = [
         f"{f'{stats.notice}. ' if stats.notice else ''}{head}{': ' if about else ''}{about}.",
-        f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {coverage_words(coverage)}.",
+        f"As of {as_of:%Y-%m-%d %H:%M} {_zone_name(as_of)}, {coverage_words(stats)}.",
         excluded_sentence(stats.excluded),
         _unknown_due_sentence(counts),
     ]
@@ -94,9 +90,6 @@ def notes(stats: MatchStats) -> list[str]:
     if question.mandatory.unmatched:
         terms = ", ".join(map(clean, question.mandatory.unmatched[:LISTED_NAMES]))
         sentences.append(f"{PREFIX}MANDATORY_COURSES: no course matches {terms}.")
-    if stats.counts.failure_unknown and _depends_on_failures(question.query):
-        number = f"{stats.counts.failure_unknown:,}"
-        sentences.append(f"Failures unknown for {number}: rosters omit them; ask with state failed.")
     return sentences
 
 
@@ -150,13 +143,35 @@ def dimension_label(dimension: str) -> str:
     return clip(dimension.removeprefix(f"{CUSTOM_FIELDS}."))
 
 
-def coverage_words(coverage: Coverage) -> str:
+def bounded(stats: MatchStats, name: str) -> str:
+    """Print a number of the whole match, with the least and the most that it can become.
+
+    Args:
+        stats: the match
+        name: of the number, in `Counts`
+    """
+    number = getattr(stats.counts, name)
+    least, most = stats.unknown.bounds.get(name, (number, number))
+    if not stats.coverage.complete:  # what is not fetched yet can only remove missing enrollments, and only add others
+        return f"at most {most:,}" if stats.question.query.asks_who_is_missing else f"at least {least:,}"
+    if least == most:
+        return f"{number:,}"
+    if number in (least, most):
+        return f"{'at least' if number == least else 'at most'} {number:,}"
+    return f"{number:,} ({least:,} to {most:,})"
+
+
+def coverage_words(stats: MatchStats) -> str:
     """Print how complete the data is, and when to ask again."""
-    if coverage.complete:
-        return "complete"
-    if coverage.read == coverage.wanted:
-        return "the LMS returned only part of its data"
-    return f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}"
+    coverage, unknown = stats.coverage, stats.unknown.number
+    parts: list[str] = []
+    if coverage.read < coverage.wanted:
+        parts.append(f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}")
+    elif coverage.partial:
+        parts.append("the LMS returned only part of its data")
+    if unknown:
+        parts.append(f"{f'{unknown:,} outcomes' if unknown > 1 else '1 outcome'} not read yet")
+    return ", ".join(parts) or "complete"
 
 
 def excluded_sentence(excluded: ExcludedCounts) -> str:
@@ -209,10 +224,3 @@ def _term_words(term: ResolvedTerm, plural: str) -> str:
     if len(term.matches) == 1:
         return clean(term.matches[0].name)
     return f'"{clean(term.term)}" ({len(term.matches)} {plural})'
-
-
-def _depends_on_failures(query: EnrollmentFilter) -> bool:
-    """Check whether an unknown failure could change the answer; it cannot where only deadlines matter."""
-    outcome_states = {State.FINISHED, State.FAILED, State.NOT_FINISHED, State.AT_RISK}
-    statuses = {*query.status} - {EnrollmentStatus.OVERDUE}
-    return bool(statuses or outcome_states & {*query.state}) or not (query.status or query.state)

@@ -50,12 +50,12 @@ def envelope(stats: MatchStats, budget: int) -> dict[str, Any]:
         "next_cursor": None,
         "total": stats.counts.enrollments,
         "as_of": iso_utc(datetime.fromtimestamp(stats.coverage.as_of, UTC)),
-        "complete": stats.coverage.complete,
+        "complete": stats.is_final,
     }
     if stats.notice:
         rest["sample_data"] = True
     sentences = [
-        "" if stats.coverage.complete else f"Incomplete: {coverage_words(stats.coverage)}.",
+        "" if stats.is_final else f"Incomplete: {coverage_words(stats)}.",
         excluded_sentence(stats.excluded),
         *notes(stats),
         NOTICE if stats.counts.enrollments else "",

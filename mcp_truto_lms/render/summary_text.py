@@ -10,6 +10,7 @@ from mcp_truto_lms.render.group_table import group_columns, group_plural, group_
 from mcp_truto_lms.render.header_footer import (
     CURSOR_TOKENS,
     NOTICE,
+    bounded,
     constant_columns,
     first_line,
     footer,
@@ -76,18 +77,26 @@ def _has_headline(answer: SummaryAnswer) -> bool:
 
 def _headline(answer: SummaryAnswer, *, with_rates: bool) -> str:
     """Print the numbers of the whole match, or of the period that is asked for."""
-    counts = answer.stats.counts
+    stats, counts = answer.stats, answer.stats.counts
     if (period := answer.period) is not None:
         rate = f" ({period.rate:.0f} %)" if period.rate is not None else ""
         return f"{period.enrollments:,} were open or enrolled in that period, {period.finished:,} finished in it{rate}."
-    rate = f" ({counts.rate:.0f} %)" if with_rates and counts.rate is not None else ""
-    at_risk = f", at risk {counts.at_risk:,}" if answer.at_risk is not None else ""
+    has_rate = with_rates and counts.rate is not None and "finished" not in _open_numbers(stats)
+    rate = f" ({counts.rate:.0f} %)" if has_rate else ""
+    at_risk = f", at risk {bounded(stats, 'at_risk')}" if answer.at_risk is not None else ""
     has_hours = counts.hours is not None and is_offered("hours", answer.stats.question.columns)
     hours = f", {counts.hours:,.1f} hours spent" if has_hours else ""
+    finished, overdue = bounded(stats, "finished"), bounded(stats, "overdue")
+    due_soon, not_started = bounded(stats, "due_soon"), bounded(stats, "not_started")
     return (
-        f"finished {counts.finished:,}{rate}, overdue {counts.overdue:,}, "
-        f"due in {DUE_SOON_DAYS} days {counts.due_soon:,}, not started {counts.not_started:,}{at_risk}{hours}."
+        f"finished {finished}{rate}, overdue {overdue}, due in {DUE_SOON_DAYS} days {due_soon}, "
+        f"not started {not_started}{at_risk}{hours}."
     )
+
+
+def _open_numbers(stats: MatchStats) -> set[str]:
+    """List the numbers that unknown outcomes can change."""
+    return {name for name, (least, most) in stats.unknown.bounds.items() if least != most}
 
 
 def _closing_sentences(answer: SummaryAnswer, *, with_rates: bool) -> list[str]:

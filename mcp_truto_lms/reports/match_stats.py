@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
-from mcp_truto_lms.store import not_enrolled
+from mcp_truto_lms.store import not_enrolled, unknown_outcomes
 from mcp_truto_lms.store.counts import ExcludedCounts, count_by_course_and_status, count_list
 
 
@@ -30,4 +30,5 @@ def count_match(
         notice=notice,
         data_version=data_version,
         by_course=counts.by_course,
+        unknown=unknown_outcomes.measure(connection, selection),
     )

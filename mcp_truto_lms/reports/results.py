@@ -23,6 +23,7 @@ from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
+from mcp_truto_lms.store.unknown_outcomes import UnknownOutcomes
 
 FIRST_DAY, LAST_DAY = date(1000, 1, 1), date(9999, 12, 30)
 """Dates beyond these count as these, which every time zone can convert to instants."""
@@ -41,6 +42,7 @@ class ResolvedQuery:
         thresholds: of the signals
         notes: what a reader must know about the selection of people
         columns: the columns that exist
+        fetched_since: epoch seconds before which no reported outcome counts; None if stored outcomes count
     """
 
     query: EnrollmentFilter
@@ -55,6 +57,7 @@ class ResolvedQuery:
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     notes: tuple[str, ...] = ()
     columns: Columns = ALL_COLUMNS
+    fetched_since: int | None = None
 
     @property
     def user_ids(self) -> tuple[str, ...] | None:
@@ -86,6 +89,7 @@ class ResolvedQuery:
             mandatory_ids=self.mandatory.ids,
             thresholds=self.thresholds,
             included=frozenset(included),
+            fetched_since=self.fetched_since,
         )
 
     def _resolved(self, name: str, value: Any) -> Any:
@@ -107,8 +111,8 @@ class ResolvedQuery:
 class MatchStats:
     """The question of an answer, the totals of its match, and how old and complete the data is.
 
-    The totals of a list have only its enrollments, those without a due date, and those whose failure is unknown. If the
-    question asks for people who are not enrolled, the totals count the missing enrollments.
+    The totals of a list have only its enrollments, and those without a due date. If the question asks for people who
+    are not enrolled, the totals count the missing enrollments.
     """
 
     question: ResolvedQuery
@@ -119,6 +123,12 @@ class MatchStats:
     notice: str
     data_version: int = 0
     by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
+    unknown: UnknownOutcomes = field(default_factory=UnknownOutcomes)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no further fetch can change a number."""
+        return self.coverage.complete and not self.unknown.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class _CursorState:
     courses: tuple[ResolvedTerm, ...] | None
     coverage: Coverage
     offset: int
+    fetched_since: int | None = None
 
 
 _CURSOR_STATE = TypeAdapter(_CursorState)
@@ -193,6 +194,7 @@ class Account:
             courses=question.courses,
             coverage=match_stats.coverage,
             offset=answer.offset + shown,
+            fetched_since=question.fetched_since,
         )
         text, now = _CURSOR_STATE.dump_json(cursor_state).decode(), self._refresher.now()
         version = match_stats.data_version
@@ -256,6 +258,7 @@ class Account:
                 cursor_state.users,
                 cursor_state.courses,
                 columns=self._settings.columns,
+                fetched_since=cursor_state.fetched_since,
             )
             question = resolve_against_store(connection, named, portal, self._settings)
             match_stats = count_match(

@@ -156,7 +156,7 @@ def _file_stem(stats: MatchStats) -> str:
     """Name a file by its content, its day, and whether data is missing."""
     content = "not-enrolled" if stats.question.query.asks_who_is_missing else "enrollments"
     day = datetime.fromtimestamp(stats.question.now, stats.question.zone).date()
-    return f"{content}-{day}{'' if stats.coverage.complete else '-incomplete'}"
+    return f"{content}-{day}{'' if stats.is_final else '-incomplete'}"
 
 
 def _unusable(folder: Path, error: OSError) -> ConfigurationError:

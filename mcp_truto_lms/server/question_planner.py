@@ -12,9 +12,9 @@ from datetime import UTC, tzinfo
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.domain.errors import AccessDenied, RouteClosed, SourceError
+from mcp_truto_lms.domain.errors import AccessDenied, SourceError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
-from mcp_truto_lms.domain.source import Portal, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan, StoreUpdate
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
@@ -30,14 +30,14 @@ from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store import dimensions, pairs_to_refine
+from mcp_truto_lms.store import dimensions, pairs_to_refine, unknown_outcomes
 from mcp_truto_lms.store.account_state import LEARNERS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
 TEAM = "team"
-TRANSCRIPTS, PAIRS = "transcripts", "pairs"
-"""The purposes of fetching single learners and pairs after the scopes of the question."""
+OUTCOMES, PAIRS = "outcomes", "pairs"
+"""The purposes of fetching learners and pairs after the scopes of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,10 @@ class QuestionPlanner:
         if isinstance(users, FetchPlan):
             return users
         now, zone = self._now(), self.zone(portal)
-        named = ResolvedQuery(query, account, now, zone, users, courses, columns=self._columns)
+        fetched_since = planner.budget.asked_at if query.fresh else None
+        named = ResolvedQuery(
+            query, account, now, zone, users, courses, columns=self._columns, fetched_since=fetched_since
+        )
         named.selection().check()
         notes: tuple[str, ...] | FetchPlan = ()
         if query.needs_directory:
@@ -118,8 +121,8 @@ class QuestionPlanner:
         if isinstance(coverage, FetchPlan):
             return coverage
         resolved = resolve_against_store(connection, replace(named, notes=notes), portal, self._settings)
-        if query.asks_for_failed and planner.capabilities.failure_unknown_routes:
-            coverage = self._transcripts(planner, resolved.selection(), coverage)
+        if planner.capabilities.outcome_unknown_routes and not query.asks_who_is_missing:
+            coverage = self._outcomes(planner, resolved.selection(), coverage)
         if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage):
             coverage = self._pairs(planner, query, resolved.selection(), coverage)
         return coverage if isinstance(coverage, FetchPlan) else ReadyQuestion(resolved, coverage, portal)
@@ -188,20 +191,23 @@ class QuestionPlanner:
             people = seal_emails(people, pseudonymizer)
         dimensions.replace_people_file(connection, self._account, people)
 
-    def _transcripts(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
-        """Plan the transcripts of people whose rosters cannot tell a failure, within the call budget."""
-        pairs = pairs_to_refine.pairs_with_unknown_failure(planner.connection, selection)
-        people, max_age_seconds = dict.fromkeys(user for user, _ in pairs), self._settings.max_age_seconds
-        try:
-            refined = self._refine(planner, TRANSCRIPTS, [Scope(user_id=user) for user in people], max_age_seconds)
-        except RouteClosed:
-            refined = self._refine(planner, TRANSCRIPTS, [Scope(*pair) for pair in pairs], max_age_seconds)
+    def _outcomes(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
+        """Plan the transcripts that tell the outcomes the answer rests on, where they fit the call budget.
+
+        The others are read in the background, and the answer announces them.
+        """
+        unknown = unknown_outcomes.pairs(planner.connection, selection)
+        people = dict.fromkeys(user for user, _ in unknown)
+        by_learner, by_pair = [Scope(user_id=user) for user in people], [Scope(*pair) for pair in unknown]
+        has_transcripts = FetchRoute.LEARNER not in planner.budget.closed_routes
+        has_transcripts = has_transcripts and planner.capabilities.calls(FetchRoute.LEARNER) is not None
+        scopes = by_learner if has_transcripts else by_pair
+        if not scopes or len(scopes) > self._settings.call_budget:
+            return coverage
+        refined = planner.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)
         if isinstance(refined, FetchPlan):
             return refined
-        as_of, trouble = min(coverage.as_of, refined.as_of), refined.trouble or coverage.trouble
-        if coverage.complete and not refined.complete:
-            return replace(refined, as_of=as_of, trouble=trouble)
-        return replace(coverage, as_of=as_of, trouble=trouble)
+        return replace(coverage, as_of=min(coverage.as_of, refined.as_of), trouble=refined.trouble or coverage.trouble)
 
     def _pairs(
         self, planner: FetchPlanner, query: EnrollmentQuery, selection: Selection, coverage: Coverage

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select
 from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.bulk_insert import upsert_rows
 from mcp_truto_lms.store.rows import Row, column_index
-from mcp_truto_lms.store.schema import learners
+from mcp_truto_lms.store.schema import enrollments, learners
 from mcp_truto_lms.store.selection import in_list
 
 
@@ -45,11 +45,16 @@ def replace_rows(
 
 
 def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
-    """Compare rows of people without their record: a list has less of it than one person's page, and no answer has it.
+    """Compare rows without what no answer has.
 
-    A course's record counts: the categories in it may make the course mandatory.
+    A list has less of a person's record than the person's page. A course's record counts: the categories in it may make
+    the course mandatory. An outcome that is reported again is the same outcome.
     """
-    if before is None or table is not learners:
+    if before is None or table.name not in _UNSHOWN:
         return False
-    record = column_index(table)["record"]
-    return before[:record] + before[record + 1 :] == after[:record] + after[record + 1 :]
+    index = column_index(table)
+    unshown = {index[name] for name in _UNSHOWN[table.name]}
+    return all(before[place] == after[place] for place in index.values() if place not in unshown)
+
+
+_UNSHOWN = {learners.name: ("record",), enrollments.name: ("evidence", "outcome_at", "changed_at")}

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Select, func, literal, select, union_all
 
-from mcp_truto_lms.domain import definitions
+from mcp_truto_lms.domain import definitions, outcomes
 from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INCLUDED, INSTRUCTOR, courses, enrollments
 from mcp_truto_lms.store.selection import Selection, cached_statement
@@ -39,7 +39,7 @@ class Counts:
     at_risk: int = 0
     withdrawn: int = 0
     no_due_date: int = 0
-    failure_unknown: int = 0
+    outcome_unknown: int = 0
     progress_sum: float = 0
     progress_known: int = 0
     seconds: int = 0
@@ -116,7 +116,7 @@ def measures(selection: Selection) -> list[ColumnElement[Any]]:
         "at_risk": number_of(definitions.at_risk(row, now, selection.thresholds)),
         "withdrawn": number_of(definitions.withdrawn(row, now)),
         "no_due_date": number_of(definitions.no_due_date(row, now)),
-        "failure_unknown": number_of(definitions.failure_unknown(row, now)),
+        "outcome_unknown": number_of(outcomes.is_unknown(row, selection.known_since)),
         "progress_sum": func.coalesce(func.sum(row.c.progress_percent), 0.0),
         "progress_known": func.count(row.c.progress_percent),
         "seconds": func.coalesce(func.sum(row.c.time_spent_seconds), 0),
@@ -140,14 +140,12 @@ def count_list(connection: Connection, selection: Selection) -> MatchCounts:
     """Count what stands above and below the rows of a list: the match, and what is excluded from it."""
     by_reason = _by_reason(connection.execute(_list_statement(selection), selection.bind_values()))
     included = by_reason[INCLUDED]
-    totals = Totals(
-        enrollments=included.enrollments, no_due_date=included.no_due_date, failure_unknown=included.failure_unknown
-    )
+    totals = Totals(enrollments=included.enrollments, no_due_date=included.no_due_date)
     return MatchCounts(totals, {}, _excluded(connection, selection, by_reason), {})
 
 
 @cached_statement
-def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, int, int]:
+def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, int]:
     row, now = enrollments, selection.now
     zero = literal(0)
     query = select(
@@ -156,9 +154,8 @@ def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, 
         zero.label("people"),
         zero.label("courses"),
         number_of(definitions.no_due_date(row, now)).label("no_due_date"),
-        number_of(definitions.failure_unknown(row, now)).label("failure_unknown"),
     )
-    return union_all(query.where(selection.counted()), _excluded_statement(selection).add_columns(zero, zero))
+    return union_all(query.where(selection.counted()), _excluded_statement(selection).add_columns(zero))
 
 
 def count_by_course_and_status(connection: Connection, selection: Selection) -> MatchCounts:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Table, and_, bindparam, func, not_, select, true, update
 
-from mcp_truto_lms.domain.definitions import classify
+from mcp_truto_lms.domain.definitions import EnrollmentDates, classify
 from mcp_truto_lms.domain.source import FetchRoute
 from mcp_truto_lms.store.changed_rows import read_rows_by_id
 from mcp_truto_lms.store.rows import DERIVED_COLUMNS, Row, column_index
@@ -33,7 +33,7 @@ from mcp_truto_lms.store.selection import in_list
 _INDEX = column_index(enrollments)
 _ID, _USER, _COURSE, _STATUS, _ROUTE = (_INDEX[name] for name in ("id", "user_id", "course_id", "status", "route"))
 _ATTEMPT, _ENROLLED, _UPDATED = _INDEX["attempt_number"], _INDEX["enrolled_at"], _INDEX["updated_at"]
-_DUE, _ACCESS_ENDS, _COMPLETED = _INDEX["due_at"], _INDEX["access_ends_at"], _INDEX["completed_at"]
+_DATES = tuple(_INDEX[name] for name in ("due_at", "access_ends_at", "opens_at", "completed_at"))
 _PROGRESS, _TIME_SPENT = _INDEX["progress_percent"], _INDEX["time_spent_seconds"]
 _STARTED, _LAST_ACTIVITY = _INDEX["started_at"], _INDEX["last_activity_at"]
 FIRST_DERIVED = _INDEX[DERIVED_COLUMNS[0]]
@@ -121,11 +121,10 @@ def refresh_enrollments(connection: Connection, account: str, table: Table, chan
 def _classify(row: Row) -> Row:
     return classify(
         row[_STATUS],
-        row[_DUE],
-        row[_ACCESS_ENDS],
-        row[_COMPLETED],
+        EnrollmentDates(*(row[index] for index in _DATES)),
         worked=bool(row[_PROGRESS] or row[_TIME_SPENT]),
         seen=row[_STARTED] is not None or row[_LAST_ACTIVITY] is not None,
+        progress=row[_PROGRESS],
         by_roster=row[_ROUTE] == FetchRoute.COURSE,
     )
 

@@ -13,19 +13,6 @@ from mcp_truto_lms.store.schema import column_name, enrollments
 from mcp_truto_lms.store.selection import Selection
 
 
-def pairs_with_unknown_failure(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
-    """List the pairs of which a transcript may tell a failure, whatever outcome the selection asks for.
-
-    These are the pairs with work on them that came from a roster, or from a transcript, which may be stale.
-    """
-    row, any_outcome = enrollments, selection.whatever_outcome()
-    refinable = row.c.route.in_([FetchRoute.COURSE, FetchRoute.LEARNER]) & row.c.user_id.is_not(None)
-    worked_on = not_(definitions.not_started(row, selection.now))
-    query = select(row.c.user_id, row.c.course_id).where(any_outcome.counted(), refinable, worked_on)
-    rows = connection.execute(query.order_by(row.c.user_id, row.c.course_id))
-    return [(pair.user_id, pair.course_id) for pair in rows]
-
-
 def unfilled_pairs(connection: Connection, selection: Selection, paths: Collection[str]) -> list[tuple[str, str]]:
     """List the pairs of the match with work on them that lack a column, in the default order of a list.
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Table
 
+from mcp_truto_lms.domain.definitions import OUTCOME_CERTAIN, OUTCOME_UNKNOWN
 from mcp_truto_lms.domain.model import (
     CellKind,
     Course,
@@ -42,17 +43,20 @@ def column_index(table: Table) -> Mapping[str, int]:
     return {column.name: index for index, column in enumerate(table.columns)}
 
 
+_MOMENTS = ("access_ends_at", "opens_at", "certificate_issued_at", "certificate_expires_at")
+"""The moments that a record has beside its enrollment, in the order of the columns."""
 DERIVED_COLUMNS = (
     "excluded_reason",
     "learner_normalized_name",
     "course_normalized_name",
     "stage",
     "late_from",
-    "late_until",
-    "failure_unknown",
+    "outcome_kind",
 )
 """The last columns of an enrollment's row, which `derived_columns` fills."""
 _ID = column_index(enrollments)["id"]
+NEVER_CHANGED = 0
+"""`changed_at` of an enrollment of which no fetch showed a change."""
 _BATCH = 1_000
 
 
@@ -62,6 +66,7 @@ class ScopeRows:
     Args:
         account: the account of the rows
         known: ids of people that are in the store; one that is deleted meanwhile is added again by its id alone
+        outcomes_age: whether the outcomes of transcripts and pairs count for a time, as rosters cannot confirm them
 
     Attributes:
         rows: by id; of several with one id, the last counts
@@ -72,8 +77,9 @@ class ScopeRows:
         complete: whether the rows are all of the scope's
     """
 
-    def __init__(self, account: str, *, known: Container[str] = ()) -> None:
+    def __init__(self, account: str, *, known: Container[str] = (), outcomes_age: bool = False) -> None:
         self._account = account
+        self.outcomes_age = outcomes_age
         self._known = known
         self.rows: dict[str, Row] = {}
         self.teachers: set[str] = set()
@@ -113,10 +119,17 @@ def enrollment_rows(account: str, records: Sequence[EnrollmentRecord]) -> Iterat
             columns.append(values if is_empty else convert(values))
         yield from zip(
             *columns,
-            _instants([record.access_ends_at for record in batch]),
+            *(_moments(batch, attrgetter(name)) for name in _MOMENTS),
+            [record.evidence for record in batch],
             [_WORDS[record.route] for record in batch],
+            [OUTCOME_UNKNOWN if record.route is FetchRoute.COURSE else OUTCOME_CERTAIN for record in batch],
+            repeat(NEVER_CHANGED),
             strict=False,
         )
+
+
+def _moments(records: Sequence[EnrollmentRecord], moment: Callable[[EnrollmentRecord], Any]) -> list[int | None]:
+    return _instants([moment(record) for record in records])
 
 
 def learner_rows(account: str, people: Iterable[User]) -> list[Row]:

@@ -5,7 +5,8 @@ row holds everything that filters, groups and sorts it: why it is excluded, the 
 course, and its `Classification`.
 
 The indexes of enrollments cover every counted column: the numbers of a course, of a learner or of everybody are read
-from an index alone, already grouped. Two more give lists their usual order, for everybody and for one course.
+from an index alone, already grouped. Two more give lists their usual order, for everybody and for one course, and one
+finds the people whose outcomes are unknown.
 `python -m bench.asking` prints the plans.
 """
 
@@ -115,20 +116,26 @@ enrollments = Table(
         if column.path not in JOINED
     ),
     Column("access_ends_at", BigInteger),
+    Column("opens_at", BigInteger),
+    Column("certificate_issued_at", BigInteger),
+    Column("certificate_expires_at", BigInteger),
+    Column("evidence", BigInteger, nullable=False),
     Column("route", StorableText, nullable=False),
+    Column("outcome_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
     Column("excluded_reason", StorableText, nullable=False),
     Column("learner_normalized_name", StorableText, nullable=False),
     Column("course_normalized_name", StorableText, nullable=False),
     Column("stage", SmallInteger, nullable=False),
     Column("late_from", BigInteger),
-    Column("late_until", BigInteger),
-    Column("failure_unknown", SmallInteger, nullable=False),
+    Column("outcome_kind", SmallInteger, nullable=False),
 )
+"""`outcome_at` is when a route last reported the outcome; `changed_at` is when a fetch last showed other dates, other
+progress or more time, 0 if none did."""
 _COUNTED = (
     "status",
     "stage",
     "late_from",
-    "late_until",
     "due_at",
     "progress_percent",
     "time_spent_seconds",
@@ -136,7 +143,9 @@ _COUNTED = (
     "completed_at",
     "last_activity_at",
     "access_ends_at",
-    "failure_unknown",
+    "opens_at",
+    "outcome_at",
+    "outcome_kind",
 )
 
 
@@ -146,8 +155,12 @@ def _index(name: str, *columns: str) -> None:
 
 _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
 _index("enrollments_by_user", "user_id", *_COUNTED, "course_id")
-_index("enrollments_by_due", "due_at", "stage", "late_from", "late_until", "status")
+_index("enrollments_by_due", "due_at", "stage", "late_from", "opens_at", "status")
 _index("enrollments_of_course", "course_id", "due_at", "learner_normalized_name")
+Index(
+    "enrollments_by_outcome",
+    *(enrollments.c[column] for column in ("account", "stage", "outcome_at", "changed_at", "user_id")),
+)
 
 
 def has_any_reason() -> ColumnElement[bool]:

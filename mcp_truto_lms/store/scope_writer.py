@@ -1,8 +1,8 @@
 """Writing a scope: its enrollments are replaced whole, in one transaction.
 
 Scopes overlap. There is one row for each enrollment, whichever scope brought it, and a scope deletes only those of its
-own rows that it no longer has. A roster knows less than a transcript: it never overwrites the status of a transcript or
-a pair while the dates and the progress are unchanged.
+own rows that it no longer has. A roster knows less than a transcript: while its evidence of an enrollment is unchanged,
+the row keeps the outcome that a transcript or a pair reported. Any change makes the outcome unknown.
 
 The account's data version is incremented only if rows change, so that a page can tell whether it continues the same
 answer. Every write takes the account's lock, so that two replicas never mix their rows.
@@ -11,7 +11,8 @@ answer. Every write takes the account's lock, so that two replicas never mix the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_
 
@@ -27,10 +28,17 @@ from mcp_truto_lms.store.rows import Row, ScopeRows, column_index, compact, cour
 from mcp_truto_lms.store.schema import INSTRUCTOR, courses, enrollments, has_any_reason, learners
 
 _INDEX = column_index(enrollments)
-_USER, _STATUS, _ROUTE, _SCORE, _URLS, _FIELDS = (
-    _INDEX[name] for name in ("user_id", "status", "route", "score", "urls", "custom_fields")
+_USER, _ROUTE, _SCORE, _URLS, _FIELDS = (
+    _INDEX[name] for name in ("user_id", "route", "score", "urls", "custom_fields")
 )
-_UNCHANGED = tuple(_INDEX[name] for name in ("enrolled_at", "completed_at", "progress_percent"))
+_EVIDENCE, _OUTCOME_AT, _CHANGED_AT = (_INDEX[name] for name in ("evidence", "outcome_at", "changed_at"))
+_REPORTED = tuple(
+    _INDEX[name]
+    for name in ("enrolled_at", "completed_at", "progress_percent", "time_spent_seconds", "due_at", "access_ends_at")
+)
+"""What a route reports of an enrollment; compared where the provider gives no evidence."""
+_OUTCOME = tuple(_INDEX[name] for name in ("status", "completed_at", "route", "outcome_at"))
+_CERTIFICATE = tuple(_INDEX[name] for name in ("certificate_issued_at", "certificate_expires_at"))
 
 
 def replace_scope(
@@ -40,8 +48,10 @@ def replace_scope(
     upsert_learners(connection, account, scope_rows.learners)  # takes the account's lock, for nobody too
     before = read_rows_by_id(connection, enrollments, _within(account, scope))
     rows, teachers = scope_rows.rows, {*scope_rows.teachers}
+    if scope_rows.outcomes_age:
+        rows = {key: _dated_outcome(row, fetch_info.fetched_at) for key, row in rows.items()}
     if before:
-        rows = {key: _keep_more_detailed(row, before[key]) if key in before else row for key, row in rows.items()}
+        rows = {key: _merged(row, before.get(key), fetch_info.fetched_at) for key, row in rows.items()}
     if not scope_rows.complete:
         teachers |= {key for key, row in before.items() if key not in rows and row[FIRST_DERIVED] == INSTRUCTOR}
         rows = {**{key: row[:FIRST_DERIVED] for key, row in before.items()}, **rows}
@@ -64,17 +74,41 @@ def _within(account: str, scope: Scope) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def _keep_more_detailed(row: Row, before: Row) -> Row:
-    """Keep what an earlier route told and this one cannot, while the enrollment is unchanged."""
-    if row == before[:FIRST_DERIVED] or any(row[index] != before[index] for index in _UNCHANGED):
+def _dated_outcome(row: Row, fetched_at: int) -> Row:
+    """Date the outcome that a transcript or a pair reports."""
+    if row[_ROUTE] not in (FetchRoute.LEARNER, FetchRoute.PAIR):
         return row
-    merged = [*row]
-    merged[_SCORE] = before[_SCORE] if row[_SCORE] is None else row[_SCORE]
-    merged[_URLS] = row[_URLS] or before[_URLS]
+    return (*row[:_OUTCOME_AT], fetched_at, *row[_OUTCOME_AT + 1 :])
+
+
+def _merged(row: Row, before: Row | None, fetched_at: int) -> Row:
+    """Keep what an earlier route told and this one cannot, and note a change."""
+    if before is None:
+        return _replaced(row, {_CHANGED_AT: fetched_at})
+    kept: dict[int, Any] = {}
+    if row[_ROUTE] in (FetchRoute.COURSE, FetchRoute.PAIR):  # neither reports certificates
+        kept |= {index: before[index] for index in _CERTIFICATE}
+    if not _is_unchanged(row, before):
+        return _replaced(row, kept | {_CHANGED_AT: fetched_at})
+    kept |= {_CHANGED_AT: before[_CHANGED_AT], _URLS: row[_URLS] or before[_URLS]}
+    kept[_SCORE] = before[_SCORE] if row[_SCORE] is None else row[_SCORE]
     if row[_ROUTE] != before[_ROUTE]:
-        merged[_FIELDS] = compact(json.loads(before[_FIELDS] or "{}") | json.loads(row[_FIELDS] or "{}"))
+        kept[_FIELDS] = compact(json.loads(before[_FIELDS] or "{}") | json.loads(row[_FIELDS] or "{}"))
         if row[_ROUTE] == FetchRoute.COURSE:
-            merged[_STATUS], merged[_ROUTE] = before[_STATUS], before[_ROUTE]
+            kept |= {index: before[index] for index in _OUTCOME}
+    return _replaced(row, kept)
+
+
+def _is_unchanged(row: Row, before: Row) -> bool:
+    if row[_EVIDENCE] or before[_EVIDENCE]:
+        return row[_EVIDENCE] == before[_EVIDENCE]
+    return all(row[index] == before[index] for index in _REPORTED)
+
+
+def _replaced(row: Row, values: Mapping[int, Any]) -> Row:
+    merged = [*row]
+    for index, value in values.items():
+        merged[index] = value
     return tuple(merged)
 
 

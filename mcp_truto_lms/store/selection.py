@@ -35,6 +35,7 @@ from mcp_truto_lms.domain import definitions
 from mcp_truto_lms.domain.definitions import DEFAULT_THRESHOLDS, STATES, State, Thresholds
 from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import EnrollmentStatus
+from mcp_truto_lms.domain.outcomes import KnownSince
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.store.schema import INCLUDED, StorableText, dimensions, enrollments
@@ -49,6 +50,7 @@ _Given = ParamSpec("_Given")
 _Statement = TypeVar("_Statement")
 _ACCOUNT: Any = bindparam("account", type_=StorableText())
 _NOW: Any = bindparam("now", type_=BigInteger())
+_FETCHED_SINCE: Any = bindparam("since", type_=BigInteger())
 _USERS: Any = tuple(bindparam(f"user_{index}", type_=StorableText()) for index in range(FEW))
 _COURSES: Any = tuple(bindparam(f"course_{index}", type_=StorableText()) for index in range(FEW))
 
@@ -65,6 +67,8 @@ class Selection:
         where: dimensions of the learners, each a name and the normalized values any of which matches
         in_period: whether the days of completion select what was open or enrolled then, not what was finished
         included: reasons to exclude rows that do not apply here, because the rows were asked for by name
+        fetched_since: epoch seconds before which no reported outcome counts; None if stored outcomes count
+        row: the table of the conditions, or one that stands for it
     """
 
     account: str
@@ -87,6 +91,13 @@ class Selection:
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     in_period: bool = False
     included: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+    fetched_since: int | None = None
+    row: Any = enrollments
+
+    @property
+    def known_since(self) -> KnownSince:
+        """Since when reported outcomes count."""
+        return KnownSince.at(self.now, fetched_since=self.fetched_since)
 
     @classmethod
     def of(cls, account: str, now: int, values: Mapping[str, object], **rest: Any) -> Selection:
@@ -102,6 +113,7 @@ class Selection:
             self,
             account=_ACCOUNT,
             now=_NOW,
+            fetched_since=None if self.fetched_since is None else _FETCHED_SINCE,
             user_ids=None if users is None else _USERS[: len(users)],
             course_ids=None if courses is None else _COURSES[: len(courses)],
         )
@@ -110,7 +122,8 @@ class Selection:
         """Return the values of the shape's parameters."""
         ids = {"user": self.user_ids or (), "course": self.course_ids or ()}
         by_parameter = {f"{name}_{index}": key for name, keys in ids.items() for index, key in enumerate(keys[:FEW])}
-        return {"account": self.account, "now": self.now, **by_parameter}
+        moments = {"now": self.now} if self.fetched_since is None else {"now": self.now, "since": self.fetched_since}
+        return {"account": self.account, **moments, **by_parameter}
 
     def check(self) -> None:
         """Refuse a period that nothing can match.
@@ -128,33 +141,28 @@ class Selection:
 
     def whatever_outcome(self) -> Selection:
         """Drop the filters on the outcome, and on its date."""
-        dropped = (
-            CONDITIONS[name].field
-            for name, each in FILTERS.items()
-            if each.judges_outcome or each.column == "completed_at"
-        )
+        dropped = (CONDITIONS[name].field for name in _OUTCOME_FILTERS)
         return replace(self, **{name: _UNSELECTIVE[name] for name in dropped})
 
     def matching(self) -> ColumnElement[bool]:
         """Compose the filters, without the population."""
-        values = {each.compose: getattr(self, each.field) for each in CONDITIONS.values() if self._selects_by(each)}
-        parts = [compose(self, value) for compose, value in values.items()]
-        return and_(enrollments.c.account == self.account, *parts)
+        return and_(enrollments.c.account == self.account, *_conditions(self, CONDITIONS))
 
-    def _selects_by(self, condition: Condition) -> bool:
-        return getattr(self, condition.field) != _UNSELECTIVE[condition.field]
+    def matching_outcome(self, row: Any) -> ColumnElement[bool]:
+        """Compose the filters on the outcome, and on its date, for a table or what stands for it."""
+        return and_(true(), *_conditions(replace(self, row=row), _OUTCOME_FILTERS))
 
     def is_in(self, state: State) -> ColumnElement[bool]:
         """Compose the condition of a state."""
         if state is State.AT_RISK:
-            return definitions.at_risk(enrollments, self.now, self.thresholds)
-        return STATES[state](enrollments, self.now)
+            return definitions.at_risk(self.row, self.now, self.thresholds)
+        return STATES[state](self.row, self.now)
 
     def finished(self) -> ColumnElement[bool]:
         """Compose what counts as finished; in a period, what was finished in it."""
         if self.in_period:
-            return definitions.finished_within(enrollments, self.now, self.completed_from, self.completed_before)
-        return definitions.finished(enrollments, self.now)
+            return definitions.finished_within(self.row, self.now, self.completed_from, self.completed_before)
+        return definitions.finished(self.row, self.now)
 
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
@@ -166,20 +174,33 @@ class Selection:
         return and_(self.matching(), self.is_included())
 
 
+def _conditions(selection: Selection, names: Iterable[str]) -> list[ColumnElement[bool]]:
+    """Compose the filters of these names that are given; those that share a function once."""
+    values = {CONDITIONS[name].compose: getattr(selection, CONDITIONS[name].field) for name in names}
+    selective = {
+        CONDITIONS[name].compose
+        for name in names
+        if getattr(selection, CONDITIONS[name].field) != _UNSELECTIVE[CONDITIONS[name].field]
+    }
+    return [compose(selection, value) for compose, value in values.items() if compose in selective]
+
+
+_OUTCOME_FILTERS = tuple(name for name, each in FILTERS.items() if each.judges_outcome or each.column == "completed_at")
+"""The filters on the outcome, and on its date."""
 _UNSELECTIVE: Mapping[str, Any] = {each.name: each.default for each in fields(Selection)}
 """The value of each field that selects everything."""
 
 
 def _has_status(selection: Selection, statuses: Sequence[EnrollmentStatus]) -> ColumnElement[bool]:
-    named = definitions.status_at(enrollments, selection.now).in_([str(status) for status in statuses])
+    named = definitions.status_at(selection.row, selection.now).in_([str(status) for status in statuses])
     if EnrollmentStatus.OVERDUE in statuses:
-        return or_(named, definitions.overdue(enrollments, selection.now))
+        return or_(named, definitions.overdue(selection.row, selection.now))
     return named
 
 
 def _is_completed_within(selection: Selection, _: int) -> ColumnElement[bool]:
     within = definitions.open_within if selection.in_period else definitions.finished_within
-    return within(enrollments, selection.now, selection.completed_from, selection.completed_before)
+    return within(selection.row, selection.now, selection.completed_from, selection.completed_before)
 
 
 def _is_mandatory(selection: Selection, mandatory: bool) -> ColumnElement[bool]:
@@ -207,10 +228,10 @@ CONDITIONS: Mapping[str, Condition] = {
     "status": Condition("statuses", _has_status),
     "state": Condition("states", lambda selection, states: or_(*map(selection.is_in, states))),
     "inactive_since": Condition(
-        "inactive_since", lambda selection, since: definitions.inactive_since(enrollments, selection.now, since)
+        "inactive_since", lambda selection, since: definitions.inactive_since(selection.row, selection.now, since)
     ),
     "progress_below": Condition(
-        "progress_below", lambda selection, percent: definitions.below(enrollments, selection.now, percent)
+        "progress_below", lambda selection, percent: definitions.below(selection.row, selection.now, percent)
     ),
     "due_from": Condition("due_from", lambda _, moment: enrollments.c.due_at >= moment),
     "due_to": Condition("due_before", lambda _, moment: enrollments.c.due_at < moment),

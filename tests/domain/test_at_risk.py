@@ -68,7 +68,8 @@ def signals_of(case: Case) -> list[str]:
         return []
     expired_after_completion = case.status == "expired" and case.completed
     late = case.status in ("overdue", "expired") or (case.due is not None and case.due < NOON)
-    started = case.progress or case.active or case.completed
+    by_word = {"enrolled": False, "in_progress": True, "failed": True}
+    started = by_word.get(case.status, case.progress or case.active or case.completed)
     shown = {
         "overdue": late and not expired_after_completion,
         "failed": case.status == "failed",

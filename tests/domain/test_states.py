@@ -81,18 +81,26 @@ def is_open(case: Case) -> bool:
     return case.status not in ("completed", "passed", "withdrawn")
 
 
-def has_expired(case: Case, now: int = NOON) -> bool:
+def has_status_expired(case: Case, now: int = NOON) -> bool:
     return case.status == "expired" or (case.status in OPEN_STATUSES and case.ends is not None and case.ends < now)
 
 
+def has_expired(case: Case, now: int = NOON) -> bool:
+    return case.status == "expired" or (is_open(case) and case.ends is not None and case.ends < now)
+
+
 def is_overdue(case: Case, now: int = NOON) -> bool:
-    if not is_open(case) or (has_expired(case, now) and case.completed):
+    if not is_open(case) or (case.status == "expired" and case.completed):
         return False
-    return case.status == "overdue" or (case.due is not None and case.due < now) or has_expired(case, now)
+    past = [moment for moment in (case.due, case.ends) if moment is not None and moment < now]
+    return case.status in ("overdue", "expired") or bool(past)
 
 
 def is_not_started(case: Case) -> bool:
-    return is_open(case) and not (case.progress or case.seconds or case.active or case.completed)
+    if case.status in ("assigned", "enrolled"):
+        return True
+    has_begun = case.progress or case.seconds or case.active or case.completed
+    return case.status in ("overdue", "expired", "unknown") and not has_begun
 
 
 def test_an_enrollment_is_finished_if_it_is_completed_or_passed(database: Database):
@@ -107,9 +115,7 @@ def test_every_enrollment_is_either_finished_or_not_finished_or_withdrawn(databa
     assert len(finished) + len(not_finished) + len(withdrawn) == len(CASES)
 
 
-def test_an_enrollment_is_overdue_by_status_or_due_date_or_access_unless_it_was_completed_before_access_ended(
-    database: Database,
-):
+def test_an_enrollment_is_overdue_by_status_or_due_date_or_access_whether_it_failed_or_not(database: Database):
     assert in_state(database, State.OVERDUE) == cases_where(is_overdue)
     assert in_state(database, State.OVERDUE) < in_state(database, State.NOT_FINISHED)
 
@@ -128,23 +134,23 @@ def test_the_status_overdue_selects_the_state_overdue(database: Database):
 
 
 def test_an_open_enrollment_is_due_soon_from_now_until_fourteen_days_from_now(database: Database):
-    assert in_state(database, State.DUE_SOON) == cases_where(lambda case: is_open(case) and case.due in (NOON, SOON))
+    expected = cases_where(lambda case: is_open(case) and case.due in (NOON, SOON) and case.ends != NOON - 1)
+    assert in_state(database, State.DUE_SOON) == expected
 
 
-def test_an_enrollment_that_is_overdue_and_due_soon_is_late_by_its_status_or_its_access(database: Database):
+def test_an_enrollment_that_is_overdue_and_due_soon_is_late_by_its_status(database: Database):
     both = in_state(database, State.OVERDUE) & in_state(database, State.DUE_SOON)
-    assert both
-    assert all(CASES[number].status == "overdue" or has_expired(CASES[number]) for number in both)
+    assert {CASES[number].status for number in both} == {"overdue", "expired"}
 
 
-def test_an_open_enrollment_without_any_sign_of_work_is_not_started_whatever_its_status(database: Database):
+def test_an_enrollment_is_not_started_by_its_status_else_without_any_sign_of_work(database: Database):
     assert in_state(database, State.NOT_STARTED) == cases_where(is_not_started)
     assert in_state(database, State.NOT_STARTED) < in_state(database, State.NOT_FINISHED)
 
 
 def test_an_open_enrollment_expires_when_its_access_ends(database: Database):
     assert in_state(database, State.EXPIRED) == cases_where(has_expired)
-    assert matching_cases(database, statuses=(EnrollmentStatus.EXPIRED,)) == cases_where(has_expired)
+    assert matching_cases(database, statuses=(EnrollmentStatus.EXPIRED,)) == cases_where(has_status_expired)
 
 
 def test_a_record_has_the_same_status_as_its_row(database: Database):
@@ -156,8 +162,12 @@ def test_a_record_has_the_same_status_as_its_row(database: Database):
             assert matching_cases(database, statuses=(status,)) == expected
 
 
-def test_a_failed_enrollment_stays_failed_after_its_access_ends(database: Database):
-    assert in_state(database, State.FAILED) == cases_where(lambda case: case.status == "failed")
+def test_a_failed_enrollment_is_failed_and_overdue_and_expired_after_its_access_ends(database: Database):
+    failed = cases_where(lambda case: case.status == "failed")
+    assert in_state(database, State.FAILED) == failed
+    after_end = failed & cases_where(lambda case: case.ends == NOON - 1)
+    assert after_end
+    assert after_end <= in_state(database, State.OVERDUE) & in_state(database, State.EXPIRED)
 
 
 def test_an_enrollment_without_a_due_date_is_in_that_state_whatever_its_outcome(database: Database):
@@ -187,7 +197,7 @@ def test_the_count_of_a_state_is_the_number_of_enrollments_in_it(database: Datab
 def test_counts_by_status_add_up_to_the_total(database: Database):
     by_status = match_counts(database).by_status
     assert sum(by_status.values()) == len(CASES)
-    assert by_status["expired"] == len(cases_where(has_expired))
+    assert by_status["expired"] == len(cases_where(has_status_expired))
     groups, group_count = database._transact(
         lambda c: count_groups(c, Selection(ACCOUNT, NOON), (GroupBy.STATUS,), sort="-enrollments", limit=25)
     )

@@ -22,7 +22,7 @@ SMALL = generate(today=TODAY, learners=40, courses=8)
 
 
 def failures() -> int:
-    return sum(fact.status == "failed" for fact in facts(SMALL, failed_shown=True))
+    return sum(fact.status == "failed" for fact in facts(SMALL))
 
 
 async def test_an_answer_says_how_many_transcripts_were_fetched_before_the_deadline(open_desk: OpenDesk):

@@ -81,7 +81,7 @@ async def test_a_status_is_the_same_by_transcript_and_by_pair_in_every_language(
     open_desk: OpenDesk, language: str, failed_sets_completed_on: bool
 ):
     wanted = variations(language=language, failed_sets_completed_on=failed_sets_completed_on)
-    truth = {pair_id(fact): fact.status for fact in facts(FAILING, failed_shown=True)}
+    truth = {pair_id(fact): fact.status for fact in facts(FAILING)}
     people = sorted({fact.user_id for fact in facts(FAILING)})
     async with open_desk(of=FAILING, variations=wanted) as desk:
         by_transcript = await statuses(desk, user=people)
@@ -109,7 +109,7 @@ async def test_a_failure_in_a_transcript_is_not_undone_by_a_later_roster(
     open_desk: OpenDesk, language: str, failed_sets_completed_on: bool
 ):
     wanted = variations(language=language, failed_sets_completed_on=failed_sets_completed_on)
-    truth = {pair_id(fact) for fact in facts(FAILING, failed_shown=True) if fact.status == "failed"}
+    truth = {pair_id(fact) for fact in facts(FAILING) if fact.status == "failed"}
     async with open_desk(of=FAILING, variations=wanted) as desk:
         assert "Failures unknown for" in await desk.summarize()
         assert {*await statuses(desk, state="failed")} == truth

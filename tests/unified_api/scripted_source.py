@@ -90,7 +90,7 @@ class ScriptedSource:
     def capabilities(self) -> Capabilities:
         routes = (route for route in FetchRoute if route not in self.unavailable_routes)
         calls = dict.fromkeys(routes, 1) if self.costs is None else self.costs
-        return Capabilities(calls, failure_unknown_routes=frozenset({FetchRoute.COURSE}))
+        return Capabilities(calls, outcome_unknown_routes=frozenset({FetchRoute.COURSE}))
 
     async def aclose(self) -> None:
         """There is nothing to close."""

@@ -12,6 +12,7 @@ import logging
 import random as random_module
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,7 @@ import httpx
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
-from mcp_truto_lms.domain.rate_limits import Acquire, Sleep
+from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit, Sleep
 from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import as_list, as_object, identifier, text
@@ -54,7 +55,7 @@ TEAM_ENDPOINTS = (TEAM_FIELD, GROUP_FIELD)
 CAPABILITIES = Capabilities(
     calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
     filled_by_pair=frozenset({"score"}),
-    failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+    outcome_unknown_routes=frozenset({FetchRoute.COURSE}),
 )
 """Nothing lists all enrollments; only a pair has scores; a roster has no status."""
 
@@ -96,6 +97,7 @@ class TalentLmsSource:
         remote_data: bool = False,
         category_names: bool = False,
         acquire: Acquire | None = None,
+        limits: tuple[RateLimit, ...] = TALENTLMS.limits,
     ) -> TalentLmsSource:
         """Make a source, without any call.
 
@@ -110,13 +112,14 @@ class TalentLmsSource:
             remote_data: whether records carry the raw item, secrets removed
             category_names: whether courses have the names of their categories, which takes one more call
             acquire: acquires calls from rate limits that processes share
+            limits: the rate limits of the portal
 
         Raises:
             ConfigurationError: the address or the key is not valid.
         """
         http = HttpClient(
             base_url,
-            TALENTLMS,
+            replace(TALENTLMS, limits=limits),
             authorization=basic_authorization(api_key),
             transport=transport,
             clock=clock,

@@ -150,7 +150,7 @@ class TrutoSource:
         return Capabilities(
             calls_by_route={route: calls for route, calls in costs.items() if calls is not None},
             filled_by_pair=frozenset({"score"}),
-            failure_unknown_routes=frozenset({FetchRoute.COURSE}),
+            outcome_unknown_routes=frozenset({FetchRoute.COURSE}),
         )
 
     async def portal(self) -> Portal:

@@ -1,0 +1,126 @@
+"""Unknown outcomes in the store: whose transcripts tell them, and how far they leave the numbers of a match open.
+
+An outcome that was reported is read again: within a day where a fetch showed a change in the last week, else within a
+week, and only while the enrollment is not finished. People who were active last come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
+
+from mcp_truto_lms.domain import definitions, outcomes
+from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, Thresholds
+from mcp_truto_lms.store.counts import number_of
+from mcp_truto_lms.store.schema import INCLUDED, enrollments
+from mcp_truto_lms.store.selection import Selection, cached_statement
+
+DAY_SECONDS = 24 * 3600
+REREAD_ACTIVE_SECONDS, REREAD_SECONDS = DAY_SECONDS, 7 * DAY_SECONDS
+"""From which age on a reported outcome is read again: where the enrollment changed within the last week, and else."""
+_OPEN = (Stage.STARTED, Stage.NOT_STARTED, Stage.FAILED)
+_recency = func.max(
+    func.coalesce(func.nullif(enrollments.c.changed_at, 0), enrollments.c.completed_at, enrollments.c.enrolled_at, 0)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOutcomes:
+    """How far the unknown outcomes leave the numbers of a match open.
+
+    Args:
+        number: of enrollments of the match, or that may belong to it, whose outcome is unknown
+        bounds: the least and the most that each number of the match can be, by its name in `Counts`
+    """
+
+    number: int = 0
+    bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+
+def measure(connection: Connection, selection: Selection) -> UnknownOutcomes:
+    """Count the unknown outcomes that a match rests on, and bound its numbers."""
+    values = selection.bind_values()
+    if not connection.execute(_any_statement(selection), values).scalar_one():
+        return UnknownOutcomes()
+    number, *edges = connection.execute(_bounds_statement(selection), values).one()
+    bounds = dict(zip(_CONDITIONS, zip(edges[::2], edges[1::2], strict=True), strict=True))
+    return UnknownOutcomes(number, bounds if number else {})
+
+
+@cached_statement
+def _any_statement(selection: Selection) -> Select[bool]:
+    of_account = enrollments.c.account == selection.account
+    stages = enrollments.c.stage.in_([int(stage) for stage in Stage])  # an index finds each by itself
+    unknown = outcomes.is_unknown(enrollments, selection.known_since)
+    return select(exists().where(of_account, stages, enrollments.c.outcome_at < selection.known_since.open, unknown))
+
+
+@cached_statement
+def _bounds_statement(selection: Selection) -> Select[Any]:
+    row, since, now = enrollments, selection.known_since, selection.now
+    unknown = outcomes.is_unknown(row, since) & outcomes.possible(row, since, selection.matching_outcome)
+    columns: list[ColumnElement[Any]] = [number_of(unknown)]
+    for definition in _CONDITIONS.values():
+
+        def meets(row: Any, definition: _Definition = definition) -> ColumnElement[bool]:
+            return and_(selection.matching_outcome(row), definition(row, now, selection.thresholds))
+
+        columns += [number_of(outcomes.certain(row, since, meets)), number_of(outcomes.possible(row, since, meets))]
+    return select(*columns).where(selection.whatever_outcome().counted())
+
+
+_Definition = Callable[[Any, Any, Thresholds], ColumnElement[bool]]
+
+
+def _without_thresholds(definition: Callable[[Any, Any], ColumnElement[bool]]) -> _Definition:
+    return lambda row, now, _: definition(row, now)
+
+
+_CONDITIONS: Mapping[str, _Definition] = {
+    "enrollments": _without_thresholds(lambda _row, _now: true()),
+    "finished": _without_thresholds(definitions.finished),
+    "overdue": _without_thresholds(definitions.overdue),
+    "due_soon": _without_thresholds(definitions.due_soon),
+    "not_started": _without_thresholds(definitions.not_started),
+    "at_risk": definitions.at_risk,
+}
+"""The numbers that are bounded, by their names in `Counts`."""
+
+
+def pairs(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
+    """List the learners and courses whose outcome a selection rests on and does not know, latest activity first."""
+    row, any_outcome = enrollments, selection.whatever_outcome()
+    unknown = outcomes.is_unknown(row, selection.known_since) & row.c.user_id.is_not(None)
+    recency = func.max(_recency).over(partition_by=row.c.user_id)
+    query = (
+        select(row.c.user_id, row.c.course_id)
+        .where(any_outcome.counted(), unknown)
+        .group_by(row.c.user_id, row.c.course_id)
+        .order_by(recency.desc(), row.c.user_id, row.c.course_id)
+    )
+    return [(pair.user_id, pair.course_id) for pair in connection.execute(query)]
+
+
+def people_to_read(connection: Connection, account: str, *, now: int, limit: int) -> list[str]:
+    """List the people of an account whose outcomes are unknown, or old enough to be read again.
+
+    Those without any known outcome come first, and of them those who were active last.
+    """
+    row = enrollments
+    never = row.c.stage.in_([int(stage) for stage in Stage]) & (row.c.outcome_at == OUTCOME_UNKNOWN)
+    is_active = row.c.changed_at > now - REREAD_SECONDS
+    old = row.c.stage.in_([int(stage) for stage in _OPEN]) & or_(
+        row.c.outcome_at < now - REREAD_SECONDS,
+        (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
+    )
+    query = (
+        select(row.c.user_id)
+        .where(row.c.account == account, or_(never, old), row.c.excluded_reason == INCLUDED, row.c.user_id.is_not(None))
+        .group_by(row.c.user_id)
+        .order_by(func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
