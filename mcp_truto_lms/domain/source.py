@@ -211,6 +211,15 @@ class TeamDirectory(Protocol):
 
 
 @runtime_checkable
+class ZoneInference(Protocol):
+    """A source that infers the zone of its LMS from what it reads, so that `Source.portal` may change."""
+
+    def assume_zone(self, zone: tzinfo) -> None:
+        """Begin with the zone that was inferred before; only what contradicts it changes it."""
+        ...
+
+
+@runtime_checkable
 class RosterInParts(Protocol):
     """A source that can return a roster in parts, so that its records are never in memory at once."""
 

@@ -13,7 +13,15 @@ import anyio
 
 from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import Portal, Scope, Source, TeamDirectory, directory_pages, scope_parts
+from mcp_truto_lms.domain.source import (
+    Portal,
+    Scope,
+    Source,
+    TeamDirectory,
+    ZoneInference,
+    directory_pages,
+    scope_parts,
+)
 from mcp_truto_lms.ingest.joined_records import FetchedPeople
 from mcp_truto_lms.store import account_state, list_writer, scope_writer
 from mcp_truto_lms.store.account_state import FetchInfo
@@ -54,6 +62,7 @@ class Ingester:
         Args:
             again: write it in any case, with the time of this fetch
         """
+        await self._assume_stored_zone()
         try:
             portal = await self._source.portal()
         except (NotFound, UnexpectedAnswer):
@@ -66,6 +75,7 @@ class Ingester:
 
     async def courses(self) -> None:
         """Fetch the course list."""
+        await self._assume_stored_zone()
         started_at = anyio.current_time()
         courses = await self._source.courses()
         fetch_info = self._fetch_info(started_at)
@@ -75,6 +85,7 @@ class Ingester:
 
     async def learners(self) -> FetchedPeople:
         """Fetch the people directory; return what enrollments carry of the people."""
+        await self._assume_stored_zone()
         started_at = anyio.current_time()
         rows, people = CompressedRows(), FetchedPeople()
         async with aclosing(directory_pages(self._source)) as pages:
@@ -130,6 +141,14 @@ class Ingester:
             await self._database.tidy()
         except StoreError as error:
             logger.warning("%s", error)
+
+    async def _assume_stored_zone(self) -> None:
+        """Let a source that infers the zone of its LMS begin with the one that is stored."""
+        if self._portal is not None or not isinstance(self._source, ZoneInference):
+            return
+        state = await self._database.run(lambda c: account_state.load(c, self._account))
+        if state.portal is not None and state.portal.zone is not None:
+            self._source.assume_zone(state.portal.zone)
 
     async def _replace_scope(self, scope: Scope, rows: ScopeRows, fetch_info: FetchInfo) -> None:
         if not self._tells_nothing:  # the fetch may have taught the source more about its LMS, at no cost

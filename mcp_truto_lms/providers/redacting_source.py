@@ -15,6 +15,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -43,6 +44,7 @@ from mcp_truto_lms.domain.source import (
     Scope,
     Source,
     TeamDirectory,
+    ZoneInference,
     directory_pages,
     scope_parts,
 )
@@ -222,6 +224,11 @@ class RedactingSource:
     async def portal(self) -> Portal:
         """Read the description of the LMS."""
         return await self._source.portal()
+
+    def assume_zone(self, zone: tzinfo) -> None:
+        """Begin with the zone that was inferred before, if the source infers it."""
+        if isinstance(self._source, ZoneInference):
+            self._source.assume_zone(zone)
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list."""

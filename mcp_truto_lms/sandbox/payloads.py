@@ -237,8 +237,9 @@ class Payloads:
             "signup_method": "manual",
             "paypal_email": formatter.empty,
             "domain_map": formatter.empty,
-            "date_format": formatter.date_format,
         }
+        if self._variations.date_format_in_siteinfo:
+            info["date_format"] = formatter.date_format
         if self._variations.zone_in_siteinfo:
             info |= {"timezone": self._portal.zone_label, "language": formatter.language}
         return info
@@ -259,13 +260,18 @@ class Payloads:
         completed_on = enrollment.completed_on
         if enrollment.outcome is Outcome.FAILED and self._variations.failed_sets_completed_on:
             completed_on = enrollment.failed_on
-        omit_percent = self._variations.percent_missing and enrollment.outcome is Outcome.NOT_ATTEMPTED
-        return {
+        dates = {
             **formatter.moment("enrolled_on", enrollment.enrolled_on),
             **formatter.moment("completed_on", completed_on),
+            **formatter.moment("expired_on", enrollment.expired_on),
+        }
+        if self._variations.printed_dates_alone:
+            dates |= {"completed_on_timestamp": None, "expired_on_timestamp": None}
+        omit_percent = self._variations.percent_missing and enrollment.outcome is Outcome.NOT_ATTEMPTED
+        return {
+            **dates,
             **status,
             "completion_percentage": formatter.empty if omit_percent else formatter.number(enrollment.percent),
-            **formatter.moment("expired_on", enrollment.expired_on),
             **formatter.duration(enrollment.seconds_spent),
         }
 

@@ -26,7 +26,9 @@ class Variations:
         lists_as_objects: courses and users as an object, as PHP encodes a filtered list
         failed_sets_completed_on: a failed course has a completion date
         paging_ignored: every page of users has all users
-        zone_in_siteinfo: siteinfo names the portal's zone and language
+        zone_in_siteinfo: siteinfo names the portal's zone and language; none that was observed does
+        date_format_in_siteinfo: siteinfo has the order of dates
+        printed_dates_alone: dates of completion and of the end of access have no timestamp
         errors_with_200: an error in the body of a response with status 200
         pages_every_list: courses, branches, groups and categories are paged like users, and not returned whole
         default_page_size: items on a page if no size is given
@@ -50,6 +52,8 @@ class Variations:
     failed_sets_completed_on: bool = False
     paging_ignored: bool = False
     zone_in_siteinfo: bool = True
+    date_format_in_siteinfo: bool = True
+    printed_dates_alone: bool = False
     errors_with_200: bool = False
     pages_every_list: bool = False
     default_page_size: int = 20

@@ -105,7 +105,7 @@ def test_a_single_row_does_not_change_the_zone_of_an_earlier_process():
 
 @pytest.mark.parametrize(
     "pair",
-    [("17/01/2026", "1768692600"), ("soon", "1768692600"), ("17/01/2026, 23:37:11", "1768692600"), ("", ""), (None, 5)],
+    [("17/01/2026", "1768615200"), ("soon", "1768692600"), ("17/01/2026, 23:37:11", "1768692600"), ("", ""), (None, 5)],
 )
 def test_rows_without_both_tell_nothing(pair):
     dates = inferred([{"enrolled_on": pair[0], "enrolled_on_timestamp": pair[1]}, None, "x"])
