@@ -234,7 +234,8 @@ def due_soon(row: FromClause, now: Moment) -> ColumnElement[bool]:
 
 
 def _due_within(row: FromClause, now: Moment, days: int) -> ColumnElement[bool]:
-    return row.c.due_at.between(now, now + days * _DAY_SECONDS) & ~access_ended(row, now)
+    has_access = ~access_ended(row, now) & (row.c.status != _EXPIRED)  # not every route tells when access ended
+    return row.c.due_at.between(now, now + days * _DAY_SECONDS) & has_access
 
 
 def due_soon_low_progress(row: FromClause, now: Moment, thresholds: Thresholds) -> ColumnElement[bool]:

@@ -73,7 +73,7 @@ def signals_of(case: Case) -> list[str]:
     shown = {
         "overdue": late and not expired_after_completion,
         "failed": case.status == "failed",
-        "due soon": case.due in (NOON, SOON) and (case.progress or 0) < 50,
+        "due soon": case.status != "expired" and case.due in (NOON, SOON) and (case.progress or 0) < 50,
         "inactive": not case.completed and case.active == NOON - 30 * DAY,
         "not started": not started and case.enrolled == NOON - 30 * DAY,
     }

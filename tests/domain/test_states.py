@@ -134,13 +134,20 @@ def test_the_status_overdue_selects_the_state_overdue(database: Database):
 
 
 def test_an_open_enrollment_is_due_soon_from_now_until_fourteen_days_from_now(database: Database):
-    expected = cases_where(lambda case: is_open(case) and case.due in (NOON, SOON) and case.ends != NOON - 1)
+    expected = cases_where(
+        lambda case: (
+            is_open(case)
+            and case.due in (NOON, SOON)
+            and case.ends != NOON - 1
+            and case.status != EnrollmentStatus.EXPIRED
+        )
+    )
     assert in_state(database, State.DUE_SOON) == expected
 
 
 def test_an_enrollment_that_is_overdue_and_due_soon_is_late_by_its_status(database: Database):
     both = in_state(database, State.OVERDUE) & in_state(database, State.DUE_SOON)
-    assert {CASES[number].status for number in both} == {"overdue", "expired"}
+    assert {CASES[number].status for number in both} == {"overdue"}
 
 
 def test_an_enrollment_is_not_started_by_its_status_else_without_any_sign_of_work(database: Database):
