@@ -42,8 +42,8 @@ test: $(READY) $(NODE_READY) ## all tests but those of test-hosts, with branch c
 test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a minute
 	$(PY) $(PYTEST) $(FAST)
 
-torture: $(READY) ## compare answers with a model of the portal for MINUTES=8; SEED=, CELL= run a batch again
-	@PYTHONHASHSEED=0 $(PY) -m tests.model.torture --minutes $(or $(MINUTES),8) $(if $(SEED),--seed $(SEED)) $(if $(CELL),--cell $(CELL))
+torture: $(READY) ## compare answers with a model of the portal for MINUTES=8; SEED=, CELL=, SHRINK=1 repeat a batch
+	@PYTHONHASHSEED=0 $(PY) -m tests.model.torture --minutes $(or $(MINUTES),8) $(if $(SEED),--seed $(SEED)) $(if $(CELL),--cell $(CELL)) $(if $(SHRINK),--shrink)
 
 test-hosts: $(READY) $(HOSTS)/frameworks/.ready $(HOSTS)/langchain/.ready ## the tools in google-genai, LangChain, LiteLLM, OpenAI Agents and Pydantic AI
 	$(PY) -m pytest tests/hosts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from datetime import datetime
 from math import inf
 from zoneinfo import ZoneInfo
 
-_BOUND = r"(?:(?P<bound>at least|at most) )?(?P<low>[\d,]+)(?: to (?P<high>[\d,]+))?"
+_RANGE = r" to (?P<high>[\d,]+)| \((?P<least>[\d,]+) to (?P<most>[\d,]+)\)"
+_BOUND = rf"(?:(?P<bound>at least|at most) )?(?P<low>[\d,]+)(?:{_RANGE})?"
 _TOTAL = re.compile(rf"(?:^|of |\. ){_BOUND} (?:enrollments?|people not enrolled|missing enrollments)")
 _AS_OF = re.compile(r"As of (\d{4}-\d\d-\d\d \d\d:\d\d) (\S+?), (.*)$")
 _CURSOR = re.compile(r"cursor=(\S+)$")
@@ -51,6 +53,7 @@ class ReadAnswer:
         by_status: enrollments by status; None where the answer has no such line
         tables: each a header, and its rows
         cursor: for the rows that follow
+        shown: how many rows this page has; None for a summary
     """
 
     text: str
@@ -63,7 +66,13 @@ class ReadAnswer:
     by_status: Mapping[str, Bound] | None = None
     tables: Sequence[tuple[list[str], list[list[str]]]] = ()
     cursor: str | None = None
-    rows: tuple[int, int] | None = None
+    shown: int | None = None
+
+    @property
+    def unread_outcomes(self) -> int:
+        """How many outcomes of the match the first line says are not read."""
+        match = re.search(r"([\d,]+) outcomes?\b", self.completeness)
+        return 0 if match is None else int(match[1].replace(",", ""))
 
     @property
     def complete(self) -> bool:
@@ -84,9 +93,14 @@ def to_bound(text: str) -> Bound | None:
 
 
 def _bound(match: re.Match[str]) -> Bound:
-    low = float(match["low"].replace(",", ""))
-    if match["high"]:
-        return Bound(low, float(match["high"].replace(",", "")))
+    low, high, least, most = (
+        float(match[name].replace(",", "")) if match[name] else None for name in ("low", "high", "least", "most")
+    )
+    assert low is not None
+    if least is not None and most is not None:
+        return Bound(least, most)
+    if high is not None:
+        return Bound(low, high)
     if match["bound"] == "at least":
         return Bound(low, inf)
     return Bound(0, low) if match["bound"] == "at most" else Bound(low, low)
@@ -94,6 +108,31 @@ def _bound(match: re.Match[str]) -> Bound:
 
 def read(text: str) -> ReadAnswer:
     """Read an answer that is not an error."""
+    return _read_json(text) if text.startswith("{") else _read_text(text)
+
+
+def _read_json(text: str) -> ReadAnswer:
+    """Read a list in JSON as the table that has the same values."""
+    answer = json.loads(text)
+    notes, total = answer.get("notes", ""), float(answer["total"])
+    incomplete = re.search(r"Incomplete: (.*?)\.(?: |$)", notes)
+    words = "complete" if answer["complete"] else incomplete[1] if incomplete is not None else "incomplete"
+    cells = [
+        [str(row[name]) for name in ("id", "status", "progress_percent") if name in row] for row in answer["result"]
+    ]
+    whole = [row for row in cells if len(row) == 3]
+    return ReadAnswer(
+        text=text,
+        total=Bound(total, total),
+        as_of=int(datetime.fromisoformat(answer["as_of"]).timestamp()) // 60 * 60,
+        completeness=words,
+        tables=[(["id", "status", "progress"], whole)],
+        cursor=answer["next_cursor"],
+        shown=len(answer["result"]),
+    )
+
+
+def _read_text(text: str) -> ReadAnswer:
     lines = text.splitlines()
     total, as_of = _TOTAL.search(lines[0]), _AS_OF.search(lines[0])
     assert total is not None, text
@@ -112,13 +151,13 @@ def read(text: str) -> ReadAnswer:
         by_status=_by_status(lines),
         tables=_tables(lines),
         cursor=None if cursor is None else cursor[1],
-        rows=None if rows is None or "enrollments" not in lines[0] else _row_numbers(rows),
+        shown=None if rows is None else _number_of_rows(rows),
     )
 
 
-def _row_numbers(match: re.Match[str]) -> tuple[int, int]:
+def _number_of_rows(match: re.Match[str]) -> int:
     first, last = (match[1], match[2]) if match[1] else ("1", match[3])
-    return int(first.replace(",", "")), int(last.replace(",", ""))
+    return int(last.replace(",", "")) - int(first.replace(",", "")) + 1
 
 
 def _named(line: str, noun: str) -> Bound | None:

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mcp_truto_lms.sandbox.records import CourseRole, Outcome
-from tests.model.portal_model import BRANCHES, DAY, GROUPS, LEARNER, ZONE, Course, Enrollment, PortalModel
+from tests.model.portal_model import BRANCHES, DAY, GROUPS, LEARNER, ZONE, Course, Enrollment, Person, PortalModel
 
 NONE = "(none)"
+TIME_LIMIT_ENDS_ACCESS = False
+"""Whether a time limit that has passed ends access where the portal names no end; otherwise it is only a due date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,7 @@ class Fact:
     due_soon: bool
     not_started: bool
     at_risk: bool
-    branches: tuple[str, ...]
-    groups: tuple[str, ...]
-    site: str
+    places: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 STATES: Mapping[str, Callable[[Fact], bool]] = {
@@ -65,7 +65,7 @@ def deadlines(enrollment: Enrollment, course: Course) -> tuple[int | None, int |
     """Return when an enrollment is due, and when access to it ends."""
     limit = enrollment.enrolled_on + course.limit_days * DAY if course.limit_days else None
     due = enrollment.ends_on or course.expires_on or limit
-    own_end = enrollment.ends_on if enrollment.ends_on is not None else limit
+    own_end = enrollment.ends_on if enrollment.ends_on is not None else limit if TIME_LIMIT_ENDS_ACCESS else None
     ends = [moment for moment in (own_end, course.expires_on) if moment is not None]
     return due, min(ends) if ends else None
 
@@ -104,9 +104,7 @@ def _fact(model: PortalModel, enrollment: Enrollment, now: int) -> Fact:
         due_soon=due_soon,
         not_started=not_started,
         at_risk=opened and any(signals),
-        branches=tuple(BRANCHES[key] for key in person.branches),
-        groups=tuple(GROUPS[key] for key in person.groups),
-        site=person.site,
+        places=tuple(places_of(person).items()),
     )
 
 
@@ -175,6 +173,19 @@ def _within(moment: int | None, first: str | None, last: str | None, now: float)
     return (first is None or day >= named(first)) and (last is None or day <= named(last))
 
 
+def places_of(person: Person) -> dict[str, tuple[str, ...]]:
+    """List what a person counts under, by the keys of `where`; a learner's own key is their id."""
+    branches = tuple(BRANCHES[key] for key in person.branches) or (NONE,)
+    groups = tuple(GROUPS[key] for key in person.groups) or (NONE,)
+    return {
+        "learner": (person.id,),
+        "team": branches,
+        "branch": branches,
+        "group": groups,
+        "site": (person.site or NONE,),
+    }
+
+
 def values_of(fact: Fact, key: str) -> tuple[str, ...]:
     """List what a fact counts under for a key of `group_by` or `where`."""
     match key:
@@ -186,14 +197,8 @@ def values_of(fact: Fact, key: str) -> tuple[str, ...]:
             return (fact.status,)
         case "month":
             return (f"{datetime.fromtimestamp(fact.enrolled, ZONE):%Y-%m}",)
-        case "team" | "branch":
-            return fact.branches or (NONE,)
-        case "group":
-            return fact.groups or (NONE,)
-        case "site":
-            return (fact.site or NONE,)
         case _:
-            raise AssertionError(key)
+            return dict(fact.places).get(key, ())
 
 
 def missing(model: PortalModel, asked: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -204,21 +209,12 @@ def missing(model: PortalModel, asked: Mapping[str, Any]) -> list[tuple[str, str
         for person in model.people.values()
         if person.active and person.kind == LEARNER and (users is None or person.id in users)
     ]
-    places = {
-        person.id: {
-            "team": tuple(BRANCHES[key] for key in person.branches) or (NONE,),
-            "branch": tuple(BRANCHES[key] for key in person.branches) or (NONE,),
-            "group": tuple(GROUPS[key] for key in person.groups) or (NONE,),
-            "site": (person.site or NONE,),
-        }
-        for person in able
-    }
     return [
         (person.id, course_id)
         for person in able
         for course_id in asked["course"]
         if (person.id, course_id) not in model.enrollments
-        and all(value in places[person.id][key] for key, value in where.items())
+        and all(value in places_of(person)[key] for key, value in where.items())
     ]
 
 

@@ -16,6 +16,9 @@ from tests.model.served_portal import BODY_FAULTS, PROVIDERS, BodyFault, api_fau
 from tests.model.world import EVERYTHING, NewStore, Size, World
 
 INDEX = st.integers(0, 60)
+DRAFTS = drafts()
+FIRST_ROWS = Question(LIST, {"limit": 3}, {})
+AT_RISK = Question(SUMMARIZE, {"state": "at_risk"}, {"state": ["at_risk"]})
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 _SIZES = st.builds(Size, st.integers(1, 9), st.integers(1, 5), st.sampled_from([300, 300, 6]))
 _TINY = st.builds(Size, st.integers(1, 4), st.integers(1, 3), st.just(300))
@@ -53,6 +56,9 @@ class Machine(RuleBasedStateMachine):
         assert self.world is not None
         return self.world
 
+    def _concrete(self, draft: dict[str, Any]) -> Question:
+        return concrete(draft, self.open_world.model, teams=PROVIDERS[self.provider].tells_teams)
+
     def _person(self, index: int) -> Person | None:
         people = [*self.open_world.model.people.values()]
         return people[index % len(people)] if people else None
@@ -67,8 +73,9 @@ class Machine(RuleBasedStateMachine):
         if enrollment is None:
             return
         steps = _STEPS.get(enrollment.outcome, _OPEN)
-        world.model.apply(steps[choice % len(steps)], enrollment, int(world.time.epoch()))
-        world.change()
+        step = steps[choice % len(steps)]
+        world.model.apply(step, enrollment, int(world.time.epoch()))
+        world.change(f"{enrollment.pair} {step}")
 
     @rule(index=INDEX, course=INDEX)
     def enroll(self, index: int, course: int) -> None:
@@ -79,13 +86,13 @@ class Machine(RuleBasedStateMachine):
         pair = person.id, courses[course % len(courses)]
         if pair not in world.model.enrollments:
             world.model.enroll(*pair, int(world.time.epoch()))
-            world.change()
+            world.change(f"{pair} enrolled")
 
     @rule(index=INDEX)
     def unenroll(self, index: int) -> None:
         if (enrollment := self._enrollment(index)) is not None:
             self.left.append(self.open_world.model.unenroll(enrollment.pair))
-            self.open_world.change()
+            self.open_world.change(f"{enrollment.pair} unenrolled")
 
     @precondition(lambda self: self.left)
     @rule()
@@ -94,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         known = enrollment.user_id in world.model.people and enrollment.course_id in world.model.courses
         if known and enrollment.pair not in world.model.enrollments:
             world.model.enroll_again(enrollment, int(world.time.epoch()))
-            world.change()
+            world.change(f"{enrollment.pair} enrolled again")
 
     @rule(index=INDEX, what=st.sampled_from(["hire", "rename", "deactivate", "deactivate", "delete"]))
     def change_people(self, index: int, what: str) -> None:
@@ -108,7 +115,7 @@ class Machine(RuleBasedStateMachine):
             person.active = not person.active
         elif len(world.model.people) > 1:
             world.model.delete_person(person.id)
-        world.change()
+        world.change(f"{what} {person and person.id}")
 
     @rule(index=INDEX, what=st.sampled_from(["archive", "archive", "delete", "create", "new_end"]))
     def change_courses(self, index: int, what: str) -> None:
@@ -124,7 +131,7 @@ class Machine(RuleBasedStateMachine):
             course.expires_on = int(world.time.epoch()) + (index % 60 - 20) * DAY + 77
         elif len(courses) > 1:
             world.model.delete_course(course.id)
-        world.change()
+        world.change(f"{what} course {course and course.id}")
 
     @rule(seconds=st.sampled_from([MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 8 * DAY]))
     def time_passes(self, seconds: int) -> None:
@@ -149,9 +156,9 @@ class Machine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.open_world.restart()
 
-    @rule(draft=st.deferred(lambda: drafts(teams=False)), fresh=st.booleans())
+    @rule(draft=DRAFTS, fresh=st.booleans())
     def ask(self, draft: dict[str, Any], fresh: bool) -> None:
-        question = concrete(draft, self.open_world.model)
+        question = self._concrete(draft)
         self.asked.append(draft)
         self.open_world.ask(question.fresh() if fresh else question)
 
@@ -159,17 +166,17 @@ class Machine(RuleBasedStateMachine):
     @rule(index=INDEX)
     def ask_again(self, index: int) -> None:
         draft = self.asked[index % len(self.asked)]
-        self.open_world.ask(concrete(draft, self.open_world.model))
+        self.open_world.ask(self._concrete(draft))
 
     @rule(fresh=st.booleans())
     def ask_about_everything(self, fresh: bool) -> None:
         self.open_world.ask(EVERYTHING.fresh() if fresh else EVERYTHING)
 
-    @rule(draft=st.deferred(lambda: drafts(teams=False)))
+    @rule(draft=DRAFTS)
     def ask_before_and_after_another(self, draft: dict[str, Any]) -> None:
         """The same question has the same numbers, whatever was asked in between."""
         world = self.open_world
-        other = concrete(draft, world.model)
+        other = self._concrete(draft)
         for question in (
             EVERYTHING,
             Question(LIST, {"limit": 3}, {}),

@@ -35,6 +35,7 @@ _FIRST = ("Ada", "Ben", "Cleo", "Dov", "Eda", "Fay", "Gus", "Hana", "Ivo", "Jun"
 _LAST = ("Quill", "Reed", "Stone", "Thorn", "Umber", "Vale", "Wick", "Yarrow", "Zander", "Birch", "Cedar", "Dune")
 _SUBJECTS = ("Safety", "Ethics", "Privacy", "Forklift", "Excel", "Sales", "Coaching", "Hygiene", "Contracts", "Fraud")
 _KINDS = ("Basics", "Refresher", "Workshop", "Intro")
+_OPENS = [name for name in ("starts_on", "opens_on") if name in SampleCourse.__dataclass_fields__]
 
 
 @dataclass(slots=True)
@@ -114,9 +115,9 @@ class PortalModel:
         for _ in range(people):
             model.add_person()
         for course in model.courses.values():
-            teacher = model.random.choice([*model.people])
-            if model.random.random() < 0.5:
-                model.enroll(teacher, course.id, now - 200 * DAY, role=CourseRole.INSTRUCTOR)
+            staff = [person.id for person in model.people.values() if person.kind != LEARNER]
+            if staff:
+                model.enroll(model.random.choice(staff), course.id, now - 200 * DAY, role=CourseRole.INSTRUCTOR)
             for user_id in model.people:
                 if (user_id, course.id) not in model.enrollments and model.random.random() < 0.6:
                     days = model.random.choice((1, 3, 10, 20, 29, 31, 45, 90))
@@ -135,7 +136,7 @@ class PortalModel:
             id=key,
             first=first,
             last=last,
-            kind=random.choices((LEARNER, INSTRUCTOR, ADMIN), (8, 1, 1))[0],
+            kind=random.choices((LEARNER, INSTRUCTOR, ADMIN), (8, 2, 1))[0],
             active=random.random() < 0.85,
             branches=tuple(branch for branch in BRANCHES if random.random() < 0.45),
             groups=tuple(group for group in GROUPS if random.random() < 0.3),
@@ -150,7 +151,7 @@ class PortalModel:
         random = self.random
         key = self._new_id()
         subject, kind = _unused(random, _SUBJECTS, _KINDS, self.titles)
-        rule = random.choice(("none", "none", "limit", "limit", "end", "opens"))
+        rule = random.choice(("none", "none", "limit", "limit", "end", "opens" if _OPENS else "none"))
         course = Course(
             id=key,
             title=f"{subject} {kind}",
@@ -288,7 +289,7 @@ def _sample_person(person: Person) -> SamplePerson:
 
 
 def _sample_course(course: Course) -> SampleCourse:
-    fields = {name: course.opens_on for name in ("starts_on", "opens_on") if name in SampleCourse.__dataclass_fields__}
+    fields = {_OPENS[0]: course.opens_on} if _OPENS else {}
     return SampleCourse(
         id=course.id,
         name=course.title,

@@ -14,6 +14,7 @@ from tests.model.independent_count import STATES
 from tests.model.portal_model import BRANCHES, LEARNER, PortalModel
 
 STATUSES = ("enrolled", "in_progress", "completed", "failed", "expired")
+FILTERS = ("state", "status", "where", "progress_below", "due_from", "due_to", "enrolled_from", "completed_from")
 ROW_FIELDS = ["id", "learner", "status", "progress", "due"]
 _INDEXES = st.lists(st.integers(0, 30), min_size=1, max_size=2, unique=True)
 _FIRST_DAYS = st.sampled_from(["today", "-30d", "-10d", "-90d", "+2d"])
@@ -45,6 +46,16 @@ class Question:
     def asks_who_is_missing(self) -> bool:
         return self.asked.get("state") == ["not_enrolled"]
 
+    @property
+    def asks_for_a_period(self) -> bool:
+        return bool({"completed_from", "completed_to"} & self.asked.keys())
+
+    @property
+    def group(self) -> str:
+        """The key of the first table of a summary; two keys are told by a text that no table begins with."""
+        group = self.arguments.get("group_by", "course")
+        return group if isinstance(group, str) else "+".join(group)
+
     def fresh(self) -> Question:
         """Return the same question, to be answered from new data."""
         return replace(self, arguments={**self.arguments, "fresh": True})
@@ -53,10 +64,9 @@ class Question:
         return f"{self.tool} {json.dumps(dict(self.arguments))}"
 
 
-def drafts(*, teams: bool) -> st.SearchStrategy[dict[str, Any]]:
-    """Draw questions; `teams` is whether the provider tells people's branches."""
-    where = _SITES | _TEAMS if teams else _SITES
-    places = ["team", "site"] if teams else ["site"]
+def drafts() -> st.SearchStrategy[dict[str, Any]]:
+    """Draw questions; where the provider tells no teams, sites stand for them."""
+    where = _SITES | _TEAMS
     filters: dict[str, st.SearchStrategy[Any]] = {
         "state": st.lists(st.sampled_from(sorted(STATES)), min_size=1, max_size=2, unique=True),
         "status": st.lists(st.sampled_from(STATUSES), min_size=1, max_size=2, unique=True),
@@ -70,7 +80,7 @@ def drafts(*, teams: bool) -> st.SearchStrategy[dict[str, Any]]:
         "completed_from": _FIRST_DAYS,
     }
     form = st.sampled_from(["id", "name", "email"])
-    groups = st.sampled_from(["course", "learner", "status", "month", *places, ["course", "status"]])
+    groups = st.sampled_from(["course", "learner", "status", "month", "team", "site", ["course", "status"]])
     listed = st.fixed_dictionaries(
         {"tool": st.just(LIST), "form": form},
         optional={
@@ -78,12 +88,12 @@ def drafts(*, teams: bool) -> st.SearchStrategy[dict[str, Any]]:
             "sort": st.sampled_from(["due", "-progress", "learner", "-course", "status", "-enrolled_at"]),
             "limit": st.sampled_from([1, 4, 25, 200]),
             "fields": st.just(ROW_FIELDS),
+            "format": st.just("json"),
         },
     )
-    counted = {name: each for name, each in filters.items() if not name.startswith("completed")}
     summed = st.fixed_dictionaries(
         {"tool": st.just(SUMMARIZE), "form": form},
-        optional={**counted, "group_by": groups, "sort": st.sampled_from(["name", "-overdue", "-%", "-at_risk"])},
+        optional={**filters, "group_by": groups, "sort": st.sampled_from(["name", "-overdue", "-%", "-at_risk"])},
     )
     missing = st.fixed_dictionaries(
         {
@@ -92,16 +102,24 @@ def drafts(*, teams: bool) -> st.SearchStrategy[dict[str, Any]]:
             "state": st.just(["not_enrolled"]),
             "course": _INDEXES,
         },
-        optional={"user": _INDEXES, "where": where},
+        optional={"user": _INDEXES, "where": where, "group_by": st.sampled_from(["course", "learner", "team", "site"])},
     )
     few = listed.filter(lambda draft: len(draft) <= 6) | summed.filter(lambda draft: len(draft) <= 5)
     return few | few | missing
 
 
-def concrete(draft: Mapping[str, Any], model: PortalModel) -> Question:
-    """Name people and courses of the present portal in a drawn question."""
+def concrete(draft: Mapping[str, Any], model: PortalModel, *, teams: bool) -> Question:
+    """Name people and courses of the present portal in a drawn question; `teams` is whether the provider tells them."""
+    if not teams and "team" in draft.get("where", ()):
+        draft = {**draft, "where": {"site": "Oslo"}}
+    if not teams and draft.get("group_by") == "team":
+        draft = {**draft, "group_by": "site"}
+    if draft["tool"] == LIST and "group_by" in draft:
+        draft = {name: value for name, value in draft.items() if name != "group_by"}
+    if "due_to" in draft:  # a period may not end before it begins
+        draft = {name: value for name, value in draft.items() if name != "due_from"}
     arguments = {name: value for name, value in draft.items() if name not in ("tool", "form", "user", "course")}
-    asked: dict[str, Any] = {name: arguments[name] for name in arguments if name not in ("sort", "limit", "fields")}
+    asked: dict[str, Any] = {name: arguments[name] for name in arguments if name in FILTERS}
     form: str = draft["form"]
     people = [
         person

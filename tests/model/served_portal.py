@@ -45,6 +45,11 @@ class Provider:
     options: TrutoOptions | None = None
     pairs_only: bool = False
 
+    @property
+    def tells_teams(self) -> bool:
+        """Whether people's branches can be asked about."""
+        return self.options is None
+
 
 PROVIDERS = {
     provider.name: provider
@@ -100,6 +105,7 @@ class ServedPortal:
     time: VirtualTime
     provider: Provider
     variations: Variations
+    note: Callable[[str], None]
     faults: Faults = field(default_factory=Faults)
     body_faults: list[BodyFault] = field(default_factory=list)
     injected: int = 0
@@ -158,7 +164,10 @@ class _Transport(httpx.AsyncBaseTransport):
         before = len(portal.faults._planned)
         swapped = self._swapped(request)
         response = await httpx.ASGITransport(app=portal.app()).handle_async_request(swapped or request)
-        portal.injected += swapped is not None or len(portal.faults._planned) != before
+        is_fault = swapped is not None or len(portal.faults._planned) != before
+        if is_fault:
+            portal.injected += 1
+            portal.note(f"  fault: {request.url.path} {request.url.query.decode()} {response.status_code}")
         fault = next((each for each in portal.body_faults if each.kind != "swapped"), None)
         if fault is None or response.status_code != 200:
             return response
@@ -166,6 +175,8 @@ class _Transport(httpx.AsyncBaseTransport):
         if not _change(body, fault.kind):
             return response
         self._use(fault)
+        portal.note(f"  {fault.kind}: {request.url.path} {request.url.query.decode()}")
+        portal.injected += 1
         headers = {"content-type": "application/json"}
         return httpx.Response(200, headers=headers, content=json.dumps(body), request=request)
 
@@ -186,7 +197,6 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Request(request.method, url, headers=request.headers)
 
     def _use(self, fault: BodyFault) -> None:
-        self._portal.injected += 1
         fault.times -= 1
         if not fault.times:
             self._portal.body_faults.remove(fault)

@@ -11,6 +11,7 @@ import anyio
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import EnrollmentServer, create_server
 from mcp_truto_lms.settings import Settings
+from tests.model.portal_model import ZONE
 from tests.model.served_portal import ServedPortal
 from tests.model.virtual_time import VirtualTime
 
@@ -55,7 +56,8 @@ class ServerProcess:
         self.time.run(end())
 
     async def _serve(self, ready: asyncio.Event) -> None:
-        settings = Settings(source="talentlms", store=self.store, call_budget=self.call_budget)
+        zone = None if self.portal.provider.options is None else ZONE  # Truto does not tell the portal's
+        settings = Settings(source="talentlms", store=self.store, call_budget=self.call_budget, zone=zone)
         async with AppContext(settings, source=self.portal.source, clock=self.time.wall) as app_context:
             self._server = create_server(app_context)
             ready.set()

@@ -39,7 +39,7 @@ def test_a_page_is_read_with_its_rows_and_its_cursor():
         "Rows 4 to 5 of 199 enrollments: overdue. As of 2026-11-23 14:00 UTC, complete.\n"
         "id,status\n1_2,failed\n1_3,expired\nSorted by due.\n194 more: cursor=k3f9a2"
     )
-    assert (answer.rows, answer.total, answer.cursor, answer.complete) == ((4, 5), Bound(199, 199), "k3f9a2", True)
+    assert (answer.shown, answer.total, answer.cursor, answer.complete) == (2, Bound(199, 199), "k3f9a2", True)
     assert answer.table("id") == (["id", "status"], [["1_2", "failed"], ["1_3", "expired"]])
 
 
@@ -49,7 +49,7 @@ def test_people_without_an_enrollment_are_a_total_too():
 
 
 @pytest.mark.parametrize(
-    ("text", "bound"), [("12", Bound(12, 12)), ("3 to 5", Bound(3, 5)), ("", None), ("63 d", None)]
+    ("text", "bound"), [("12", Bound(12, 12)), ("4 (3 to 5)", Bound(3, 5)), ("", None), ("63 d", None)]
 )
 def test_a_cell_is_a_number_or_none(text: str, bound: Bound | None):
     assert to_bound(text) == bound

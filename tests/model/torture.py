@@ -2,7 +2,7 @@
 
 It prints the seed of every batch that fails. The same seed and cell run the same steps again:
 
-    make torture SEED=123 CELL=talentlms/file
+    make torture SEED=123 CELL=talentlms/file SHRINK=1
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def machine(provider: str, new_store: NewStore, tally: Tally) -> type[Machine]:
     return type("Machine", (Machine,), values)
 
 
-def limits(examples: int, steps: int, *, shrink: bool) -> settings:
+def limits(examples: int, steps: int, *, shrink: bool, derandomize: bool = False) -> settings:
     """Return the settings of a batch: nothing is remembered, so that a seed alone decides."""
     return settings(
         max_examples=examples,
@@ -45,6 +45,7 @@ def limits(examples: int, steps: int, *, shrink: bool) -> settings:
         deadline=None,
         database=None,
         print_blob=False,
+        derandomize=derandomize,
         suppress_health_check=[*HealthCheck],
         phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
     )
@@ -74,6 +75,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--cell", default="", help="provider/store, to run the batch of the seed alone")
     parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--shrink", action="store_true", help="look for fewer steps that fail alike, for minutes")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     first = random.randrange(1_000_000) if arguments.seed is None else arguments.seed
@@ -91,7 +93,7 @@ def main() -> int:
             cell = machine(provider, new_stores[store], tally)
             until = time.monotonic() + arguments.minutes * 60 / len(chosen)
             for number in seeds(first + 1000 * index * (not arguments.cell), until=until, once=bool(arguments.cell)):
-                problem = run_batch(cell, number, shrink=bool(arguments.cell))
+                problem = run_batch(cell, number, shrink=arguments.shrink)
                 tally.add("batches")
                 if problem is not None:
                     failures += 1

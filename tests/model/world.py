@@ -59,7 +59,7 @@ class World:
             self.seed, people=self.size.people, courses=self.size.courses, now=FIRST_MOMENT
         )
         variations = Variations(failed_sets_completed_on=self.failures_have_dates)
-        self.portal = ServedPortal(self.model, self.time, PROVIDERS[self.provider], variations)
+        self.portal = ServedPortal(self.model, self.time, PROVIDERS[self.provider], variations, self.note)
         self.comparison = Comparison(self.model, self.tally)
         self._process = ServerProcess(self.portal, self.time, self.store, self.size.call_budget)
         self._process.start()
@@ -73,26 +73,47 @@ class World:
 
     def restart(self) -> None:
         """Start another process over the same store; one in memory begins empty."""
+        self.note("restart")
         self._process.end()
         self._process.start()
         self.tally.add("restarts")
+
+    def note(self, event: str) -> None:
+        """Log what happened, for a reader of a disagreement."""
+        self.log.append(f"{self.time.wall():%m-%d %H:%M:%S} {event}")
+
+    def story(self) -> str:
+        """Tell what happened last."""
+        return "\n".join(self.log[-30:])
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self._process.wait(seconds)
 
-    def change(self) -> None:
+    def change(self, what: str) -> None:
         """Serve what the model has become."""
+        self.note(what)
         self.model.changed(self.time.epoch())
         self.wait(AFTER_A_CHANGE_SECONDS)
         self.tally.add("changes")
 
     def ask(self, question: Question) -> ReadAnswer | None:
-        """Ask, and judge the answer with all its pages; None where it is an error."""
+        """Ask, and judge the answer with all its pages; None where it is an error.
+
+        Raises:
+            Disagreement: the answer is not true of the portal, with the story of how it came about.
+        """
+        try:
+            return self._ask(question)
+        except Disagreement as disagreement:
+            raise Disagreement(f"{disagreement}\n{self.story()}") from None
+
+    def _ask(self, question: Question) -> ReadAnswer | None:
         began_at = self.time.epoch()
         may_fail = self.portal.has_faults
         text, is_error = self._process.ask(question.tool, dict(question.arguments))
         self.tally.add("questions")
+        self.note(f"{question}: {text.partition(chr(10))[0][:200]}")
         if is_error:
             self.tally.add("refused questions")
             may_fail = may_fail or self._may_not_know(text)
@@ -127,8 +148,8 @@ class World:
             self.tally.add("pages")
         if len(seen) != len({*seen}):
             raise Disagreement(f"{question}\na row is on two pages: {seen}")
-        shown = sum(last - first + 1 for first, last in (page.rows for page in pages if page.rows))
-        if answer.complete and not question.asks_who_is_missing and shown != answer.total.low:
+        shown = sum(page.shown or 0 for page in pages)
+        if answer.complete and shown != answer.total.low:
             raise Disagreement(f"{question}\n{shown} rows on {len(pages)} pages\n{answer.text}")
 
     def _ids(self, answer: ReadAnswer) -> list[str]:
@@ -137,6 +158,7 @@ class World:
 
     def becomes_known(self) -> None:
         """After the faults and a day of quiet, everything is known and true."""
+        self.note("repaired, to become known")
         self.portal.clear_faults()
         answer = self.ask(EVERYTHING.fresh())
         for _ in range(12):
