@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +80,11 @@ class Conversation:
     answers: list[str] = field(default_factory=list)
 
     def calls(self) -> Iterator[dict[str, Any]]:
-        """List the calls: each question once in advance, so that everything has been fetched."""
-        warm_up = [("first", question) for question in QUESTIONS]
-        plan = warm_up + [(filler, question) for question in QUESTIONS for filler in FILLERS]
-        for tool, definition in self.definitions.items():
-            properties: dict[str, Schema] = definition["schema"]["properties"]
-            for filler, question in plan:
-                filled_in = {}
-                if filler not in ("first", "bare"):
-                    filled_in = {name: FILLERS[filler](schema) for name, schema in properties.items()}
-                yield {"tool": tool, "filler": filler, "question": question, "arguments": filled_in | question}
+        """List the calls in their order."""
+        for tool, question, filler in product(self.definitions, QUESTIONS, FILLERS):
+            properties: dict[str, Schema] = self.definitions[tool]["schema"]["properties"]
+            filled_in = {name: FILLERS[filler](schema) for name, schema in properties.items() if filler != "bare"}
+            yield {"tool": tool, "filler": filler, "question": question, "arguments": filled_in | question}
 
     def next_call(self) -> dict[str, Any] | None:
         """Return the call that comes after those that are answered."""

@@ -20,7 +20,7 @@ from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.sandbox.organisation import generate
 from tests import truth
 from tests.conftest import LIST, SUMMARIZE, TODAY
-from tests.e2e.processes import COMMAND, ROOT, run, sample
+from tests.e2e.processes import COMMAND, ROOT, in_terminal, run, sample
 from tests.hosts.scripted_model import FILLERS, QUESTIONS
 
 pytestmark = pytest.mark.hosts
@@ -44,15 +44,24 @@ CURSOR = re.compile(r"(?<=cursor=)\S+")
 Report = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a server that has read everything, so that no answer changes with the next."""
+    env = sample(MCP_TRUTO_LMS_STORE=str(tmp_path_factory.mktemp("store") / "lms.db"))
+    done = in_terminal("sync", env=env)
+    assert done.returncode == 0, done.stderr
+    return env
+
+
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
-def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(request: pytest.FixtureRequest, synced: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What the host showed its model, and what each call was answered."""
     host = request.param
     binaries = ROOT / "build" / "hosts" / ENVIRONMENTS[host] / ("Scripts" if os.name == "nt" else "bin")
     assert binaries.is_dir(), f"{host} is not installed: `make test-hosts` installs it"
     folder = tmp_path_factory.mktemp(host)
     command, report = folder / "command.json", folder / "report.json"
-    command.write_text(json.dumps({"command": COMMAND[0], "args": COMMAND[1:], "env": sample()}), "utf-8")
+    command.write_text(json.dumps({"command": COMMAND[0], "args": COMMAND[1:], "env": synced}), "utf-8")
     script = Path(__file__).parent / f"{host}_host.py"
     done = run(str(binaries / "python"), str(script), str(command), str(report), env=sample(**OFFLINE))
     assert done.returncode == 0, done.stderr[-4_000:]
