@@ -22,6 +22,8 @@ from mcp_truto_lms.domain.source import Source
 from mcp_truto_lms.http_serving import url_host
 from mcp_truto_lms.unified_api.app import unified_app
 from mcp_truto_lms.unified_api.bearer_auth import BearerTokenGuard
+from mcp_truto_lms.unified_api.errors import ApiError
+from mcp_truto_lms.unified_api.responses import error_response
 
 HttpTransport = Literal["sse", "streamable-http"]
 HEALTH = "/healthz"
@@ -33,7 +35,7 @@ class HostGuard:
     """Refuses requests whose Host or Origin is not allowed.
 
     The checks are the SDK's. They are no ASGI middleware there, and Starlette's TrustedHostMiddleware does not look at
-    the Origin, so this class connects the two.
+    the Origin, so this class connects the two. A refusal has the form of every error of the unified endpoint.
     """
 
     def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
@@ -43,7 +45,11 @@ class HostGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on."""
         refusal = await self._security.validate_request(Request(scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        error = ApiError(refusal.status_code, bytes(refusal.body).decode())
+        await error_response(error)(scope, receive, send)
 
 
 def application(server: MCPServer[object], transport: HttpTransport, host: str, *, token: str | None = None) -> ASGIApp:

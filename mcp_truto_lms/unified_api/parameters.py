@@ -12,7 +12,8 @@ from enum import StrEnum
 from mcp_truto_lms.unified_api.errors import ApiError
 from mcp_truto_lms.unified_api.query_string import QueryString
 
-OBJECT_PARAMETERS = ("remote_query", "user", "course")
+OBJECT_PARAMETERS = ("user", "course")
+_WORDS_FOR_OBJECTS = {"user": "user", "users": "user", "learner": "user", "course": "course", "courses": "course"}
 _BOOLEAN_WORDS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_LIMIT_DIGITS = 9
 
@@ -73,6 +74,7 @@ def parse_get_request(query: QueryString) -> GetRequest:
         raise ApiError(400, "integrated_account_id is required: name the integrated account to read from")
     for name in OBJECT_PARAMETERS:
         query.require_object(name)
+    query.require_object("remote_query", arrays=True)
     return GetRequest(
         account_id=account_id,
         response_format=_parse_response_format(query.value("truto_response_format")),
@@ -88,6 +90,7 @@ def parse_list_request(query: QueryString) -> ListRequest:
         ApiError: a parameter is missing or invalid.
     """
     get_request = parse_get_request(query)
+    query.require_ids_as(_WORDS_FOR_OBJECTS)
     return ListRequest(
         account_id=get_request.account_id,
         response_format=get_request.response_format,

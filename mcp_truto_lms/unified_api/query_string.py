@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from mcp_truto_lms.unified_api.errors import ApiError
@@ -15,6 +16,9 @@ from mcp_truto_lms.unified_api.errors import ApiError
 MAX_LENGTH = 32_768
 MAX_FIELDS = 1_000
 _BRACKETED_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
+_STRUCTURE = re.compile(r"[\[\]{}\"]")
+_ID = re.compile(r"ids?$")
+_NOT_A_LETTER = re.compile(r"[^a-z]")
 _BRACKETED_KEY = re.compile(r"\[([^\[\]]*)\]")
 
 Keys = tuple[str, ...]
@@ -47,32 +51,65 @@ class QueryString:
         """Return the value of `name`, or of `name[key]`; an empty value is None.
 
         Raises:
-            ApiError: it has more than one value.
+            ApiError: it has more than one value, or is written as an array.
         """
+        if not keys and any(value_keys and value.strip() for value_keys, value in self._values.get(name, ())):
+            raise ApiError(400, f"{name} takes one value: write {name}=value")
         values = {value.strip() for value_keys, value in self._values.get(name, ()) if value_keys == keys} - {""}
         if len(values) > 1:
-            full_name = name + "".join(f"[{key}]" for key in keys)
-            raise ApiError(400, f"{full_name} is given more than once")
+            raise ApiError(400, f"{name}{_brackets(keys)} is given more than once")
         return values.pop() if values else None
 
     def array(self, name: str) -> tuple[str, ...]:
-        """Return the values of an array in any notation; commas also separate values.
+        """Return the values of an array of names in any notation; commas also separate values.
 
         Raises:
-            ApiError: it is an object.
+            ApiError: it is an object, or a value is not a name.
         """
         values: list[str] = []
         for keys, value in self._values.get(name, ()):
             if len(keys) > 1 or (keys and keys[0] and not keys[0].isdecimal()):
                 raise ApiError(400, f"{name} is an array: write {name}[]=a&{name}[]=b")
+            if _STRUCTURE.search(value):
+                raise ApiError(400, f"{name} is an array of names: write {name}[]=a&{name}[]=b")
             values.extend(item.strip() for item in value.split(","))
         return tuple(dict.fromkeys(item for item in values if item))
 
-    def require_object(self, name: str) -> None:
-        """Refuse a plain value for a parameter that is an object.
+    def require_ids_as(self, names: Mapping[str, str]) -> None:
+        """Refuse any other notation of `name[id]`, which would otherwise be ignored and list everything.
+
+        Args:
+            names: the canonical name of every word that people write for it, such as `user` of `learner`
 
         Raises:
-            ApiError: the value is plain.
+            ApiError: an id is written in another notation.
         """
-        if any(not keys and value.strip() for keys, value in self._values.get(name, ())):
+        for name, values in self._values.items():
+            for keys, value in values:
+                canonical = _canonical_object(name, keys, names)
+                if canonical is not None and value.strip() and (name, keys) != (canonical, ("id",)):
+                    raise ApiError(400, f"{name}{_brackets(keys)} is not understood: write {canonical}[id]=value")
+
+    def require_object(self, name: str, *, arrays: bool = False) -> None:
+        """Refuse a plain value for a parameter that is an object, and an array unless arrays are allowed.
+
+        Raises:
+            ApiError: the value is plain, or an array.
+        """
+        if any(
+            (not keys or (not keys[0] and not arrays)) and value.strip() for keys, value in self._values.get(name, ())
+        ):
             raise ApiError(400, f"{name} is an object: write {name}[key]=value")
+
+
+def _canonical_object(name: str, keys: Keys, names: Mapping[str, str]) -> str | None:
+    """Return the object whose id a parameter gives, in whatever notation; None if it gives none."""
+    first, *others = [_NOT_A_LETTER.sub("", word.lower()) for word in (name, *keys)]
+    if first in names and {"id", "ids", f"{first}id"} & {*others}:
+        return names[first]
+    word, is_id = _ID.subn("", first)
+    return names.get(word) if is_id else None
+
+
+def _brackets(keys: Keys) -> str:
+    return "".join(f"[{key}]" for key in keys)

@@ -24,7 +24,8 @@ from mcp_truto_lms.unified_api.parameters import GetRequest, ListRequest
 from mcp_truto_lms.unified_api.serialization import exclude_fields, key_of, serialize
 
 CHUNK_BYTES = 32_768
-NDJSON = "application/x-ndjson"
+STREAM_TYPE = "application/octet-stream"
+"""Of lines of JSON. Truto's own SDKs parse any body whole whose content type has "json" in it."""
 _Records = AsyncGenerator[tuple[Position, UnifiedModel]]
 
 
@@ -84,7 +85,7 @@ async def stream_response(listing: Listing, request: ListRequest) -> Response:
     except BaseException:
         await records.aclose()
         raise
-    return _RecordStream(_chunks(first_line, records, listing, request), media_type=NDJSON)
+    return _RecordStream(_chunks(first_line, records, listing, request), media_type=STREAM_TYPE)
 
 
 class _StreamAborted(Exception):

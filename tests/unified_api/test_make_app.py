@@ -70,7 +70,11 @@ async def test_a_foreign_host_or_origin_is_refused_except_at_the_health_check(se
     foreign_headers = [{"Host": "evil.example"}, {"Origin": "http://evil.example"}]
     async with serving() as client:
         for path in (ENROLLMENTS, "/mcp"):
-            assert [(await client.get(path, headers=headers)).status_code for headers in foreign_headers] == [421, 403]
+            responses = [await client.get(path, headers=headers) for headers in foreign_headers]
+            assert [response.status_code for response in responses] == [421, 403]
+            for response in responses:
+                assert set(response.json()) == {"statusCode", "error", "message"}
+                assert response.json()["statusCode"] == response.status_code
         assert (await client.get("/healthz", headers={"Host": "10.0.0.7"})).status_code == 200
 
 
