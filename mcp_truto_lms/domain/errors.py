@@ -43,9 +43,17 @@ class StoreError(LmsError):
 class SourceError(LmsError):
     """The LMS, or the connection to it, failed."""
 
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status that reported the failure, where the provider tells it."""
+        return None
+
 
 class AccessDenied(SourceError):
     """The key or token was refused."""
+
+    missing_scopes: tuple[str, ...] = ()
+    """What to grant, where the provider tells it."""
 
 
 class NotFound(SourceError):
@@ -53,7 +61,19 @@ class NotFound(SourceError):
 
 
 class RouteClosed(SourceError):
-    """The provider does not allow this route."""
+    """The provider does not allow this route.
+
+    Args:
+        message: what is not allowed
+        reason: the refusal that closed the route
+    """
+
+    parameters: frozenset[str] = frozenset()
+    """The parameters without which the provider refuses the route."""
+
+    def __init__(self, message: str, *, reason: SourceError | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RateLimited(SourceError):

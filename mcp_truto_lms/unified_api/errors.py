@@ -15,9 +15,11 @@ from math import ceil
 from types import MappingProxyType
 from typing import Any
 
-from mcp_truto_lms.domain.errors import AccessDenied, NotFound, RateLimited, RouteClosed, SourceError
+from mcp_truto_lms.domain.errors import AccessDenied, NotFound, RateLimited, RouteClosed, SourceError, Unavailable
 
 DEFAULT_RETRY_AFTER_SECONDS = 10
+_PASSED_ON = (503, 504)
+"""Statuses of a failure that are passed on as they are; any other one is a bad gateway."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -92,7 +94,7 @@ def to_api_error(error: SourceError) -> ApiError:
     """Return the error response for an error of a source."""
     message = str(error)
     if isinstance(error, RouteClosed):
-        return missing_parameters(["user[id]", "course[id]"])
+        return _closed_route(error)
     if isinstance(error, RateLimited):
         retry_after = error.retry_after_seconds
         seconds = DEFAULT_RETRY_AFTER_SECONDS if retry_after is None else max(1, ceil(retry_after))
@@ -104,9 +106,26 @@ def to_api_error(error: SourceError) -> ApiError:
             insight=insight_entry("rate_limit_error", description, {"retry_after": seconds}),
             headers={"retry-after": str(seconds)},
         )
+    if isinstance(error, AccessDenied) and error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        return ApiError(503, message)  # without the remote flag this status means that the account is blocked
+    if isinstance(error, AccessDenied) and error.status_code == HTTPStatus.FORBIDDEN:
+        description, scopes = "The connected account lacks permissions.", {"missing_scopes": [*error.missing_scopes]}
+        return ApiError(403, message, is_remote=True, insight=insight_entry("forbidden_error", description, scopes))
     status = 401 if isinstance(error, AccessDenied) else 404 if isinstance(error, NotFound) else 502
+    if isinstance(error, Unavailable) and error.status_code in _PASSED_ON:
+        status = error.status_code
     insight = insight_entry("remote_error", "The provider refused.", message)
     return ApiError(status, message, is_remote=True, insight=insight)
+
+
+def _closed_route(error: RouteClosed) -> ApiError:
+    """Return what closed a route: missing parameters, or that the provider does not offer it."""
+    if error.reason is not None:
+        return to_api_error(error.reason)
+    if error.parameters or error.status_code is None:
+        names = [f"{name}[id]" for name in ("user", "course") if not error.parameters or name in error.parameters]
+        return missing_parameters(names)
+    return ApiError(501 if error.status_code == HTTPStatus.NOT_IMPLEMENTED else 405, str(error))
 
 
 def provider_timed_out(deadline_seconds: float) -> ApiError:

@@ -17,14 +17,14 @@ from mcp_truto_lms.providers.truto.errors import AccountBlocked, AccountUnknown,
 
 Result = TypeVar("Result")
 
-_REFUSALS_OF_THE_ACCOUNT = (ReconnectAccount, TokenRefused, AccountBlocked, AccountUnknown)
+RefusalOfTheAccount = ReconnectAccount | TokenRefused | AccountBlocked | AccountUnknown
 
 
 class AuthGate:
     """Makes calls and stores the refusal of the last one, if the whole account was refused."""
 
     def __init__(self) -> None:
-        self.refusal: AccessDenied | None = None
+        self.refusal: RefusalOfTheAccount | None = None
         self._probe_lock = anyio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
@@ -49,12 +49,12 @@ class AuthGate:
             AccessDenied: a later call was refused.
         """
         if self.refusal is not None and self.refusal is not previous_refusal:
-            raise AccessDenied(str(self.refusal))
+            raise type(self.refusal)(str(self.refusal), self.refusal.details)
 
     async def _send(self, send: Callable[[], Awaitable[Result]]) -> Result:
         try:
             result = await send()
-        except _REFUSALS_OF_THE_ACCOUNT as error:
+        except (ReconnectAccount, TokenRefused, AccountBlocked, AccountUnknown) as error:
             self.refusal = error
             raise
         self.refusal = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mcp_truto_lms.domain.source import FetchRoute
+from mcp_truto_lms.providers.truto.errors import MissingParameters, RequestRefused, TrutoError
 
 OUTCOME_LIFETIME_SECONDS = 24 * 3600.0
 DOUBT_SECONDS = 5 * 60.0
@@ -59,6 +60,7 @@ class _ReadOutcome:
     learned_at: float
     calls: int = 1
     lifetime_seconds: float = OUTCOME_LIFETIME_SECONDS
+    refusal: TrutoError | None = None
 
 
 class AccountCapabilities:
@@ -112,22 +114,27 @@ class AccountCapabilities:
                 self._outcomes[other] = _ReadOutcome(available=True, learned_at=now)
         self._outcomes[method] = _ReadOutcome(available=True, learned_at=now, calls=max(1, calls))
 
-    def mark_unavailable(
-        self, method: ReadMethod, *, required_parameters: frozenset[str] = frozenset(), may_pass: bool = False
-    ) -> None:
+    def mark_unavailable(self, method: ReadMethod, *, refusal: TrutoError | None = None) -> None:
         """Store that a method fails, and so does every list method that lacks a required parameter.
 
         Args:
-            method: the method that was refused
-            required_parameters: the parameters that the refusal names
-            may_pass: the refusal does not say that the method is not offered
+            method: the method that was refused, or whose answers hold no enrollments
+            refusal: the error, if there was one
         """
-        lifetime_seconds = DOUBT_SECONDS if may_pass else OUTCOME_LIFETIME_SECONDS
-        outcome = _ReadOutcome(available=False, learned_at=self._now(), lifetime_seconds=lifetime_seconds)
+        lifetime_seconds = DOUBT_SECONDS if isinstance(refusal, RequestRefused) else OUTCOME_LIFETIME_SECONDS
+        outcome = _ReadOutcome(
+            available=False, learned_at=self._now(), lifetime_seconds=lifetime_seconds, refusal=refusal
+        )
         self._outcomes[method] = outcome
+        required_parameters = refusal.parameters if isinstance(refusal, MissingParameters) else frozenset[str]()
         for other, parameters in LIST_PARAMETERS.items():
             if method in LIST_PARAMETERS and required_parameters - parameters:
                 self._outcomes[other] = outcome
+
+    def refusal_of_list(self, route: FetchRoute) -> TrutoError | None:
+        """Return the refusal that closed the list of a route, if there was one."""
+        outcome = self._outcome(READ_METHODS[route][0])
+        return None if outcome is None else outcome.refusal
 
     def _outcome(self, method: ReadMethod) -> _ReadOutcome | None:
         outcome = self._outcomes.get(method)

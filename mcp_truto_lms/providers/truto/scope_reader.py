@@ -93,14 +93,14 @@ class ScopeReader:
         except MissingParameters as error:
             if method is ReadMethod.LIST_OF_PAIR:
                 raise
-            self._capabilities.mark_unavailable(method, required_parameters=error.parameters)
+            self._capabilities.mark_unavailable(method, refusal=error)
             return None
         except (NotOffered, Forbidden, RequestRefused) as error:
             if method is ReadMethod.LIST_OF_PAIR:
                 raise
             if self._capabilities.is_available(method):  # the refusal concerns this one record
                 raise SourceError(str(error)) from None
-            self._capabilities.mark_unavailable(method, may_pass=isinstance(error, RequestRefused))
+            self._capabilities.mark_unavailable(method, refusal=error)
             return None
         except RecordNotFound as error:
             concerns_the_record = error.truto_is_remote_error and method is not ReadMethod.LIST

@@ -224,7 +224,10 @@ class TrutoSource:
             method = self._best_method(scope.route)
             if method is None:
                 words = SCOPE_WORDS[scope.route]
-                raise RouteClosed(f"Truto does not let this account's enrollments be read by {words}.")
+                raise RouteClosed(
+                    f"Truto does not let this account's enrollments be read by {words}.",
+                    reason=self._account_capabilities.refusal_of_list(scope.route),
+                )
             if self._account_capabilities.is_available(method):
                 reading = await self._scope_reader.read(method, scope, names)
                 continue
