@@ -238,10 +238,10 @@ class EnrollmentFilter(BaseModel):
     def _without_absent(cls, given: Mapping[str, object]) -> dict[str, object]:
         """Drop the arguments that are not meant: hosts and models write something for those that are not given."""
         kinds = {name: argument.kind for name, argument in arguments_of(cls).items() if name in given}
-        present = {name: value for name, value in given.items() if not _is_absent(value, kinds[name].absent_words)}
+        present = {name: value for name, value in given.items() if not is_absent(value, kinds[name].absent_words)}
         defaults = {name: _text(cls.model_fields[name].default) for name in present}
         if len(present) < len(given) or any(_text(value) == defaults[name] for name, value in present.items()):
-            filled_in = [name for name, value in present.items() if _is_absent(value, kinds[name].filled_in_words)]
+            filled_in = [name for name, value in present.items() if is_absent(value, kinds[name].filled_in_words)]
             return {name: value for name, value in present.items() if name not in filled_in}
         return present
 
@@ -322,23 +322,22 @@ def _text(value: object) -> str:
     return str(value).strip().casefold()
 
 
-def _is_absent(value: object, words: frozenset[str]) -> bool:
+def is_absent(value: object, words: frozenset[str] = frozenset()) -> bool:
     """Tell whether a value stands for "not given": empty, null, or such a word, alone or in lists and objects."""
     if isinstance(value, Mapping):
-        return all(_is_absent(item, _NO_WORDS) for item in cast("Mapping[str, object]", value).values())
+        return all(is_absent(item) for item in cast("Mapping[str, object]", value).values())
     if isinstance(value, list | tuple):
-        return all(_is_absent(item, words) for item in cast("list[object]", value))
+        return all(is_absent(item, words) for item in cast("list[object]", value))
     if value is None:
         return True
     text = _text(value)
     if text.startswith(("[", "{")):
         with suppress(ValueError, RecursionError):
-            return _is_absent(json.loads(text), words)
+            return is_absent(json.loads(text), words)
     return text in _EMPTY_WORDS or text in words
 
 
 _EMPTY_WORDS = frozenset({"", NULL})
-_NO_WORDS = frozenset[str]()
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

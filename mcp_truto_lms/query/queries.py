@@ -102,6 +102,11 @@ class EnrollmentQuery(EnrollmentFilter):
         return self.sort if self.sort is not None or has_default else "course.title"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the arguments were understood; a file has all rows whatever the limit."""
+        return () if self.format is Format.CSV else super().notes
+
+    @property
     def continues(self) -> bool:
         """Whether it continues an earlier question."""
         return self.cursor is not None

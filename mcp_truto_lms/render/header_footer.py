@@ -77,7 +77,9 @@ def footer(stats: MatchStats, sentences: Sequence[str], budget: int, above: str)
 def notes(stats: MatchStats) -> list[str]:
     """List what a reader must know before using the numbers."""
     question = stats.question
-    sentences = list(question.query.notes)
+    sentences = [*_unknown_names(question.users or (), "learner"), *_unknown_names(question.courses or (), "course")]
+    sentences += _people_without_rows(stats)
+    sentences += question.query.notes
     if question.query.asks_who_is_missing and not stats.coverage.complete:
         sentences.append("Includes people whose enrollments are not read yet.")
     if stats.coverage.trouble:
@@ -93,14 +95,34 @@ def notes(stats: MatchStats) -> list[str]:
     return sentences
 
 
+def _unknown_names(terms: Iterable[ResolvedTerm], kind: str) -> Iterable[str]:
+    """Name the terms without a match, and the nearest names of each."""
+    hints = {term.term: f" (nearest: {', '.join(term.nearest)})" if term.nearest else "" for term in terms}
+    unknown = [f"{clean(term.term)}{hints[term.term]}" for term in terms if not term.matches]
+    if unknown:
+        yield f"No {kind}: {_listed(unknown)}."
+
+
+def _people_without_rows(stats: MatchStats) -> Iterable[str]:
+    """Name the people who were asked for and have no row in the match."""
+    is_filtered = stats.question.query.given_filters.keys() != {"user"}
+    if stats.without_rows and (stats.is_final if is_filtered else stats.coverage.complete):
+        kind = "such enrollment" if is_filtered else "enrollment"
+        yield f"No {kind}: {_listed([clean(match.name) for match in stats.without_rows])}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
+    return f"{', '.join(names[:LISTED_NAMES])}{rest}"
+
+
 def _name_notes(terms: Iterable[ResolvedTerm], plural: str, excluded_word: str) -> Iterable[str]:
     """List the names that match several people or courses, or excluded ones."""
     for term in terms:
         number = len(term.matches)
         if number > 1:
-            names = ", ".join(f"{clean(match.name)} (id {clean(match.id)})" for match in term.matches[:LISTED_NAMES])
-            rest = f" and {number - LISTED_NAMES} more" if number > LISTED_NAMES else ""
-            yield f'"{clean(term.term)}" matches {number} {plural}: {names}{rest}.'
+            names = _listed([f"{clean(match.name)} (id {clean(match.id)})" for match in term.matches])
+            yield f'"{clean(term.term)}" matches {number} {plural}: {names}.'
         if excluded := [match for match in term.matches if match.excluded]:
             names = ", ".join(clean(match.name) for match in excluded[:LISTED_NAMES])
             yield f"{names}: {excluded_word}, shown because named."
@@ -211,7 +233,7 @@ def _value_words(question: ResolvedQuery, name: str, value: Any) -> list[str]:
     match kind.resolution:
         case "ids":
             terms, plural = (question.users, "people") if name == "user" else (question.courses, "courses")
-            return [_term_words(term, plural) for term in terms or ()]
+            return [_term_words(term, plural) for term in terms or () if term.matches]
         case "dimensions":
             return [f"{dimension_label(chosen.name)} {clip(' or '.join(chosen.shown))}" for chosen in question.where]
         case "instant":

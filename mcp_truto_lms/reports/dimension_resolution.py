@@ -24,8 +24,8 @@ from mcp_truto_lms.store.selection import NONE
 
 MAX_SUGGESTIONS, MIN_SIMILARITY = 3, 60
 """How many near names a message offers, and how similar they must be, from 0 to 100."""
-MAX_LISTED = 20
-"""How many known names a message lists if none is near."""
+MAX_LISTED, MAX_LISTED_KEYS = 20, 50
+"""How many known values a message lists if none is near, and how many known keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ def resolve_where(connection: Connection, account: str, where: Where) -> tuple[D
     for key, terms in where:
         name = _dimension_name(key, names)
         if name is None:
-            raise QueryError(_unknown(f"where: nobody has {clip(key)!r}", key, _known_keys(key, names), label="known"))
+            raise QueryError(_unknown_key("where", key, _known_keys(key, names)))
         known = {normalize(value) or value: value for value in dimensions.values(connection, account, name)}
         values: dict[str, str] = {}
         for term in terms:
             value = _value(term, known)
             if value is None:
                 problem = f"where: no {clip(name)} {clip(term)!r}"
-                raise QueryError(_unknown(problem, term, sorted(known.values()), label="for example"))
+                raise QueryError(_unknown_value(problem, term, sorted(known.values())))
             values[value] = known.get(value, NOBODY)
         filters.append(DimensionFilter(name, tuple(values), tuple(values.values())))
     return tuple(filters)
@@ -81,14 +81,14 @@ def resolve_groups(connection: Connection, account: str, groups: Sequence[GroupB
         name = key if is_usual_group(key) else _dimension_name(key, names)
         if name is None:
             known = [*filter(is_usual_group, GroupBy), *_known_keys(key, names)]
-            raise QueryError(_unknown(f"group_by: nobody has {clip(str(key))!r}", key, known, label="known"))
+            raise QueryError(_unknown_key("group_by", key, known))
         resolved.append(name)
     return tuple(dict.fromkeys(resolved))
 
 
 def _known_keys(key: str, names: Collection[str]) -> list[str]:
     """List the keys to offer instead of an unknown one: the usual dimensions first, fetched yet or not."""
-    if not names:
+    if not names and key in DIMENSIONS:
         return []
     return [name for name in dict.fromkeys([*map(str, DIMENSIONS), *sorted(names)]) if name != _with_spaces(key)]
 
@@ -109,19 +109,32 @@ def _value(term: str, known: dict[str, str]) -> str | None:
     return NONE if term.casefold() in (NOBODY, "none") else None
 
 
-def _unknown(problem: str, word: str, known: Iterable[str], *, label: str) -> str:
-    """Complete a message by the nearest known names, or by some of all known names under a label."""
-    names = list(known)
+def _unknown_key(argument: str, key: str, known: Sequence[str]) -> str:
+    """Name an unknown key, the nearest known keys, and every key that works."""
+    problem, near = f"{argument}: nobody has {clip(str(key))!r}", _nearest(key, known)
+    if not known:
+        return f"{problem}, nor any other."
+    hint = f" nearest: {', '.join(map(clean, near))};" if near else ""
+    rest = f" and {len(known) - MAX_LISTED_KEYS} more" if len(known) > MAX_LISTED_KEYS else ""
+    return f"{problem};{hint} known: {', '.join(map(clean, known[:MAX_LISTED_KEYS]))}{rest}."
+
+
+def _unknown_value(problem: str, word: str, known: Sequence[str]) -> str:
+    """Complete a message by the nearest known values, or by some of them."""
+    if near := _nearest(word, known):
+        return f"{problem}; nearest: {', '.join(map(clean, near))}."
+    if known:
+        return f"{problem}; for example: {', '.join(map(clean, known[:MAX_LISTED]))}."
+    return f"{problem}, nor any other."
+
+
+def _nearest(word: str, known: Sequence[str]) -> list[str]:
     by_spelling = {
         spelling: name
-        for name in names
+        for name in known
         for spelling in (normalize(name), normalize(name.removeprefix(f"{CUSTOM_FIELDS}.")))
     }
     spellings = nearest_names(
         normalize(word), [*by_spelling], limit=MAX_SUGGESTIONS, whole_similarity=MIN_SIMILARITY, least=MIN_SIMILARITY
     )
-    if near := dict.fromkeys(by_spelling[spelling] for spelling in spellings):
-        return f"{problem}; nearest: {', '.join(map(clean, near))}."
-    if names:
-        return f"{problem}; {label}: {', '.join(map(clean, names[:MAX_LISTED]))}."
-    return f"{problem}, nor any other."
+    return [*dict.fromkeys(by_spelling[spelling] for spelling in spellings)]

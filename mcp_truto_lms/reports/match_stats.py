@@ -8,7 +8,8 @@ from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.reports.results import MatchStats, ResolvedQuery
 from mcp_truto_lms.store import not_enrolled, unknown_outcomes
-from mcp_truto_lms.store.counts import ExcludedCounts, count_by_course_and_status, count_list
+from mcp_truto_lms.store.counts import ExcludedCounts, count_by_course_and_status, count_list, learner_ids
+from mcp_truto_lms.store.name_search import Match
 
 
 def count_match(
@@ -31,4 +32,14 @@ def count_match(
         data_version=data_version,
         by_course=counts.by_course,
         unknown=unknown_outcomes.measure(connection, selection),
+        without_rows=_people_without_rows(connection, question) if counts.totals.enrollments else (),
     )
+
+
+def _people_without_rows(connection: Connection, question: ResolvedQuery) -> tuple[Match, ...]:
+    """List the people among several named ones who have no row in the match."""
+    people = {match.id: match for term in question.users or () for match in term.matches}
+    if len(people) < 2:
+        return ()
+    present = learner_ids(connection, question.selection())
+    return tuple(match for key, match in people.items() if key not in present)

@@ -1,8 +1,9 @@
 """Resolution of names that people type to learners and courses. Two matches are never merged silently.
 
 An id, an e-mail address or a code matches exactly. A whole name, with its words in any order, matches all who have it.
-Part of a name matches all names that contain all its words; a single letter, as in `J. Doe`, is the beginning of a
-word. Case, accents and punctuation do not matter. A typo matches nobody: the error offers the nearest names.
+Part of a name matches all names with words that begin with all its words, as `J. Doe`; only if there are none, names
+that contain them. Case, accents and punctuation do not matter. A typo matches nobody: the nearest names are offered, in
+an error if no other term has a match, else in the answer for the others.
 
 Active people and current courses come first. A name stands for an inactive person or an archived course only if it has
 no other match, and the answer then includes them, because they were asked for.
@@ -10,7 +11,7 @@ no other match, and the answer then includes them, because they were asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -30,10 +31,15 @@ MAX_SUGGESTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTerm:
-    """A term of the question, and its matches."""
+    """A term of the question, and its matches.
+
+    Args:
+        nearest: the nearest names, if there is no match
+    """
 
     term: str
     matches: tuple[Match, ...]
+    nearest: tuple[str, ...] = ()
 
 
 def resolve_terms(
@@ -42,35 +48,37 @@ def resolve_terms(
     """Resolve terms.
 
     Raises:
-        QueryError: a term has no match, and the message offers the nearest names; or it has too many.
+        QueryError: no term has a match, and the message offers the nearest names; or a term has too many.
     """
-    return tuple(
-        require_matches(connection, account, by, term, find_matches(connection, account, by, term), columns)
-        for term in terms
-    )
+    matches = {term: find_matches(connection, account, by, term) for term in terms}
+    return require_matches(connection, account, by, matches, columns)
 
 
 def require_matches(
     connection: Connection,
     account: str,
     by: GroupBy,
-    term: str,
-    matches: tuple[Match, ...],
+    matches_by_term: Mapping[str, tuple[Match, ...]],
     columns: Columns = ALL_COLUMNS,
-) -> ResolvedTerm:
-    """Return a term with its matches.
+) -> tuple[ResolvedTerm, ...]:
+    """Return terms with their matches; a term without any has the nearest names instead.
 
     Raises:
-        QueryError: there is no match, and the message offers the nearest names; or there are too many.
+        QueryError: no term has a match, and the message offers the nearest names; or a term has too many.
     """
-    if not matches:
-        raise QueryError(_no_match(connection, account, by, term, columns))
-    if len(matches) > name_search.MAX_MATCHES:
-        many = "courses" if by is GroupBy.COURSE else "people"
-        raise QueryError(
-            f"{term[:80]!r} is part of the names of more than {name_search.MAX_MATCHES:,} {many}: write more of it."
-        )
-    return ResolvedTerm(term, matches)
+    for term, matches in matches_by_term.items():
+        if len(matches) > name_search.MAX_MATCHES:
+            many = "courses" if by is GroupBy.COURSE else "people"
+            raise QueryError(
+                f"{term[:80]!r} is part of the names of more than {name_search.MAX_MATCHES:,} {many}: write more of it."
+            )
+    if matches_by_term and not any(matches_by_term.values()):
+        unknown = list(matches_by_term)[:MAX_SUGGESTIONS]
+        raise QueryError(" ".join(_no_match(connection, account, by, term, columns) for term in unknown))
+    return tuple(
+        ResolvedTerm(term, matches, () if matches else _nearest(connection, account, by, term, columns))
+        for term, matches in matches_by_term.items()
+    )
 
 
 def find_matches(
@@ -104,14 +112,22 @@ def _words(text: str) -> list[str]:
     return split_words(normalize(text))
 
 
-def _no_match(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
+def _nearest(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> tuple[str, ...]:
+    """List the names that are near a term, where names are shown."""
+    if by is not GroupBy.COURSE and ("user.name" not in columns or columns.aliases):
+        return ()
     names = name_search.normalized_names(connection, account, by)
-    has_names = by is GroupBy.COURSE or ("user.name" in columns and not columns.aliases)
-    near = nearest_names(normalize(term), names, limit=MAX_SUGGESTIONS) if has_names else []
+    near = nearest_names(normalize(term), names, limit=MAX_SUGGESTIONS)
     shown = name_search.shown_names(connection, account, by, near)
+    return tuple(clean(shown[name]) for name in near)
+
+
+def _no_match(connection: Connection, account: str, by: GroupBy, term: str, columns: Columns) -> str:
+    near = _nearest(connection, account, by, term, columns)
+    number = len(name_search.normalized_names(connection, account, by))
     kind = "course with this id, code or title" if by is GroupBy.COURSE else _learner_words(columns)
-    hint = f" Nearest: {', '.join(clean(shown[name]) for name in near)}." if near else ""
-    return f"No {kind}: {term[:80]!r}, among {len(names):,} names.{hint}"
+    hint = f" Nearest: {', '.join(near)}." if near else ""
+    return f"No {kind}: {term[:80]!r}, among {number:,} names.{hint}"
 
 
 def _learner_words(columns: Columns) -> str:

@@ -21,6 +21,7 @@ from mcp_truto_lms.store.at_risk_learners import AtRiskLearner
 from mcp_truto_lms.store.column_stats import ColumnStats
 from mcp_truto_lms.store.counts import Counts, ExcludedCounts, Totals
 from mcp_truto_lms.store.groups import Group
+from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 from mcp_truto_lms.store.unknown_outcomes import UnknownOutcomes
@@ -113,6 +114,9 @@ class MatchStats:
 
     The totals of a list have only its enrollments, and those without a due date. If the question asks for people who
     are not enrolled, the totals count the missing enrollments.
+
+    Args:
+        without_rows: of several people that the question names, those who have no row in the match
     """
 
     question: ResolvedQuery
@@ -124,6 +128,7 @@ class MatchStats:
     data_version: int = 0
     by_course: Mapping[str | None, Counts] = field(default_factory=dict[str | None, Counts])
     unknown: UnknownOutcomes = field(default_factory=UnknownOutcomes)
+    without_rows: tuple[Match, ...] = ()
 
     @property
     def is_final(self) -> bool:

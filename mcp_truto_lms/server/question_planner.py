@@ -134,7 +134,7 @@ class QuestionPlanner:
         is older than courses may be.
         """
         connection, account, by = planner.connection, self._account, GroupBy.LEARNER
-        matches_by_term: list[tuple[str, tuple[Match, ...]]] = []
+        matches_by_term: dict[str, tuple[Match, ...]] = {}
         for term in terms:
             matches: tuple[Match, ...] = ()
             if "@" in term or term.isdigit():
@@ -147,11 +147,8 @@ class QuestionPlanner:
                 matches = name_resolution.find_matches(connection, account, by, term)
             if not matches and (plan := planner.directory(self._settings.max_age_seconds)) is not None:
                 return plan
-            matches_by_term.append((term, matches))
-        return tuple(
-            name_resolution.require_matches(connection, account, by, term, matches, self._columns)
-            for term, matches in matches_by_term
-        )
+            matches_by_term[term] = matches
+        return name_resolution.require_matches(connection, account, by, matches_by_term, self._columns)
 
     def _join_people(
         self, planner: FetchPlanner, query: EnrollmentFilter, loaded_people: LoadedPeople

@@ -18,10 +18,11 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 
 from mcp_truto_lms.domain.call_counter import CALL_COUNTER, CallCounter
-from mcp_truto_lms.domain.errors import LmsError, UnknownCursor
+from mcp_truto_lms.domain.errors import LmsError, QueryError, UnknownCursor
 from mcp_truto_lms.domain.text_cleaning import MAX_ERROR_CHARACTERS, clean
-from mcp_truto_lms.query.filters import EnrollmentFilter
+from mcp_truto_lms.query.filters import EnrollmentFilter, is_absent
 from mcp_truto_lms.query.input_schema import input_schema
+from mcp_truto_lms.query.parsing import only_value
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import Format
 from mcp_truto_lms.server.app_context import AppContext
@@ -130,10 +131,20 @@ async def _list(
 
 def _account_name(app_context: AppContext, arguments: Mapping[str, object]) -> tuple[str | None, Mapping[str, object]]:
     """Separate the account's name from the other arguments; with one account there is no such argument."""
-    if ACCOUNT not in arguments or (len(app_context.names) == 1 and arguments[ACCOUNT] not in [*app_context.names]):
+    if ACCOUNT not in arguments:
         return None, arguments
-    name = str(arguments[ACCOUNT] or "").strip() or None
-    return name, {key: value for key, value in arguments.items() if key != ACCOUNT}
+    rest = {key: value for key, value in arguments.items() if key != ACCOUNT}
+    if is_absent(arguments[ACCOUNT]):
+        return None, rest
+    try:
+        name = only_value(arguments[ACCOUNT])
+    except ValueError:
+        name = None
+    if len(app_context.names) == 1 and name not in [*app_context.names]:
+        return None, arguments
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        raise QueryError(f"account: takes one name as text; known: {', '.join(app_context.names)}.")
+    return str(name).strip(), rest
 
 
 async def summarize_learner_progress(

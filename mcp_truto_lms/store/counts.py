@@ -197,6 +197,12 @@ def _course_and_status_statement(selection: Selection) -> Select[Any]:
     return query.where(selection.counted()).group_by(row.c.course_id, row.c.status)
 
 
+def learner_ids(connection: Connection, selection: Selection) -> frozenset[str]:
+    """Return the ids of the learners who have a row in the match."""
+    query = select(enrollments.c.user_id).distinct().where(selection.counted(), enrollments.c.user_id.is_not(None))
+    return frozenset(connection.execute(query).scalars())
+
+
 @cached_statement
 def _learners_statement(selection: Selection) -> Select[int]:
     row = enrollments

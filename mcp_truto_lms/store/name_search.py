@@ -30,6 +30,10 @@ from mcp_truto_lms.store.selection import in_bound_list, pack
 
 MAX_MATCHES = 1_000
 """A part of a name that matches more people or courses than this is too vague to use."""
+MIN_INSIDE_CHARACTERS = 3
+"""A shorter word is not searched for inside of other words."""
+_MARKS_BETWEEN_WORDS = ' /([-_.,:;&+#|"'
+"""What a normalized name has between words."""
 _BY_ID, _BY_ADDRESS, _BY_NAME = range(3)
 """What a whole term may be, best first. The address of a person is an e-mail address, that of a course is its code."""
 
@@ -80,9 +84,25 @@ def _exact_statement(by: GroupBy, *, is_email: bool) -> Select[Any]:
 
 
 def partial_matches(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
-    """Find at most `MAX_MATCHES` + 1 matches whose names contain all words; a single letter must begin a word."""
+    """Find at most `MAX_MATCHES` + 1 matches with all words in their names.
+
+    Names with words that begin so come first. Only if there are none, parts inside words count, and only of words that
+    are long enough: otherwise "am" would be found in James.
+    """
     table = _table(by)
-    return _matches(connection, account, by, and_(*(_has(table, word) for word in words)), limit=MAX_MATCHES + 1)
+    beginning = and_(*(_begins_a_word(table, _without_dot(word)) for word in words))
+    matches = _matches(connection, account, by, beginning, limit=MAX_MATCHES + 1)
+    if matches or not any(map(_may_be_inside, words)):
+        return matches
+    anywhere = and_(
+        *(
+            table.c.normalized_name.contains(word, autoescape=True)
+            if _may_be_inside(word)
+            else _begins_a_word(table, _without_dot(word))
+            for word in words
+        )
+    )
+    return _matches(connection, account, by, anywhere, limit=MAX_MATCHES + 1)
 
 
 def normalized_names(connection: Connection, account: str, by: GroupBy) -> list[str]:
@@ -162,13 +182,20 @@ def _matches(
     return [_match(row) for row in sorted(connection.execute(query), key=lambda row: tuple(row[:2]))]
 
 
-def _has(table: Table, word: str) -> ColumnElement[bool]:
-    letter = word.removesuffix(".")
-    if len(letter) == 1 and letter.lower() != letter.upper():
-        return _begins_a_word(table, letter)
-    return table.c.normalized_name.contains(word, autoescape=True)
+def _without_dot(word: str) -> str:
+    """Return the letter of an initial such as `J.`, else the word."""
+    return word.removesuffix(".") if len(word) == 2 else word
+
+
+def _may_be_inside(word: str) -> bool:
+    """Tell whether a word is long enough, or of a script without cases, which may not separate words."""
+    return len(word) >= MIN_INSIDE_CHARACTERS or not any(
+        character.isdigit() or character.lower() != character.upper() for character in word
+    )
 
 
 def _begins_a_word(table: Table, start: str) -> ColumnElement[bool]:
     name = table.c.normalized_name
-    return or_(name.startswith(start, autoescape=True), name.contains(f" {start}", autoescape=True))
+    after_a_mark = (name.contains(f"{mark}{start}", autoescape=True) for mark in _MARKS_BETWEEN_WORDS)
+    # the first condition excludes most names by one comparison
+    return and_(name.contains(start, autoescape=True), or_(name.startswith(start, autoescape=True), *after_a_mark))

@@ -83,12 +83,24 @@ async def test_a_dimension_may_be_typed_in_any_spelling_and_is_printed_as_stored
     [
         ({"where": {"team": "Sale"}}, "where: no team 'Sale'; nearest: Sales."),
         ({"where": {"team": "Qqq"}}, "where: no team 'Qqq'; for example: R & D, Sales."),
-        ({"where": {"teem": "Sales"}}, "where: nobody has 'teem'; nearest: team."),
+        (
+            {"where": {"teem": "Sales"}},
+            (
+                "where: nobody has 'teem'; nearest: team; known: team, manager, custom_fields.job title, "
+                "custom_fields.site."
+            ),
+        ),
         (
             {"where": {"zz": "Sales"}},
             "where: nobody has 'zz'; known: team, manager, custom_fields.job title, custom_fields.site.",
         ),
-        ({"group_by": "manger"}, "group_by: nobody has 'manger'; nearest: manager, learner."),
+        (
+            {"group_by": "manger"},
+            (
+                "group_by: nobody has 'manger'; nearest: manager, learner; known: course, learner, status, month, "
+                "team, manager, custom_fields.job title, custom_fields.site."
+            ),
+        ),
         (
             {"group_by": "zz"},
             (
@@ -110,6 +122,18 @@ async def test_a_key_that_nobody_has_is_an_error_and_not_an_empty_answer():
         assert (await desk.refused(SUMMARIZE, group_by="team")).startswith(
             "group_by: nobody has 'team'; known: course,"
         )
+
+
+async def test_an_unknown_key_is_answered_with_team_before_any_team_is_read():
+    async with open_shelf(SHELF) as desk:
+        assert await desk.refused(SUMMARIZE, group_by="department") == (
+            "group_by: nobody has 'department'; known: course, learner, status, month, team, manager."
+        )
+
+
+async def test_a_grouping_may_be_the_label_of_a_custom_field(desk: Desk):
+    whole = await desk.summarize(group_by="custom_fields.job title")
+    assert await desk.summarize(group_by="Job Title") == await desk.summarize(group_by=["job_title"]) == whole
 
 
 async def test_a_cursor_continues_with_the_same_team(desk: Desk):

@@ -84,6 +84,11 @@ def error_of(database: Database, term: str, by: GroupBy = LEARNER) -> str:
         ("doe jane", ["1"]),
         ("Do", ["15", "1"]),
         ("Jane", ["1", "2", "3"]),
+        ("Ame", ["9"]),
+        ("mes", ["9"]),
+        ("ane", ["1", "2", "3"]),
+        ("Real", ["10"]),
+        ("name", ["10"]),
         ("Jane Eriksen", ["2", "3"]),
         ("lukasz", ["4"]),
         ("Wisniewski Lukasz", ["4"]),
@@ -114,6 +119,55 @@ def error_of(database: Database, term: str, by: GroupBy = LEARNER) -> str:
 )
 def test_a_term_matches_all_who_have_the_name(database: Database, term: str, matches: list[str]):
     assert ids(database, term) == matches
+
+
+@pytest.mark.parametrize("term", ["me", "he", "ir", "0%", "00", "ne doe"])
+def test_a_short_word_is_not_found_inside_of_other_words(database: Database, term: str):
+    assert "No learner with this id, e-mail or name" in error_of(database, term)
+
+
+def test_names_with_a_word_that_begins_so_hide_names_with_parts_inside_of_words():
+    database = filled(
+        [
+            person("1", "Ann Lee"),
+            person("2", "Joanna Roe"),
+            person("3", "R\u00f3is\u00edn (Anni) Daly"),
+            person("4", "\u738b\u5c0f\u660e"),
+        ],
+        [
+            course("a", "GDPR/Privacy"),
+            course("b", "Privacy Basics"),
+            course("c", "HR_Onboarding"),
+            course("d", "Cybersafety"),
+        ],
+    )
+    assert ids(database, "ann") == ["1", "3"]
+    assert ids(database, "oann") == ["2"]
+    assert ids(database, "\u5c0f\u660e") == ["4"]
+    assert ids(database, "privacy", COURSE) == ["a", "b"]
+    assert ids(database, "onboarding", COURSE) == ["c"]
+    assert ids(database, "safety", COURSE) == ["d"]
+    database.close()
+
+
+def test_an_unknown_term_beside_known_ones_has_the_nearest_names_instead_of_matches(database: Database):
+    resolved = database._transact(
+        lambda c: name_resolution.resolve_terms(c, ACCOUNT, LEARNER, ["Cher", "Jane Do3", "Zed Nobody"])
+    )
+    assert [(term.term, len(term.matches), term.nearest[:1]) for term in resolved] == [
+        ("Cher", 1, ()),
+        ("Jane Do3", 0, ("Jane Doe",)),
+        ("Zed Nobody", 0, ()),
+    ]
+
+
+def test_terms_that_are_all_unknown_are_refused_each_with_the_nearest_names(database: Database):
+    with pytest.raises(QueryError) as caught:
+        database._transact(lambda c: name_resolution.resolve_terms(c, ACCOUNT, LEARNER, ["Jane Do3", "Zxq"]))
+    assert str(caught.value) == (
+        "No learner with this id, e-mail or name: 'Jane Do3', among 19 names. Nearest: Jane Doe, Jane Eriksen. "
+        "No learner with this id, e-mail or name: 'Zxq', among 19 names."
+    )
 
 
 @pytest.mark.parametrize("term", ["%", "_ane", "J%e", "jane.doe", "acme.example", "\u0301", "\u00b4", "~~~"])

@@ -108,6 +108,19 @@ async def test_a_missing_or_wrong_account_name_lists_the_accounts():
         )
 
 
+async def test_an_account_is_one_name_also_in_a_list():
+    async with opened() as app_context, Client(create_server(app_context)) as client:
+        named = await ask(client, SUMMARIZE, account="beta")
+        for value in (["beta"], '["beta"]', [None, "beta"]):
+            assert await ask(client, SUMMARIZE, account=value) == named
+        for value in (["acme", "beta"], {"name": "beta"}, True, [["beta"]], [{}, {"a": 1}]):
+            text, failed = await ask(client, SUMMARIZE, account=value)
+            assert (failed, text) == (True, "account: takes one name as text; known: acme, beta."), value
+        for value in ("", "null", [], {}, None, [""]):
+            text, failed = await ask(client, SUMMARIZE, account=value)
+            assert (failed, text) == (True, "account: several are connected, name one; known: acme, beta."), value
+
+
 async def test_the_account_argument_exists_only_with_several_accounts():
     async with opened() as app_context, Client(create_server(app_context)) as client:
         for tool in (await client.list_tools()).tools:
