@@ -197,16 +197,19 @@ class PagedDirectory(Protocol):
         ...
 
 
+class TeamKind(StrEnum):
+    """What an LMS divides people into; the values are the names of dimensions."""
+
+    BRANCH = "branch"
+    GROUP = "group"
+
+
 @runtime_checkable
 class TeamDirectory(Protocol):
-    """A source that knows people's teams apart from their own records."""
+    """A source that knows people's branches and groups apart from their own records."""
 
-    async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of people's teams, by learner id; people without a team are missing."""
-        ...
-
-    def teams_cost(self) -> int | None:
-        """How many calls reading the teams takes; None where that is not known yet."""
+    async def teams(self, kind: TeamKind) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of people's branches or groups, by learner id; people without any are missing."""
         ...
 
 

@@ -16,7 +16,7 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope, TeamKind
 from mcp_truto_lms.ingest import freshness
 from mcp_truto_lms.ingest.fetch_plan import PORTAL, FetchList, FetchPerson, FetchPlan, FetchPortalProfile, FetchScopes
 from mcp_truto_lms.ingest.freshness import (
@@ -108,13 +108,13 @@ class FetchPlanner:
         """
         return self._list(LEARNERS, max_age_seconds)
 
-    def teams(self) -> FetchPlan | None:
-        """Plan the fetch of people's teams, if they are stale and the LMS has teams.
+    def teams(self, kind: TeamKind) -> FetchPlan | None:
+        """Plan the fetch of people's branches or groups, if they are stale and the LMS has such.
 
         Raises:
             SourceError: there are none in the store, and the fetch failed.
         """
-        return self._list(TEAMS, LEARNERS_MAX_AGE_SECONDS) if self.has_teams else None
+        return self._list(TEAMS[kind], LEARNERS_MAX_AGE_SECONDS) if self.has_teams else None
 
     def person(self, term: str) -> FetchPlan | None:
         """Plan the lookup of one person; by an id, the transcript comes with it.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from math import ceil, inf
 from typing import TypeVar
 
@@ -163,7 +164,8 @@ class Fetcher:
 
         fetches: dict[str, Callable[[], Awaitable[None]]] = {COURSES: ingester.courses, LEARNERS: fetch_learners}
         if isinstance(source, TeamDirectory):
-            fetches[account_state.TEAMS] = lambda: ingester.teams(source)
+            for kind, key in account_state.TEAMS.items():
+                fetches[key] = partial(ingester.teams, source, kind)
         return fetches
 
     async def _fetch_scopes(self, plan: FetchScopes, budget: QuestionBudget) -> None:

@@ -18,6 +18,7 @@ from mcp_truto_lms.domain.source import (
     Scope,
     Source,
     TeamDirectory,
+    TeamKind,
     ZoneInference,
     directory_pages,
     scope_parts,
@@ -96,12 +97,14 @@ class Ingester:
         await self._database.run(lambda c: list_writer.replace_learners(c, self._account, rows, fetch_info), write=True)
         return people
 
-    async def teams(self, source: TeamDirectory) -> None:
-        """Fetch people's teams from the source, which has such a directory."""
+    async def teams(self, source: TeamDirectory, kind: TeamKind) -> None:
+        """Fetch people's branches or groups from the source, which has such a directory."""
         started_at = anyio.current_time()
-        teams = await source.teams()
+        teams = await source.teams(kind)
         fetch_info = self._fetch_info(started_at)
-        await self._database.run(lambda c: list_writer.replace_teams(c, self._account, teams, fetch_info), write=True)
+        await self._database.run(
+            lambda c: list_writer.replace_teams(c, self._account, kind, teams, fetch_info), write=True
+        )
 
     async def person(self, email: str) -> None:
         """Fetch the person with an e-mail address, if there is one."""

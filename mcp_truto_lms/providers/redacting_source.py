@@ -33,7 +33,7 @@ from mcp_truto_lms.domain.model import (
     Url,
     User,
 )
-from mcp_truto_lms.domain.person_fields import TEAM_FIELD
+from mcp_truto_lms.domain.person_fields import TEAM_FIELDS
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer, name_words
 from mcp_truto_lms.domain.source import (
     Capabilities,
@@ -44,6 +44,7 @@ from mcp_truto_lms.domain.source import (
     Scope,
     Source,
     TeamDirectory,
+    TeamKind,
     ZoneInference,
     directory_pages,
     scope_parts,
@@ -106,10 +107,10 @@ class Redactor:
         shown: dict[str, Any] = {"id": user.id, "status": user.status, "role": user.role}
         if self.columns.aliases:
             shown |= {"name": self._alias(user.id), "emails": self._hashed_names(user)}
-            shown[CUSTOM_FIELDS] = {TEAM_FIELD: custom_fields[TEAM_FIELD]} if TEAM_FIELD in custom_fields else None
+            shown[CUSTOM_FIELDS] = _team_fields(custom_fields)
         else:
             shown = {name: getattr(user, name) for name in User.model_fields if name != "remote_data"}
-            shown[CUSTOM_FIELDS] = self._custom_fields(custom_fields, always=TEAM_FIELD)
+            shown[CUSTOM_FIELDS] = self._custom_fields(custom_fields, shows_teams=True)
             if "user.name" not in self.columns:
                 shown |= dict.fromkeys(("name", "first_name", "last_name", "username"))
             if self.hides_emails:
@@ -181,11 +182,11 @@ class Redactor:
             return Manager.model_construct(id=alias, name=alias)
         return Manager.model_construct(id=manager.id, name=self._name(manager.id, manager.name))
 
-    def _custom_fields(self, fields: Mapping[str, Any], *, always: str = "") -> dict[str, Any] | None:
-        """Return the fields that are not hidden, and the field `always` although custom fields are hidden."""
+    def _custom_fields(self, fields: Mapping[str, Any], *, shows_teams: bool = False) -> dict[str, Any] | None:
+        """Return the fields that are not hidden, and teams although custom fields are hidden."""
         hidden = self._hidden_fields
         if CUSTOM_FIELDS not in self.columns:
-            return {always: fields[always]} if always in fields else None
+            return _team_fields(fields) if shows_teams else None
         return {name: value for name, value in fields.items() if not hidden or field_key(name) not in hidden} or None
 
     def _hashed_names(self, user: User) -> list[Email]:
@@ -198,6 +199,10 @@ class Redactor:
         hashes += [pseudonymizer.name(name) for name in sorted(names)]
         hashes += [pseudonymizer.word(word) for word in sorted(words)]
         return [Email.model_construct(email=name_hash) for name_hash in dict.fromkeys(hashes)]
+
+
+def _team_fields(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {name: fields[name] for name in TEAM_FIELDS if name in fields} or None
 
 
 class RedactingSource:
@@ -288,13 +293,9 @@ class RedactingSourceWithTeams(RedactingSource):
         super().__init__(source, redactor)
         self._teams = teams
 
-    async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of people's teams."""
-        return await self._teams.teams()
-
-    def teams_cost(self) -> int | None:
-        """How many calls reading the teams takes."""
-        return self._teams.teams_cost()
+    async def teams(self, kind: TeamKind) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of people's branches or groups."""
+        return await self._teams.teams(kind)
 
 
 def redacted(source: Source, redactor: Redactor) -> Source:

@@ -15,6 +15,7 @@ from mcp_truto_lms.domain.errors import QueryError
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS
 from mcp_truto_lms.domain.nearest_name import nearest_names
 from mcp_truto_lms.domain.normalization import normalize
+from mcp_truto_lms.domain.source import TeamKind
 from mcp_truto_lms.domain.text_cleaning import clean, clip
 from mcp_truto_lms.query.vocabulary import DIMENSIONS, GroupBy, is_usual_group
 from mcp_truto_lms.query.where import Where
@@ -26,6 +27,7 @@ MAX_SUGGESTIONS, MIN_SIMILARITY = 3, 60
 """How many near names a message offers, and how similar they must be, from 0 to 100."""
 MAX_LISTED, MAX_LISTED_KEYS = 20, 50
 """How many known values a message lists if none is near, and how many known keys."""
+_SINGULARS = {"teams": dimensions.TEAM, "branches": TeamKind.BRANCH.value, "groups": TeamKind.GROUP.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,11 @@ def resolve_groups(connection: Connection, account: str, groups: Sequence[GroupB
     return tuple(dict.fromkeys(resolved))
 
 
+def with_singulars(names: Collection[str]) -> frozenset[str]:
+    """Return names, with the singular of those that stand for teams, branches and groups."""
+    return frozenset(names) | {_SINGULARS[name] for name in names if name in _SINGULARS}
+
+
 def _known_keys(key: str, names: Collection[str]) -> list[str]:
     """List the keys to offer instead of an unknown one: the usual dimensions first, fetched yet or not."""
     if not names and key in DIMENSIONS:
@@ -95,7 +102,9 @@ def _known_keys(key: str, names: Collection[str]) -> list[str]:
 
 def _dimension_name(key: str, names: Iterable[str]) -> str | None:
     by_spelling = {_with_spaces(name): name for name in names}
-    return by_spelling.get(_with_spaces(key)) or by_spelling.get(_with_spaces(f"{CUSTOM_FIELDS}.{key}"))
+    spellings = [_with_spaces(key), _with_spaces(f"{CUSTOM_FIELDS}.{key}")]
+    spellings += sorted(with_singulars(spellings[:1]) - {*spellings})
+    return next((by_spelling[spelling] for spelling in spellings if spelling in by_spelling), None)
 
 
 def _with_spaces(name: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import AccessDenied, SourceError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope, TeamKind
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan, StoreUpdate
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
@@ -26,6 +26,7 @@ from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.reports import name_resolution
 from mcp_truto_lms.reports.column_choice import choose_columns
+from mcp_truto_lms.reports.dimension_resolution import with_singulars
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
@@ -35,7 +36,6 @@ from mcp_truto_lms.store.account_state import LEARNERS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
-TEAM = "team"
 OUTCOMES, PAIRS = "outcomes", "pairs"
 """The purposes of fetching learners and pairs after the scopes of the question."""
 
@@ -168,15 +168,28 @@ class QuestionPlanner:
         unmatched = dimensions.count_unmatched(connection, account) if people else 0
         if unmatched:
             notes.append(f"Not in the LMS: {unmatched:,} of the people file.")
-        if TEAM in query.dimensions and (people is None or TEAM not in people.columns):
-            try:
-                if (plan := planner.teams()) is not None:
-                    return plan
-            except AccessDenied:
-                raise
-            except SourceError as error:
-                notes.append(f"Teams could not be read: {error}")
+        names = query.dimensions - {*(people.columns if people is not None else ())}
+        try:
+            if (plan := self._teams(planner, with_singulars(names))) is not None:
+                return plan
+        except AccessDenied:
+            raise
+        except SourceError as error:
+            notes.append(f"Teams could not be read: {error}")
         return tuple(notes)
+
+    def _teams(self, planner: FetchPlanner, names: frozenset[str]) -> FetchPlan | None:
+        """Plan the fetch of branches and groups; groups are teams where the LMS has no branches.
+
+        Raises:
+            SourceError: they could not be read, and there are none in the store.
+        """
+        if names & {dimensions.TEAM, TeamKind.BRANCH} and (plan := planner.teams(TeamKind.BRANCH)) is not None:
+            return plan
+        has_branches = dimensions.has_branches(planner.connection, self._account)
+        if TeamKind.GROUP in names or (dimensions.TEAM in names and not has_branches):
+            return planner.teams(TeamKind.GROUP)
+        return None
 
     def _store_people(self, connection: Connection, people: People | None) -> None:
         """Write the people file, without what is excluded of people."""

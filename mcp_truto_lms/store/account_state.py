@@ -9,19 +9,20 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from types import MappingProxyType
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, not_, select, update
 
-from mcp_truto_lms.domain.source import Portal, Scope
+from mcp_truto_lms.domain.source import Portal, Scope, TeamKind
 from mcp_truto_lms.store.advisory_locks import lock_account
 from mcp_truto_lms.store.schema import StorableText, accounts, courses, scopes
 from mcp_truto_lms.store.selection import in_bound_list, pack
 
 COURSES = "courses"
 LEARNERS = "learners"
-TEAMS = "teams"
-LISTS = (COURSES, LEARNERS, TEAMS)
+TEAMS: Mapping[TeamKind, str] = MappingProxyType({TeamKind.BRANCH: "branches", TeamKind.GROUP: "groups"})
+LISTS = (COURSES, LEARNERS, *TEAMS.values())
 EVERYTHING = Scope().key
 
 

@@ -1,9 +1,10 @@
 """Dimensions: what people are filtered and grouped by, such as team, manager or site.
 
-Three sources state them: the LMS for each person (custom fields, manager, branches), the LMS for each branch or group
-(teams), and the people file. The table `dimensions` has the values that apply. For a name that is a column of the file
-these are the file's alone, even if it states nothing about a person; for any other name they are the LMS's. Overridden
-values of the LMS are stored too, and apply again once the file or the column is gone.
+Three sources state them: the LMS for each person (custom fields, manager, branches, groups), the LMS for each branch or
+group, and the people file. The dimension `team` is the branch, or the group where nobody has a branch. The table
+`dimensions` has the values that apply. For a name that is a column of the file these are the file's alone, even if it
+states nothing about a person; for any other name they are the LMS's. Overridden values of the LMS are stored too, and
+apply again once the file or the column is gone.
 
 The rows of the file are stored as well, so that people who join the LMS later are matched with them. A row belongs to
 the person with its user id, else to the one with its e-mail address. Of two rows for one person the one by id counts,
@@ -14,28 +15,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
-from math import isfinite
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
-from mcp_truto_lms.domain.model import CUSTOM_FIELDS, User
-from mcp_truto_lms.domain.normalization import normalize
-from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, GROUP_FIELD, TEAM_FIELD
+from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.redaction import storable
-from mcp_truto_lms.domain.text_cleaning import clean
+from mcp_truto_lms.domain.source import TeamKind
 from mcp_truto_lms.people.people_file import People, person_key
 from mcp_truto_lms.people.redacted_people_file import SealedLearner
 from mcp_truto_lms.store.account_state import increment_data_version
 from mcp_truto_lms.store.advisory_locks import lock_account
 from mcp_truto_lms.store.bulk_insert import insert_rows
+from mcp_truto_lms.store.dimension_values import dimension_name, normalized_text, texts
 from mcp_truto_lms.store.schema import dimensions, learners, overridden_dimensions, people_file_rows, people_files
 from mcp_truto_lms.store.selection import in_list
 
 TEAM, MANAGER = "team", "manager"
-VALUE_CHARACTERS = 200
+_TEAM_KINDS = frozenset(kind.value for kind in TeamKind)
 
 _BATCH = 1_000
 
@@ -52,14 +63,15 @@ def upsert(connection: Connection, account: str, users: Iterable[User], *, every
     Args:
         connection: the transaction that wrote the people
         account: the account of the people
-        users: as they were fetched; one without branches keeps the teams that the LMS listed by team
+        users: as they were fetched; one without branches or groups keeps those that the LMS listed with their people
         everybody: whether people that are not among them are gone
     """
     columns = _file_columns(connection, account)
     changed = everybody and _delete_unknown_people(connection, account)
     matched_keys: set[str] = set()
     overriding = columns or frozenset()
-    team_table = overridden_dimensions if TEAM in overriding else dimensions
+    had_branches, members_changed = has_branches(connection, account), changed
+    all_user_ids: list[str] = []
     remaining = iter(users)
     while batch := [*islice(remaining, _BATCH)]:
         user_ids = [storable(user.id) for user in batch]
@@ -70,38 +82,51 @@ def upsert(connection: Connection, account: str, users: Iterable[User], *, every
         }
         records = _file_records(connection, account, keys.values()) if columns is not None else {}
         matched_keys |= records.keys()
-        applying, overridden, with_team = set[_DimensionRow](), set[_DimensionRow](), set[str]()
+        all_user_ids += user_ids
+        applying, overridden, stated = set[_DimensionRow](), set[_DimensionRow](), set[tuple[str, str]]()
         for user_id, user in zip(user_ids, batch, strict=True):
             for (name, normalized), value in _lms_values(user, manager_names).items():
-                if name == TEAM:
-                    with_team.add(user_id)
+                stated.add((user_id, name))
                 (overridden if name in overriding else applying).add((account, user_id, name, normalized, value))
             if records:
                 applying.update(_file_values(account, user_id, keys[user_id], records))
         for table, after in ((dimensions, applying), (overridden_dimensions, overridden)):
             before = _read(connection, account, table, user_ids)
-            if table is team_table:
-                after |= {row for row in before if row[2] == TEAM and row[1] not in with_team}
+            listed = {*_TEAM_KINDS, TEAM} - (overriding if table is dimensions else frozenset())
+            after |= {row for row in before if row[2] in listed and (row[1], row[2]) not in stated}
+            members_changed = members_changed or any(row[2] in _TEAM_KINDS for row in before ^ after)
             is_changed = _replace(connection, account, table, before, after)
             changed = changed or (is_changed and table is dimensions)
+    if members_changed:
+        of_all = everybody or had_branches != has_branches(connection, account)
+        changed = _derive_teams(connection, account, overriding, None if of_all else all_user_ids) or changed
     if columns is not None:
         _mark_matched(connection, account, matched_keys, everybody=everybody)
     if changed:
         increment_data_version(connection, account)
 
 
-def replace_teams(connection: Connection, account: str, teams: Mapping[str, tuple[str, ...]]) -> None:
-    """Replace the teams of everybody, by learner id, as the LMS lists them."""
+def replace_teams(connection: Connection, account: str, kind: TeamKind, teams: Mapping[str, tuple[str, ...]]) -> None:
+    """Replace the branches or the groups of everybody, by learner id, as the LMS lists them."""
     lock_account(connection, account)
-    table = overridden_dimensions if TEAM in (_file_columns(connection, account) or ()) else dimensions
+    overriding = _file_columns(connection, account) or frozenset()
+    table = overridden_dimensions if kind in overriding else dimensions
     after = {
-        (account, user_id, TEAM, normalized, value)
+        (account, user_id, kind.value, normalized, value)
         for user_id, names_of_teams in teams.items()
-        for normalized, value in _texts(list(names_of_teams))
+        for normalized, value in texts(list(names_of_teams))
     }
-    before = _read(connection, account, table, names=[TEAM])
-    if _replace(connection, account, table, before, after) and table is dimensions:
+    before = _read(connection, account, table, names=[kind])
+    changed = _replace(connection, account, table, before, after) and table is dimensions
+    if _derive_teams(connection, account, overriding) or changed:
         increment_data_version(connection, account)
+
+
+def has_branches(connection: Connection, account: str) -> bool:
+    """Tell whether the LMS has anybody in a branch."""
+    tables = (dimensions, overridden_dimensions)
+    branches = [exists().where(table.c.account == account, table.c.name == TeamKind.BRANCH) for table in tables]
+    return bool(connection.execute(select(or_(*branches))).scalar())
 
 
 def has_people_file(connection: Connection, account: str, people: People | None) -> bool:
@@ -169,47 +194,35 @@ def _lms_values(user: User, manager_names: Mapping[str, str]) -> dict[tuple[str,
     if (manager := user.manager) is not None:
         emails = [email.email for email in manager.emails or ()]
         shown = manager.name or manager_names.get(storable(manager.id)) or next(iter(emails), manager.id)
-        for normalized, value in _texts(shown):
+        for normalized, value in texts(shown):
             stated[MANAGER, normalized] = value
     for label, field in (user.custom_fields or {}).items():
-        if name := _name(label):
-            for normalized, value in _texts(field):
+        if name := dimension_name(label):
+            for normalized, value in texts(field):
                 stated.setdefault((name, normalized), value)
     return stated
 
 
-def _texts(value: object) -> Collection[tuple[str, str]]:
-    """Return the texts of a value, normalized and as shown: several for a list, none for an object or null."""
-    if isinstance(value, list):
-        return {text[0]: text for item in cast("list[object]", value) for text in _texts(item)}.values()
-    if isinstance(value, bool):
-        value = str(value).lower()
-    elif isinstance(value, int | float):
-        value = f"{value:.15g}" if isfinite(value) else ""
-    text = _clean(value) if isinstance(value, str) else ("", "")
-    return (text,) if text[0] else ()
+def _derive_teams(
+    connection: Connection, account: str, overriding: Collection[str], user_ids: Sequence[str] | None = None
+) -> bool:
+    """Let people's teams be their branches, or their groups where the LMS has no branches.
 
+    Args:
+        connection: the transaction that wrote branches or groups
+        account: the account of the people
+        overriding: the columns of the people file
+        user_ids: whose teams; None for everybody's
 
-@lru_cache(maxsize=1_000)
-def _name(label: str) -> str:
-    """Name the dimension of a custom field; empty if the field does not describe the person."""
-    if label == TEAM_FIELD:
-        return TEAM
-    normalized = "" if label in ACCOUNT_FIELDS or label == GROUP_FIELD else _clean(label)[0]
-    return normalized and f"{CUSTOM_FIELDS}.{normalized}"
-
-
-@lru_cache(maxsize=10_000)
-def _clean(text: str) -> tuple[str, str]:
-    """Return a text of the LMS normalized, and as shown."""
-    shown = clean(text, VALUE_CHARACTERS)
-    return _normalized(shown), shown
-
-
-@lru_cache(maxsize=10_000)
-def _normalized(text: str) -> str:
-    """Normalize a clean text; one without letters and digits is compared as it is."""
-    return normalize(text) or text
+    Returns:
+        Whether teams that apply have changed.
+    """
+    kind = TeamKind.BRANCH if has_branches(connection, account) else TeamKind.GROUP
+    kind_table, table = (overridden_dimensions if name in overriding else dimensions for name in (kind, TEAM))
+    members = _read(connection, account, kind_table, user_ids, [kind])
+    after = {(account, user_id, TEAM, normalized, value) for _, user_id, _, normalized, value in members}
+    before = _read(connection, account, table, user_ids, [TEAM])
+    return _replace(connection, account, table, before, after) and table is dimensions
 
 
 def _manager_names(connection: Connection, account: str, users: Iterable[User]) -> dict[str, str]:
@@ -250,7 +263,7 @@ def _file_values(account: str, user_id: str, keys: Iterable[str], records: _File
     for key in keys:
         if key in records:
             for name, value in records[key].items():
-                yield account, user_id, name, _normalized(value), value
+                yield account, user_id, name, normalized_text(value), value
             return
 
 

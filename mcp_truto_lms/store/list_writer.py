@@ -12,7 +12,7 @@ from itertools import islice
 from sqlalchemy import Connection, Table, and_, delete, select
 
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.source import Scope
+from mcp_truto_lms.domain.source import Scope, TeamKind
 from mcp_truto_lms.store import dimensions
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, FetchInfo, save_scope_state
 from mcp_truto_lms.store.advisory_locks import lock_account
@@ -46,12 +46,12 @@ def replace_learners(
 
 
 def replace_teams(
-    connection: Connection, account: str, teams: Mapping[str, tuple[str, ...]], fetch_info: FetchInfo
+    connection: Connection, account: str, kind: TeamKind, teams: Mapping[str, tuple[str, ...]], fetch_info: FetchInfo
 ) -> None:
-    """Replace the teams of everybody, by learner id, as the LMS lists them."""
+    """Replace the branches or the groups of everybody, by learner id, as the LMS lists them."""
     lock_account(connection, account)
-    dimensions.replace_teams(connection, account, teams)
-    save_scope_state(connection, account, TEAMS, fetch_info, complete=True)
+    dimensions.replace_teams(connection, account, kind, teams)
+    save_scope_state(connection, account, TEAMS[kind], fetch_info, complete=True)
 
 
 def upsert_learners(connection: Connection, account: str, people: Sequence[User]) -> None:

@@ -19,6 +19,7 @@ from mcp_truto_lms.domain.source import (
     RosterInParts,
     Scope,
     TeamDirectory,
+    TeamKind,
 )
 from mcp_truto_lms.providers.redacting_source import Redactor, redacted
 from mcp_truto_lms.settings import Settings
@@ -156,16 +157,12 @@ def test_unknown_fields_in_the_course_and_urls_of_an_enrollment_are_dropped():
 
 def test_a_redacted_source_has_teams_only_if_its_source_has_teams():
     class WithTeams(Shelf):
-        async def teams(self) -> dict[str, tuple[str, ...]]:
+        async def teams(self, kind: TeamKind) -> dict[str, tuple[str, ...]]:
             return {"7": ("North",)}
-
-        def teams_cost(self) -> int:
-            return 2
 
     assert not isinstance(redacted(Shelf(), ALIASES), TeamDirectory)  # type: ignore[arg-type]
     source = redacted(WithTeams(), ALIASES)  # type: ignore[arg-type]
     assert isinstance(source, TeamDirectory)
-    assert source.teams_cost() == 2
 
 
 async def test_a_redacted_source_reads_in_parts_whether_or_not_its_source_does():

@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from mcp_truto_lms.domain.model import User
-from mcp_truto_lms.domain.source import Reading, Scope
-from mcp_truto_lms.people.people_file import People, parse
-from mcp_truto_lms.store import account_state, dimensions, list_writer, scope_writer
-from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.domain.source import Reading, Scope, TeamKind
+from mcp_truto_lms.store import dimensions, list_writer, scope_writer
 from mcp_truto_lms.store.rows import learner_rows
 from mcp_truto_lms.store.schema import dimensions as table
 from mcp_truto_lms.store.schema import learners, overridden_dimensions, people_file_rows
+from tests.store.dimension_store import Store, person, teams_and
 from tests.stored import ACCOUNT, STAMP, new_store, record, scope_rows
-
-Values = set[tuple[str, str, str]]
-
-
-def person(key: str, *emails: str, manager: Any = None, **fields: Any) -> User:
-    return User.model_validate(
-        {
-            "id": key,
-            "name": f"Person {key}",
-            "emails": [{"email": email} for email in emails],
-            "manager": manager,
-            "custom_fields": fields,
-        }
-    )
-
-
-class Store:
-    """A store with shortcuts to write people and to read their dimensions."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    def run(self, work: Callable[[Connection], Any]) -> Any:
-        return self.database._transact(work, write=True)
-
-    def directory(self, *people: User) -> None:
-        self.run(lambda c: list_writer.replace_learners(c, ACCOUNT, learner_rows(ACCOUNT, people), STAMP))
-
-    def put(self, *people: User) -> None:
-        self.run(lambda c: list_writer.upsert_learners(c, ACCOUNT, people))
-
-    def teams(self, **teams: tuple[str, ...]) -> None:
-        self.run(lambda c: dimensions.replace_teams(c, ACCOUNT, {key.strip("_"): teams[key] for key in teams}))
-
-    def file(self, text: str | None) -> int:
-        people: People | None = None if text is None else parse(text.encode())
-        unmatched = self.run(lambda c: dimensions.replace_people_file(c, ACCOUNT, people))
-        assert self.run(lambda c: dimensions.has_people_file(c, ACCOUNT, people))
-        return unmatched
-
-    def stored(self, account: str = ACCOUNT) -> Values:
-        query = select(table.c.learner_id, table.c.name, table.c.value).where(table.c.account == account)
-        return {tuple(row) for row in self.run(lambda c: c.execute(query).all())}
-
-    @property
-    def version(self) -> int:
-        return self.run(lambda c: account_state.load(c, ACCOUNT).data_version)
 
 
 @pytest.fixture
@@ -114,8 +63,8 @@ def test_a_value_is_stored_as_text_and_a_list_as_several_values(store: Store, va
     assert len(values) == len(shown)
 
 
-def test_fields_about_the_login_and_groups_are_not_dimensions(store: Store):
-    store.directory(person("1", user_type="Learner-Type", raw_status="x", raw_role="y", groups=["New hires"]))
+def test_fields_about_the_login_are_not_dimensions(store: Store):
+    store.directory(person("1", user_type="Learner-Type", raw_status="x", raw_role="y"))
     assert store.stored() == set()
 
 
@@ -157,17 +106,17 @@ def test_the_data_version_increases_only_with_dimensions_that_count(store: Store
     people = [person("1", Site="Oslo"), person("2")]
     store.directory(*people)
     store.teams(_1=("North",))
-    store.file("user_id,team\n1,Sales\n")
+    store.file("user_id,team,branch\n1,Sales,East\n")
     before = store.version
     store.directory(*people)
     store.put(people[0])
     store.teams(_1=("South",), _2=("South",))  # overridden by the file
-    store.file("user_id,team\n1,Sales\n")
+    store.file("user_id,team,branch\n1,Sales,East\n")
     assert store.version == before
     store.put(person("1", Site="Hull"))
     assert store.version > before
     before = store.version
-    store.file("user_id,team\n1,Legal\n")
+    store.file("user_id,team,branch\n1,Legal,East\n")
     assert store.version == before + 1
     store.file(None)
     assert store.version == before + 2
@@ -178,12 +127,12 @@ def test_the_data_version_increases_only_with_dimensions_that_count(store: Store
 def test_branches_are_teams_and_those_of_a_persons_own_record_replace_them(store: Store):
     store.directory(person("1"), person("2"), person("3"))
     store.teams(_1=("North", "South"), _2=("North",))
-    assert store.stored() == {("1", "team", "North"), ("1", "team", "South"), ("2", "team", "North")}
+    assert store.stored() == teams_and("branch", ("1", "North"), ("1", "South"), ("2", "North"))
     store.put(person("1", branches=["West"]))
     store.directory(person("1"), person("2"), person("3"))  # a directory has no branches
-    assert store.stored() == {("1", "team", "West"), ("2", "team", "North")}
+    assert store.stored() == teams_and("branch", ("1", "West"), ("2", "North"))
     store.teams(_3=("North",))
-    assert store.stored() == {("3", "team", "North")}
+    assert store.stored() == teams_and("branch", ("3", "North"))
 
 
 FILE = "email,Team,Location\nONE@acme.example,Sales,Oslo\ntwo@acme.example,,Hull\nnobody@acme.example,Sales,\n"
@@ -202,20 +151,39 @@ def test_the_file_counts_for_its_columns_and_the_lms_for_all_others(store: Store
         ("1", "team", "Sales"),
         ("1", "location", "Oslo"),
         ("2", "location", "Hull"),
+        *((key, "branch", "North") for key in "123"),
     }
 
 
 def test_current_values_of_the_lms_count_again_when_the_file_loses_a_column(store: Store):
     store.directory(person("1", "one@acme.example", manager={"id": "9", "name": "Ann"}, Site="Oslo"))
     store.teams(_1=("North",))
-    store.file("email,team,manager,custom_fields.Site\none@acme.example,Sales,Bob,Hull\n")
-    assert store.stored() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    store.file("email,team,branch,manager,custom_fields.Site\none@acme.example,Sales,East,Bob,Hull\n")
+    assert store.stored() == {
+        ("1", "team", "Sales"),
+        ("1", "branch", "East"),
+        ("1", "manager", "Bob"),
+        ("1", "custom_fields.site", "Hull"),
+    }
     store.put(person("1", "one@acme.example", manager={"id": "9", "name": "Cleo"}, Site="Rome", branches=["West"]))
-    assert store.stored() == {("1", "team", "Sales"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Hull")}
+    assert store.stored() == {
+        ("1", "team", "Sales"),
+        ("1", "branch", "East"),
+        ("1", "manager", "Bob"),
+        ("1", "custom_fields.site", "Hull"),
+    }
     store.file("email,manager\none@acme.example,Bob\n")
-    assert store.stored() == {("1", "team", "West"), ("1", "manager", "Bob"), ("1", "custom_fields.site", "Rome")}
+    assert store.stored() == {
+        *teams_and("branch", ("1", "West")),
+        ("1", "manager", "Bob"),
+        ("1", "custom_fields.site", "Rome"),
+    }
     assert store.file(None) == 0
-    assert store.stored() == {("1", "team", "West"), ("1", "manager", "Cleo"), ("1", "custom_fields.site", "Rome")}
+    assert store.stored() == {
+        *teams_and("branch", ("1", "West")),
+        ("1", "manager", "Cleo"),
+        ("1", "custom_fields.site", "Rome"),
+    }
     assert store.run(lambda c: c.execute(select(overridden_dimensions)).all()) == []
     assert store.run(lambda c: c.execute(select(people_file_rows)).all()) == []
 
@@ -267,13 +235,13 @@ def test_accounts_share_nothing(store: Store):
     def elsewhere(connection: Connection) -> None:
         other = person("1", "one@acme.example", Site="Hull")
         list_writer.replace_learners(connection, "other", learner_rows("other", [other]), STAMP)
-        dimensions.replace_teams(connection, "other", {"1": ("North",)})
+        dimensions.replace_teams(connection, "other", TeamKind.BRANCH, {"1": ("North",)})
         assert dimensions.replace_people_file(connection, "other", None) == 0
-        assert dimensions.names(connection, "other") == ["custom_fields.site", "team"]
+        assert dimensions.names(connection, "other") == ["branch", "custom_fields.site", "team"]
 
     store.run(elsewhere)
     assert store.stored() == before
-    assert store.stored("other") == {("1", "custom_fields.site", "Hull"), ("1", "team", "North")}
+    assert store.stored("other") == {("1", "custom_fields.site", "Hull")} | teams_and("branch", ("1", "North"))
 
 
 def test_names_and_values_are_listed_for_suggestions(store: Store):
@@ -292,83 +260,3 @@ def test_ids_and_addresses_that_no_database_can_store_are_handled(store: Store):
     ((key,),) = store.run(lambda c: c.execute(select(learners.c.id)).all())
     assert {learner_id for learner_id, _, _ in store.stored()} == {key}
     assert ("1", "custom_fields.site", "Oslo") in store.stored()
-
-
-PEOPLE = st.lists(
-    st.builds(
-        lambda key, site, manager, branches: person(
-            key,
-            f"{key}@acme.example",
-            manager=manager and {"id": "m", "name": manager},
-            **({"Site": site} if site else {}),
-            **({"branches": branches} if branches else {}),
-        ),
-        st.sampled_from("1234"),
-        st.sampled_from(["", "Oslo", "Hull"]),
-        st.sampled_from([None, "Ann", "Bob"]),
-        st.sampled_from([[], ["West"], ["West", "East"]]),
-    ),
-    max_size=4,
-    unique_by=lambda user: user.id,
-)
-TEAMS = st.dictionaries(st.sampled_from("1234"), st.sampled_from([("North",), ("North", "South")]))
-COLUMNS = ("team", "manager", "custom_fields.site", "location")
-FILES = st.none() | st.builds(
-    lambda columns, rows: "\n".join(
-        [",".join(["email", *columns])]
-        + [",".join([f"{key}@acme.example", *cells[: len(columns)]]) for key, cells in rows.items()]
-    ),
-    st.lists(st.sampled_from(COLUMNS), unique=True),
-    st.dictionaries(st.sampled_from("12345"), st.lists(st.sampled_from(["", "A", "B"]), min_size=4, max_size=4)),
-)
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["everybody", "some"]), PEOPLE),
-        st.tuples(st.just("teams"), TEAMS),
-        st.tuples(st.just("file"), FILES),
-    ),
-    max_size=8,
-)
-
-
-@given(steps=STEPS)
-def test_any_sequence_of_writes_ends_with_the_values_of_the_last_ones(steps: list[tuple[str, Any]]):
-    store = Store(Database())
-    people: dict[str, User] = {}
-    teams: dict[str, set[str]] = {}
-    file: str | None = None
-    for step, argument in steps:
-        if step == "teams":
-            teams = {key: set(names) for key, names in argument.items()}
-            store.teams(**{f"_{key}": names for key, names in argument.items()})
-        elif step == "file":
-            file = argument
-            store.file(argument)
-        else:
-            if step == "everybody":
-                people = {}
-                teams = {key: names for key, names in teams.items() if key in {user.id for user in argument}}
-                store.directory(*argument)
-            else:
-                store.put(*argument)
-            people |= {user.id: user for user in argument}
-            teams |= {
-                user.id: set(user.custom_fields["branches"]) for user in argument if "branches" in user.custom_fields
-            }
-    expected: Values = {(key, "team", team) for key, names in teams.items() for team in names}
-    for key, user in people.items():
-        if user.manager is not None:
-            expected.add((key, "manager", user.manager.name or ""))
-        if "Site" in (user.custom_fields or {}):
-            expected.add((key, "custom_fields.site", (user.custom_fields or {})["Site"]))
-    if file is not None:
-        content = parse(file.encode())
-        expected = {triple for triple in expected if triple[1] not in content.columns}
-        for row in content.rows:
-            key = row.email.partition("@")[0]
-            cells = zip(content.columns, row.values, strict=True)
-            expected |= {(key, name, value) for name, value in cells if value and key in people}
-    assert store.stored() == expected
-    store.database.close()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_truto_lms.domain.model import Email, User, UserRole
-from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, GROUP_FIELD, TEAM_FIELD
+from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, TEAM_FIELDS
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.providers.payload_values import Mapped, Raw, as_list, as_object, epoch, identifier, text
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
@@ -23,9 +23,7 @@ from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 _CUSTOM_FIELD = re.compile(r"custom_field_\d{1,6}", re.ASCII)
-_RESERVED = frozenset(
-    {"role", "completion_status", "completion_status_formatted", GROUP_FIELD, TEAM_FIELD, *ACCOUNT_FIELDS}
-)
+_RESERVED = frozenset({"role", "completion_status", "completion_status_formatted", *TEAM_FIELDS, *ACCOUNT_FIELDS})
 _ROLE_WORDS = (
     ("admin", UserRole.ADMIN),
     ("trainer", UserRole.INSTRUCTOR),
@@ -95,7 +93,7 @@ def user(
     fields = custom_fields(item, labels)
     if user_type is not None:
         fields["user_type"] = user_type
-    for field in (TEAM_FIELD, GROUP_FIELD):
+    for field in TEAM_FIELDS:
         names = [text(as_object(team).get("name")) for team in as_list(item.get(field))]
         if any(names):
             fields[field] = [name for name in names if name]

@@ -22,9 +22,8 @@ import httpx
 
 from mcp_truto_lms.domain.errors import NotFound, RateLimited, RouteClosed, SourceError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
-from mcp_truto_lms.domain.person_fields import GROUP_FIELD, TEAM_FIELD
 from mcp_truto_lms.domain.rate_limits import Acquire, RateLimit, Sleep
-from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope
+from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Reading, Scope, TeamKind
 from mcp_truto_lms.providers.http_client import HttpClient
 from mcp_truto_lms.providers.payload_values import as_list, as_object, identifier, text
 from mcp_truto_lms.providers.rate_limiter import Clock
@@ -51,7 +50,7 @@ NEVER_FILLED = frozenset(
         "updated_at",
     }
 )
-TEAM_ENDPOINTS = (TEAM_FIELD, GROUP_FIELD)
+TEAM_ENDPOINTS = MappingProxyType({TeamKind.BRANCH: "branches", TeamKind.GROUP: "groups"})
 CAPABILITIES = Capabilities(
     calls_by_route=MappingProxyType({FetchRoute.COURSE: 1, FetchRoute.LEARNER: 1, FetchRoute.PAIR: 1}),
     filled_by_pair=frozenset({"score"}),
@@ -181,30 +180,19 @@ class TalentLmsSource:
             seen.update(user.id for user in mapped.items)
         await self._compare_with_total("users", len(seen), skipped)
 
-    async def teams(self) -> Mapping[str, tuple[str, ...]]:
-        """Read the names of people's branches, by learner id; of their groups in a portal without any branch.
-
-        Most people are in one branch, and groups span branches: together they would count people twice.
-        """
-        await self._profile.read()
-        for endpoint in TEAM_ENDPOINTS:
-            if self._profile.totals.get(endpoint) == 0:  # the portal reports that it has none
-                continue
-            raw = await self._profile.read_list(endpoint)
-            if team_ids := identifiers(raw):
-                await self._compare_with_total(endpoint, len(team_ids), 0)
-                return people.teams(await self._read_each(endpoint, team_ids))
-        return {}
+    async def teams(self, kind: TeamKind) -> Mapping[str, tuple[str, ...]]:
+        """Read the names of people's branches or groups, by learner id."""
+        await self._profile.read(again=True)
+        endpoint = TEAM_ENDPOINTS[kind]
+        if self._profile.totals.get(endpoint) == 0:  # the portal reports that it has none
+            return {}
+        team_ids = identifiers(await self._profile.read_list(endpoint))
+        await self._compare_with_total(endpoint, len(team_ids), 0)
+        return people.teams(await self._read_each(endpoint, team_ids))
 
     def unlisted(self, endpoint: str) -> int:
         """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
         return self._profile.unlisted(endpoint)
-
-    def teams_cost(self) -> int | None:
-        """How many calls reading the teams takes: the list and each team; None until the portal is read."""
-        counts = [self._profile.totals.get(endpoint) for endpoint in TEAM_ENDPOINTS]
-        first = next((count for count in counts if count != 0), 0)
-        return first and 1 + first
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course in full by id, None if it does not exist."""

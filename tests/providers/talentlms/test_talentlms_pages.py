@@ -8,6 +8,7 @@ import pytest
 from vendor_payloads import ATHENS, raw_user
 
 from mcp_truto_lms.domain.errors import AccessDenied, Unavailable, UnexpectedAnswer
+from mcp_truto_lms.domain.source import TeamKind
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.variations import Variations
 
@@ -177,7 +178,8 @@ async def test_every_list_is_read_to_its_end(open_portal, endpoint, page_size, p
     if endpoint == "courses":
         assert len(await source.courses()) == 60
     else:
-        assert len(await source.teams()) == 60
+        kind = TeamKind.BRANCH if endpoint == "branches" else TeamKind.GROUP
+        assert len(await source.teams(kind)) == 60
     assert portal.log.counts()[endpoint] == 4
     assert source.unlisted(endpoint) == 0
 

@@ -1,11 +1,12 @@
-"""Teams: a portal's branches, or its groups where it has no branches."""
+"""Teams: a portal's branches and groups."""
 
 from dataclasses import replace
 
 import pytest
 
 from mcp_truto_lms.domain.errors import RateLimited, Unavailable, UnexpectedAnswer
-from mcp_truto_lms.domain.source import TeamDirectory
+from mcp_truto_lms.domain.source import TeamDirectory, TeamKind
+from mcp_truto_lms.providers.talentlms.source import TEAM_ENDPOINTS
 from mcp_truto_lms.sandbox.faults import CUT_CONNECTION, MALFORMED_BODY
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.variations import Variations
@@ -23,53 +24,26 @@ def team_names(teams, ids):
     return tuple(team.name for team in teams if team.id in ids)
 
 
-def without_branches(organisation):
-    people = tuple(replace(person, branch_ids=()) for person in organisation.people)
-    return replace(organisation, branches=(), people=people)
-
-
 @pytest.mark.parametrize("variations", [Variations(), Variations(lists_as_objects=True, numbers_as_numbers=True)])
-async def test_teams_are_everyones_branches(open_portal, organisation, variations):
+@pytest.mark.parametrize("kind", [*TeamKind])
+async def test_everyones_branches_or_groups_are_read(open_portal, organisation, variations, kind):
     source, app = open_portal(organisation, variations)
     assert isinstance(source, TeamDirectory)
-    teams = await source.teams()
-    assert teams == {
+    teams = await source.teams(kind)
+    memberships = {
         person.id: team_names(organisation.branches, person.branch_ids)
+        if kind is TeamKind.BRANCH
+        else team_names(organisation.groups, person.group_ids)
         for person in organisation.people
-        if person.branch_ids
     }
-    assert "R&D Campus" in {name for names in teams.values() for name in names}
-    assert {*app.log.counts()} <= {"siteinfo", "ratelimit", "branches", "branches/id"}
+    assert teams == {key: names for key, names in memberships.items() if names}
+    assert {*app.log.counts()} == {"siteinfo", "ratelimit", TEAM_ENDPOINTS[kind], f"{TEAM_ENDPOINTS[kind]}/id"}
 
 
-async def test_in_a_portal_without_branches_teams_are_groups(open_portal, organisation):
-    source, app = open_portal(without_branches(organisation))
-    teams = await source.teams()
-    assert teams == {
-        person.id: team_names(organisation.groups, person.group_ids)
-        for person in organisation.people
-        if person.group_ids
-    }
-    assert any(len(names) > 1 for names in teams.values())
-    assert "branches" not in app.log.counts()  # `siteinfo` reports that there are none
-
-
-async def test_teams_of_a_portal_without_branches_and_groups_cost_no_call(open_portal, organisation):
-    without_teams = without_branches(organisation)
-    people = tuple(replace(person, group_ids=()) for person in without_teams.people)
-    source, app = open_portal(replace(without_teams, groups=(), people=people))
-    assert await source.teams() == {}
-    assert source.teams_cost() == 0
+async def test_what_the_portal_reports_that_it_has_none_of_costs_no_call(open_portal, organisation):
+    source, app = open_portal(replace(organisation, branches=(), groups=()))
+    assert await source.teams(TeamKind.BRANCH) == await source.teams(TeamKind.GROUP) == {}
     assert {*app.log.counts()} <= {"siteinfo", "ratelimit"}
-
-
-async def test_the_cost_of_teams_is_known_once_siteinfo_is_read(open_portal, organisation):
-    source, _ = open_portal(organisation)
-    assert source.teams_cost() is None
-    await source.portal()
-    calls_before = source.calls
-    await source.teams()
-    assert source.teams_cost() == source.calls - calls_before == 1 + len(organisation.branches)
 
 
 def scripted(**answers):
@@ -79,12 +53,11 @@ def scripted(**answers):
     }
 
 
-async def test_without_counts_in_siteinfo_branches_are_read_before_groups(source_over):
+async def test_members_are_read_without_unusable_ids(source_over):
     group = {"id": "1", "name": "New &amp; keen", "users": [{"id": 7}, {"id": "8"}, {"name": "x"}]}
-    source, portal = source_over(scripted(branches=[], groups=[{"id": "1"}, {"id": "x y"}], groups_1=group))
-    assert await source.teams() == {"7": ("New & keen",), "8": ("New & keen",)}
-    assert portal.asked == ["siteinfo", "branches", "groups", "groups/id:1"]
-    assert source.teams_cost() is None
+    source, portal = source_over(scripted(groups=[{"id": "1"}, {"id": "x y"}], groups_1=group))
+    assert await source.teams(TeamKind.GROUP) == {"7": ("New & keen",), "8": ("New & keen",)}
+    assert portal.asked == ["siteinfo", "groups", "groups/id:1"]
 
 
 async def test_deleted_and_unnamed_branches_and_duplicate_members_are_ignored(source_over):
@@ -97,7 +70,7 @@ async def test_deleted_and_unnamed_branches_and_duplicate_members_are_ignored(so
             branches_4={"id": "4", "name": "North", "users": [{"id": "7"}]},
         )
     )
-    assert await source.teams() == {"7": ("North",)}
+    assert await source.teams(TeamKind.BRANCH) == {"7": ("North",)}
 
 
 async def test_a_branch_that_is_answered_with_another_one_is_an_error(source_over):
@@ -105,7 +78,7 @@ async def test_a_branch_that_is_answered_with_another_one_is_an_error(source_ove
         scripted(branches=[{"id": "1"}], branches_1={"id": "2", "name": "South", "users": [{"id": "7"}]})
     )
     with pytest.raises(UnexpectedAnswer, match="with something else"):
-        await source.teams()
+        await source.teams(TeamKind.BRANCH)
 
 
 @pytest.mark.parametrize(("fault", "kind"), [(MALFORMED_BODY, UnexpectedAnswer), (CUT_CONNECTION, Unavailable)])
@@ -114,10 +87,10 @@ async def test_teams_that_cannot_all_be_read_are_an_error(open_portal, organisat
     source, app = open_portal(organisation)
     app.faults.add(fault, times=None, endpoint=endpoint)
     with pytest.raises(kind):
-        await source.teams()
+        await source.teams(TeamKind.BRANCH)
 
 
 async def test_an_exhausted_hourly_limit_stops_the_reading_of_teams(open_portal, organisation):
     source, _ = open_portal(organisation, Variations(hourly_limit=5))
     with pytest.raises(RateLimited):
-        await source.teams()
+        await source.teams(TeamKind.BRANCH)
