@@ -58,10 +58,10 @@ class EnrollmentFilter(BaseModel):
         ),
     ] = ()
     status: Annotated[
-        tuple[EnrollmentStatus, ...],
+        tuple[EnrollmentStatus | State, ...],
         Filter(
             kind=value_kinds.STATUSES,
-            meaning="Statuses as the LMS reports them; any of them",
+            meaning="Statuses as the LMS reports them, or states; any of them",
             example=["in_progress"],
             description="As the LMS has it",
             words="{}",
@@ -69,10 +69,10 @@ class EnrollmentFilter(BaseModel):
         ),
     ] = ()
     state: Annotated[
-        tuple[State, ...],
+        tuple[State | EnrollmentStatus, ...],
         Filter(
             kind=value_kinds.STATES,
-            meaning="What people mean, derived when the question is answered; any of them",
+            meaning="What people mean, derived when the question is answered, or statuses; any of them",
             example=["overdue"],
             description="What people mean; not_enrolled needs course",
             words="{}",
@@ -227,6 +227,7 @@ class EnrollmentFilter(BaseModel):
         except ValidationError as error:
             sentences = [_sentence(detail["loc"], detail["msg"]) for detail in error.errors(include_url=False)]
             raise QueryError(" ".join(dict.fromkeys(sentences))) from None
+        query = query.model_copy(update=query.words_in_their_argument())
         limit = getattr(query, "limit", None)
         if limit is None or limit <= MAX_LIMIT:
             return query
@@ -245,6 +246,14 @@ class EnrollmentFilter(BaseModel):
             return {name: value for name, value in present.items() if name not in filled_in}
         return present
 
+    def words_in_their_argument(self) -> dict[str, tuple[EnrollmentStatus | State, ...]]:
+        """Move states that are given as the only `status` to `state`, and statuses to `status`."""
+        if self.status and not self.state and not self.statuses_named:
+            return {"status": (), "state": self.status}
+        if self.state and not self.status and not self.states_named:
+            return {"status": self.state, "state": ()}
+        return {}
+
     @model_validator(mode="before")
     @classmethod
     def _drop_unset(cls, data: object) -> object:
@@ -261,8 +270,8 @@ class EnrollmentFilter(BaseModel):
             return self
         if not self.course:
             raise ValueError("state not_enrolled needs course, to say in which")
-        conflicting = [state for state in self.state if state is not State.NOT_ENROLLED]
-        conflicting += [name for name in self.given_filters if FILTERS[name].of_enrollments]
+        conflicting = [str(word) for word in (*self.status, *self.state) if word is not State.NOT_ENROLLED]
+        conflicting += [name for name in self.given_filters if FILTERS[name].of_enrollments and name != "status"]
         if conflicting:
             raise ValueError(f"state not_enrolled is about people without an enrollment: omit {', '.join(conflicting)}")
         return self
@@ -294,7 +303,17 @@ class EnrollmentFilter(BaseModel):
     @property
     def asks_who_is_missing(self) -> bool:
         """Whether it is about people who have no enrollment."""
-        return State.NOT_ENROLLED in self.state
+        return State.NOT_ENROLLED in self.states_named
+
+    @property
+    def states_named(self) -> frozenset[State]:
+        """The states among the alternatives of `status` and `state`."""
+        return frozenset(word for word in (*self.status, *self.state) if isinstance(word, State))
+
+    @property
+    def statuses_named(self) -> frozenset[EnrollmentStatus]:
+        """The statuses among the alternatives of `status` and `state`."""
+        return frozenset(word for word in (*self.status, *self.state) if isinstance(word, EnrollmentStatus))
 
     @property
     def period_asked(self) -> bool:

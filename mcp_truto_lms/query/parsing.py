@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from mcp_truto_lms.domain.columns import ALL_COLUMNS, DERIVED_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
@@ -121,35 +121,43 @@ def _snake_case(word: str) -> str:
 _Enum = TypeVar("_Enum", bound=StrEnum)
 
 
-def _parse_members(enum: type[_Enum], value: object, what: str, columns: Columns = ALL_COLUMNS) -> tuple[_Enum, ...]:
-    """Parse members of an enum, however they are joined and written."""
-    known = {str(member): member for member in enum if is_offered(member, columns)}
-    words = [_snake_case(part) for item in _as_list(value) for part in str(item).split(",") if part.strip()]
+def _words(value: object) -> list[str]:
+    """Split words of an enum, however they are joined and written."""
+    return [_snake_case(part) for item in _as_list(value) for part in str(item).split(",") if part.strip()]
+
+
+def _parse_alternatives(
+    enum: type[StrEnum], other: type[StrEnum], value: object, what: str, columns: Columns
+) -> tuple[EnrollmentStatus | State, ...]:
+    """Parse words of an enum, or of the other one; a word of both is of the first."""
+    known: dict[str, Any] = {str(member): member for member in (*other, *enum) if is_offered(member, columns)}
+    words = _words(value)
     for word in words:
         if word not in known:
-            other = {"status": "state", "state": "status"}.get(what)
-            if other and word in [*State, *EnrollmentStatus] and word not in [*enum]:
-                raise ValueError(f"{word!r} is a {other}: pass it as {other}")
-            raise _refuse(word, what, known)
+            raise _refuse(word, what, [str(member) for member in enum if str(member) in known], also=known)
     return tuple(dict.fromkeys(known[word] for word in words))
 
 
-def parse_statuses(value: object) -> tuple[EnrollmentStatus, ...]:
-    """Parse statuses of the model."""
-    return _parse_members(EnrollmentStatus, value, "status")
+def parse_statuses(value: object, columns: Columns) -> tuple[EnrollmentStatus | State, ...]:
+    """Parse statuses of the model; words that are only states are states."""
+    return _parse_alternatives(EnrollmentStatus, State, value, "status", columns)
 
 
-def parse_states(value: object, columns: Columns) -> tuple[State, ...]:
-    """Parse states."""
-    return _parse_members(State, value, "state", columns)
+def parse_states(value: object, columns: Columns) -> tuple[State | EnrollmentStatus, ...]:
+    """Parse states; words that are only statuses are statuses."""
+    return _parse_alternatives(State, EnrollmentStatus, value, "state", columns)
 
 
 def parse_single(enum: type[_Enum], value: object, what: str) -> _Enum:
     """Parse one member of an enum."""
-    members = _parse_members(enum, value, what)
-    if len(members) != 1:
+    known = {str(member): member for member in enum}
+    words = _words(value)
+    for word in words:
+        if word not in known:
+            raise _refuse(word, what, known)
+    if len(words) != 1:
         raise ValueError(f"takes one {what}: {', '.join(enum)}")
-    return members[0]
+    return known[words[0]]
 
 
 def parse_groups(value: object, columns: Columns) -> tuple[GroupBy | str, ...]:

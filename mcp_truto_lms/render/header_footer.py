@@ -136,11 +136,11 @@ def legend(stats: MatchStats, shown: Iterable[str] = ()) -> list[str]:
         shown: the numbers, by their names in `LEGEND`, or `at_risk`
     """
     query = stats.question.query
-    states = {*query.state}
+    states = query.states_named
     words = {**LEGEND, "at_risk": at_risk_words(stats.question.thresholds)}
     is_filtered = {
         "finished": bool({State.FINISHED, State.NOT_FINISHED} & states),
-        "overdue": State.OVERDUE in states or EnrollmentStatus.OVERDUE in query.status,
+        "overdue": State.OVERDUE in states or EnrollmentStatus.OVERDUE in query.statuses_named,
         "due_soon": State.DUE_SOON in states,
         "not_started": State.NOT_STARTED in states,
         "at_risk": State.AT_RISK in states,

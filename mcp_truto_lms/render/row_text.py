@@ -45,7 +45,8 @@ def split_columns(answer: ListAnswer, constant_tokens: int) -> ColumnSplit:
     """
     stats, query = answer.stats, answer.stats.question.query
     stated = constant_columns(stats)  # the filters say their value already
-    if query.state == (State.FAILED,) or (len(query.status) == 1 and query.status != (EnrollmentStatus.OVERDUE,)):
+    is_one_status = len(query.status) == 1 and isinstance(query.status[0], EnrollmentStatus)
+    if query.state == (State.FAILED,) or (is_one_status and query.status != (EnrollmentStatus.OVERDUE,)):
         stated.add("status")
     if query.state == (State.NOT_STARTED,):
         stated.add("progress_percent")

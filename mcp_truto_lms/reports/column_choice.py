@@ -28,7 +28,7 @@ def choose_columns(
     elif not query.fields:
         filters = [FILTERS[name] for name in query.given_filters]
         paths += [each.column for each in filters if each.column is not None and each.adds_column]
-        paths += [SIGNALS] if State.AT_RISK in query.state else []
+        paths += [SIGNALS] if State.AT_RISK in query.states_named else []
     if query.sort:
         paths.append(query.sort.lstrip("-"))
     return [

@@ -61,6 +61,7 @@ class Selection:
 
     Args:
         now: epoch seconds, at which the whole answer is judged
+        statuses, states: each of them alternatives, statuses and states alike
         user_ids, course_ids: None is all; in a shape, these, the account and `now` are parameters
         due_from, due_before: epoch seconds; the second is exclusive, as for the other days
         mandatory_ids: courses that are mandatory whatever the LMS reports
@@ -75,8 +76,8 @@ class Selection:
     now: int
     user_ids: tuple[str, ...] | None = None
     course_ids: tuple[str, ...] | None = None
-    statuses: tuple[EnrollmentStatus, ...] = ()
-    states: tuple[State, ...] = ()
+    statuses: tuple[EnrollmentStatus | State, ...] = ()
+    states: tuple[State | EnrollmentStatus, ...] = ()
     due_from: int | None = None
     due_before: int | None = None
     completed_from: int | None = None
@@ -158,6 +159,12 @@ class Selection:
             return definitions.at_risk(self.row, self.now, self.thresholds)
         return STATES[state](self.row, self.now)
 
+    def is_any_of(self, words: Sequence[EnrollmentStatus | State]) -> ColumnElement[bool]:
+        """Compose that a row has one of these statuses, or is in one of these states."""
+        statuses = [word for word in words if isinstance(word, EnrollmentStatus)]
+        parts = [self.is_in(word) for word in words if isinstance(word, State)]
+        return or_(_has_status(self, statuses), *parts) if statuses else or_(*parts)
+
     def finished(self) -> ColumnElement[bool]:
         """Compose what counts as finished; in a period, what was finished in it."""
         if self.in_period:
@@ -225,8 +232,8 @@ class Condition:
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "status": Condition("statuses", _has_status),
-    "state": Condition("states", lambda selection, states: or_(*map(selection.is_in, states))),
+    "status": Condition("statuses", lambda selection, words: selection.is_any_of(words)),
+    "state": Condition("states", lambda selection, words: selection.is_any_of(words)),
     "inactive_since": Condition(
         "inactive_since", lambda selection, since: definitions.inactive_since(selection.row, selection.now, since)
     ),

@@ -12,10 +12,10 @@ from tests.query.parsed_queries import error_message
     ("arguments", "message"),
     [
         ({"status": "overdu"}, "status: 'overdu' is not a status; did you mean 'overdue'? known: assigned, enrolled"),
-        ({"status": "finished"}, "status: 'finished' is a state: pass it as state."),
+        ({"status": "finnished"}, "status: 'finnished' is not a status; did you mean 'finished'? known: assigned, "),
         ({"status": "zzz"}, "status: 'zzz' is not a status; known: assigned"),
         ({"status": True}, "status: 'true' is not a status; "),
-        ({"state": "in_progress"}, "state: 'in_progress' is a status: pass it as status."),
+        ({"state": "in_progres"}, "state: 'in_progres' is not a state; did you mean 'in_progress'? known: finished, "),
         ({"state": ["overdue", "finnished"]}, "state: 'finnished' is not a state; did you mean 'finished'? known: "),
         ({"format": "xlsx"}, "format: 'xlsx' is not a format; known: table, json, csv."),
         ({"format": "table,json"}, "format: takes one format: table, json, csv."),

@@ -1,4 +1,4 @@
-"""Properties of a query: whether it needs the people directory, judges the outcome, or asks for failed enrollments."""
+"""Properties of a query: whether it needs the people directory, or judges the outcome."""
 
 from __future__ import annotations
 
@@ -38,9 +38,3 @@ def test_a_query_by_dimensions_or_about_missing_people_needs_the_directory(
 )
 def test_a_query_that_filters_by_outcome_judges_the_outcome(arguments: dict[str, object], judges_outcome: bool):
     assert list_query(**arguments).judges_outcome is judges_outcome
-
-
-def test_a_query_asks_for_failed_by_status_or_by_state():
-    assert list_query(status="failed").asks_for_failed
-    assert list_query(state=["overdue", "failed"]).asks_for_failed
-    assert not list_query(state="overdue").asks_for_failed

@@ -61,13 +61,24 @@ STATE_TESTS: dict[str, Any] = {
 }
 
 
+STATUSES = ["enrolled", "in_progress", "completed", "failed", "expired", "overdue"]
+
+
+def is_one_of(fact: Fact, argument: str, words: list[str]) -> bool:
+    """Judge the alternatives of an argument: a word of both arguments has the meaning of the one that it stands in."""
+    by_status = {word for word in words if word in STATUSES and (argument == "status" or word not in STATE_TESTS)}
+    return (
+        fact.status in by_status
+        or ("overdue" in by_status and fact.overdue)
+        or any(STATE_TESTS[word](fact) for word in {*words} - by_status)
+    )
+
+
 FILTERS = st.fixed_dictionaries(
     {},
     optional={
-        "state": st.lists(st.sampled_from(sorted(STATE_TESTS)), max_size=2),
-        "status": st.lists(
-            st.sampled_from(["enrolled", "in_progress", "completed", "failed", "expired", "overdue"]), max_size=2
-        ),
+        "state": st.lists(st.sampled_from([*sorted(STATE_TESTS), "in_progress", "completed"]), max_size=2),
+        "status": st.lists(st.sampled_from([*STATUSES, "not_started", "at_risk", "finished"]), max_size=2),
         "course": st.lists(st.sampled_from([str(number) for number in range(101, 107)]), max_size=2),
         "user": st.lists(st.sampled_from([str(number) for number in range(1, 12)]), max_size=3),
         "due_from": st.sampled_from(["today", "-3m", "2026-10-01", "+7d"]),
@@ -97,10 +108,8 @@ def is_completed(fact: Fact, asked: dict[str, Any]) -> bool:
 
 
 def matches(fact: Fact, asked: dict[str, Any]) -> bool:
-    statuses, states = asked.get("status"), asked.get("state")
     return (
-        (not statuses or fact.status in statuses or ("overdue" in statuses and fact.overdue))
-        and (not states or any(STATE_TESTS[state](fact) for state in states))
+        all(is_one_of(fact, argument, asked[argument]) for argument in ("status", "state") if asked.get(argument))
         and (not asked.get("course") or fact.course_id in asked["course"])
         and (not asked.get("user") or fact.user_id in asked["user"])
         and ("due_from" not in asked or (fact.due is not None and fact.due >= midnight(FIRST_DAYS[asked["due_from"]])))
