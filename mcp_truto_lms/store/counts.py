@@ -12,11 +12,32 @@ from dataclasses import dataclass, fields
 from operator import add
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, FromClause, Select, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    FromClause,
+    Select,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from mcp_truto_lms.domain import definitions, outcomes
 from mcp_truto_lms.domain.model import EnrollmentStatus
-from mcp_truto_lms.store.schema import ARCHIVED, EARLIER, INACTIVE, INCLUDED, INSTRUCTOR, courses, enrollments
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    EARLIER,
+    INACTIVE,
+    INACTIVE_AND_ARCHIVED,
+    INCLUDED,
+    INSTRUCTOR,
+    courses,
+    enrollments,
+)
 from mcp_truto_lms.store.selection import Selection, cached_statement
 
 
@@ -72,7 +93,7 @@ class Totals(Counts):
 
 @dataclass(frozen=True, slots=True)
 class ExcludedCounts:
-    """What matches and is not counted, by the reason."""
+    """What the question reads and does not count, by the reason, whatever the outcome."""
 
     inactive_people: int
     archived_courses: int
@@ -141,21 +162,18 @@ def count_list(connection: Connection, selection: Selection) -> MatchCounts:
     by_reason = _by_reason(connection.execute(_list_statement(selection), selection.bind_values()))
     included = by_reason[INCLUDED]
     totals = Totals(enrollments=included.enrollments, no_due_date=included.no_due_date)
-    return MatchCounts(totals, {}, _excluded(connection, selection, by_reason), {})
+    return MatchCounts(totals, {}, _excluded(by_reason), {})
 
 
 @cached_statement
-def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int, int]:
-    row, now = enrollments, selection.now
-    zero = literal(0)
+def _list_statement(selection: Selection) -> CompoundSelect[str, int, int, int]:
     query = select(
         literal(INCLUDED).label("excluded_reason"),
         func.count().label("enrollments"),
-        zero.label("people"),
-        zero.label("courses"),
-        number_of(definitions.no_due_date(row, now)).label("no_due_date"),
+        literal(0).label("people"),
+        number_of(definitions.no_due_date(enrollments, selection.now)).label("no_due_date"),
     )
-    return union_all(query.where(selection.counted()), _excluded_statement(selection).add_columns(zero))
+    return union_all(query.where(selection.counted()), *_excluded_parts(selection))
 
 
 def count_by_course_and_status(connection: Connection, selection: Selection) -> MatchCounts:
@@ -184,7 +202,7 @@ def count_by_course_and_status(connection: Connection, selection: Selection) -> 
     return MatchCounts(
         totals=totals,
         by_status=dict(sorted(((+by_status).items()), key=lambda item: (-item[1], item[0]))),
-        excluded=_excluded(connection, selection, by_reason),
+        excluded=_excluded(by_reason),
         by_course=by_course,
     )
 
@@ -211,25 +229,43 @@ def _learners_statement(selection: Selection) -> Select[int]:
 
 
 @cached_statement
-def _excluded_statement(selection: Selection) -> Select[Any, int, int, int]:
-    """Compose how many enrollments, people and courses of the match are excluded, by reason."""
-    row = enrollments
-    people, titles = (func.count(column.distinct()) for column in (row.c.user_id, row.c.course_id))
-    reasons = sorted({INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER} - selection.included)  # an index finds each by itself
-    return (
-        select(
-            row.c.excluded_reason, func.count().label("enrollments"), people.label("people"), titles.label("courses")
-        )
-        .where(selection.matching(), row.c.excluded_reason.in_(reasons))
-        .group_by(row.c.excluded_reason)
-    )
+def _excluded_statement(selection: Selection) -> CompoundSelect[str, int, int, int]:
+    return union_all(*_excluded_parts(selection))
+
+
+def _excluded_parts(selection: Selection) -> list[Select[str, int, int, int]]:
+    """Compose how much is excluded, by reason, from what the question itself reads, whatever others have read.
+
+    An archived course is counted from the course list. Its enrollments count only where a course is named: they may be
+    in the store or not. So may the outcomes of excluded enrollments, and no filter on the outcome applies.
+    """
+    row, includes_archived = enrollments, ARCHIVED in selection.included
+    reasons = {INSTRUCTOR, EARLIER}
+    if INACTIVE not in selection.included:  # an index finds each reason by itself
+        reasons |= {INACTIVE, INACTIVE_AND_ARCHIVED} if includes_archived else {INACTIVE}
+    archived = select(courses.c.id).where(courses.c.account == selection.account, courses.c.archived)
+    conditions = [selection.whatever_outcome().matching(), row.c.excluded_reason.in_(sorted(reasons))]
+    names_courses = selection.course_ids is not None or includes_archived
+    if not names_courses:
+        is_current = or_(row.c.course_id.is_(None), row.c.course_id.not_in(archived))
+        conditions.append(or_(row.c.excluded_reason == INACTIVE, is_current))
+    reason: ColumnElement[str] = row.c.excluded_reason
+    if includes_archived:
+        reason = case((reason == INACTIVE_AND_ARCHIVED, INACTIVE), else_=reason)
+    people, zero = func.count(row.c.user_id.distinct()), literal(0)
+    columns = (func.count().label("enrollments"), people.label("people"), zero.label("no_due_date"))
+    rows = select(reason.label("excluded_reason"), *columns).where(*conditions).group_by(reason)
+    if names_courses:
+        return [rows]
+    number = select(func.count()).select_from(archived.subquery()).scalar_subquery()
+    return [rows, select(literal(ARCHIVED), number, zero, zero)]
 
 
 def _by_reason(rows: Iterable[Any]) -> dict[str, Any]:
     return {row.excluded_reason: row for row in rows}
 
 
-def _excluded(connection: Connection, selection: Selection, by_reason: Mapping[str, Any]) -> ExcludedCounts:
+def _excluded(by_reason: Mapping[str, Any]) -> ExcludedCounts:
     """Count what is excluded; an enrollment with several reasons counts under the first."""
 
     def number(reason: str, what: str) -> int:
@@ -237,16 +273,7 @@ def _excluded(connection: Connection, selection: Selection, by_reason: Mapping[s
 
     return ExcludedCounts(
         inactive_people=number(INACTIVE, "people"),
-        archived_courses=_archived_courses(connection, selection, number(ARCHIVED, "courses")),
+        archived_courses=number(ARCHIVED, "enrollments"),
         instructors=number(INSTRUCTOR, "people"),
         earlier_attempts=number(EARLIER, "enrollments"),
     )
-
-
-def _archived_courses(connection: Connection, selection: Selection, matching: int) -> int:
-    """Count the archived courses that are excluded: all of them if the question names no people and no courses."""
-    is_narrowed = selection.user_ids is not None or selection.course_ids is not None or selection.where
-    if is_narrowed or ARCHIVED in selection.included:
-        return matching
-    query = select(func.count()).where(courses.c.account == selection.account, courses.c.archived)
-    return connection.execute(query).scalar_one()

@@ -21,6 +21,7 @@ from mcp_truto_lms.store.schema import (
     ARCHIVED,
     EARLIER,
     INACTIVE,
+    INACTIVE_AND_ARCHIVED,
     INCLUDED,
     INSTRUCTOR,
     courses,
@@ -76,15 +77,16 @@ def derive(rows: Mapping[str, Row], teachers: AbstractSet[str], people: Owners, 
     earlier = _earlier_attempts(rows, teachers)
     derived: dict[str, Row] = {}
     for key, row in rows.items():
-        user_id, course_id, excluded_reason = row[_USER], row[_COURSE], INCLUDED
+        user_id, course_id = row[_USER], row[_COURSE]
+        is_inactive, is_archived = user_id in people.inactive, course_id in titles.inactive
         if key in teachers:
             excluded_reason = INSTRUCTOR
         elif key in earlier:  # it comes first: a person or course that is asked for by name cancels the reasons below
             excluded_reason = EARLIER
-        elif user_id in people.inactive:
-            excluded_reason = INACTIVE
-        elif course_id in titles.inactive:
-            excluded_reason = ARCHIVED
+        elif is_inactive:
+            excluded_reason = INACTIVE_AND_ARCHIVED if is_archived else INACTIVE
+        else:
+            excluded_reason = ARCHIVED if is_archived else INCLUDED
         names = people.names.get(user_id, ""), titles.names.get(course_id, "")
         derived[key] = (*row, excluded_reason, *names, *_classify(row))
     return derived
@@ -130,23 +132,31 @@ def _classify(row: Row) -> Row:
 
 
 def _earlier_attempts(rows: Mapping[str, Row], teachers: AbstractSet[str]) -> set[str]:
-    """Return the ids of attempts that are not the latest; an enrollment without a learner or course is the only one."""
-    latest: dict[tuple[str, str], Row] = {}
-    earlier: set[str] = set()
+    """Return the ids of attempts that are not the latest; an enrollment without a learner or course is the only one.
+
+    Attempts are compared by their numbers where all attempts of a pair have one, else by their dates.
+    """
     if len({row[_USER] for row in rows.values()}) == len(rows):
-        return earlier
+        return set()
+    attempts_by_pair: dict[tuple[str, str], list[Row]] = {}
     for key, row in rows.items():
-        user_id, course_id = row[_USER], row[_COURSE]
-        if user_id and course_id and key not in teachers:
-            rival = latest.setdefault((user_id, course_id), row)
-            if rival is not row:
-                before, latest[user_id, course_id] = sorted((rival, row), key=_attempt_order)
-                earlier.add(before[_ID])
+        if row[_USER] and row[_COURSE] and key not in teachers:
+            attempts_by_pair.setdefault((row[_USER], row[_COURSE]), []).append(row)
+    earlier: set[str] = set()
+    for attempts in attempts_by_pair.values():
+        if len(attempts) > 1:
+            are_numbered = all(row[_ATTEMPT] is not None for row in attempts)
+            earlier |= {row[_ID] for row in attempts}
+            earlier.remove(max(attempts, key=_number_and_dates if are_numbered else _dates_and_number)[_ID])
     return earlier
 
 
-def _attempt_order(row: Row) -> Row:
-    return (row[_ATTEMPT] or 0, row[_ENROLLED] or 0, row[_UPDATED] or 0, row[_ID])
+def _number_and_dates(row: Row) -> Row:
+    return (row[_ATTEMPT], row[_ENROLLED] or 0, row[_UPDATED] or 0, row[_ID])
+
+
+def _dates_and_number(row: Row) -> Row:
+    return (row[_ENROLLED] or 0, row[_UPDATED] or 0, row[_ATTEMPT] or 0, row[_ID])
 
 
 def _read(connection: Connection, table: Table, account: str, ids: AbstractSet[str | None]) -> Owners:

@@ -66,8 +66,12 @@ _TYPES: dict[CellKind, type[TypeEngine[Any]]] = {
     "fields": StorableText,
 }
 INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER = "", "instructor", "inactive", "archived", "earlier attempt"
-"""The values of `excluded_reason`: why an enrollment is not in the population. An empty text means that it is."""
-_ALL_REASONS = (INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, EARLIER)
+INACTIVE_AND_ARCHIVED = "inactive, archived"
+"""The values of `excluded_reason`: why an enrollment is not in the population. An empty text means that it is.
+
+An instructor's enrollment and an earlier attempt have that reason alone, as naming a person or a course cancels the
+others."""
+_ALL_REASONS = (INCLUDED, INSTRUCTOR, INACTIVE, ARCHIVED, INACTIVE_AND_ARCHIVED, EARLIER)
 JOINED = frozenset({"user.name", "user.emails", "course.title"})
 """Columns of the model that are stored in the row of the learner or of the course."""
 
@@ -105,6 +109,7 @@ courses = Table(
     Column("record", StorableText, nullable=False),
 )
 Index("courses_by_name", courses.c.account, courses.c.normalized_name)
+Index("courses_by_archived", courses.c.account, courses.c.archived, courses.c.id)
 
 enrollments = Table(
     "enrollments",

@@ -38,7 +38,15 @@ from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.domain.outcomes import KnownSince
 from mcp_truto_lms.domain.redaction import storable
 from mcp_truto_lms.query.filters import FILTERS
-from mcp_truto_lms.store.schema import INCLUDED, StorableText, dimensions, enrollments
+from mcp_truto_lms.store.schema import (
+    ARCHIVED,
+    INACTIVE,
+    INACTIVE_AND_ARCHIVED,
+    INCLUDED,
+    StorableText,
+    dimensions,
+    enrollments,
+)
 
 NONE = ""
 """The normalized value that stands for having no value of a dimension."""
@@ -173,8 +181,14 @@ class Selection:
 
     def is_included(self) -> ColumnElement[bool]:
         """Compose the population."""
-        reason = enrollments.c.excluded_reason
-        return reason.in_([INCLUDED, *sorted(self.included)]) if self.included else reason == INCLUDED
+        reason, reasons = enrollments.c.excluded_reason, self.included_reasons
+        return reason.in_(sorted(reasons)) if len(reasons) > 1 else reason == INCLUDED
+
+    @property
+    def included_reasons(self) -> frozenset[str]:
+        """The values of `excluded_reason` that are in the population of the question."""
+        both = {INACTIVE_AND_ARCHIVED} if self.included >= {INACTIVE, ARCHIVED} else set[str]()
+        return frozenset({INCLUDED} | self.included | both)
 
     def counted(self) -> ColumnElement[bool]:
         """Compose the filters and the population."""

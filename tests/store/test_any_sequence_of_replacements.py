@@ -111,9 +111,8 @@ class Model:
         ]
         if row.attempt != max(attempts):
             return "earlier attempt"
-        if not self.people[row.user]:
-            return "inactive"
-        return "" if self.courses[row.course] else "archived"
+        reasons = {"inactive": not self.people[row.user], "archived": not self.courses[row.course]}
+        return ", ".join(reason for reason, applies in reasons.items() if applies)
 
     def seen(self) -> dict[str, tuple[Any, ...]]:
         return {

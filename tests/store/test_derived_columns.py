@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.query.vocabulary import GroupBy
 from mcp_truto_lms.store import name_search, not_enrolled
 from mcp_truto_lms.store.counts import count_by_course_and_status
+from mcp_truto_lms.store.schema import ARCHIVED, INACTIVE
 from mcp_truto_lms.store.selection import Selection
 from tests.store.written_store import COURSE, LEARNER, WrittenStore
 from tests.stored import ACCOUNT, at, course, page_of, person, record
@@ -119,6 +121,8 @@ def test_a_row_that_is_a_learners_after_it_was_an_instructors_is_included(store:
         ({"updated_at": at(NOON - DAY)}, {"updated_at": at(NOON)}),
         ({"key": "e1"}, {"key": "e2"}),
         ({}, {"attempt_number": 1}),
+        ({"attempt_number": 2, "enrolled_at": at(NOON - DAY)}, {"enrolled_at": at(NOON)}),
+        ({"enrolled_at": at(NOON - DAY)}, {"attempt_number": 1, "enrolled_at": at(NOON)}),
     ],
 )
 def test_only_the_latest_of_several_attempts_counts(store: WrittenStore, first: dict[str, Any], second: dict[str, Any]):
@@ -129,6 +133,41 @@ def test_only_the_latest_of_several_attempts_counts(store: WrittenStore, first: 
         assert [row["status"] for row in store.rows().values() if row["excluded_reason"] == ""] == ["completed"]
     counted = store.write(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON))).excluded
     assert counted.earlier_attempts == 1
+
+
+def test_attempts_of_which_one_has_no_number_are_compared_by_date_in_any_order(store: WrittenStore):
+    numbered = [
+        record("u", "c", "failed", key="a", attempt_number=1, enrolled_at=at(NOON - DAY)),
+        record("u", "c", "failed", key="b", attempt_number=2, enrolled_at=at(NOON - 3 * DAY)),
+    ]
+    without_number = record("u", "c", "failed", key="c", enrolled_at=at(NOON - 2 * DAY))
+    for order in permutations([*numbered, without_number]):
+        store.replace_scope(COURSE, *order)
+        assert store.column("excluded_reason") == {"a": "", "b": "earlier attempt", "c": "earlier attempt"}
+
+
+@pytest.mark.parametrize(
+    ("named", "included", "excluded"),
+    [
+        (frozenset[str](), {"ann_c"}, (1, 1)),
+        (frozenset({INACTIVE}), {"ann_c", "bob_c"}, (0, 1)),
+        (frozenset({ARCHIVED}), {"ann_c", "ann_d"}, (1, 0)),
+        (frozenset({INACTIVE, ARCHIVED}), {"ann_c", "ann_d", "bob_c", "bob_d"}, (0, 0)),
+    ],
+)
+def test_naming_an_inactive_person_or_an_archived_course_does_not_include_the_other(
+    store: WrittenStore, named: frozenset[str], included: set[str], excluded: tuple[int, int]
+):
+    store.replace_people(person("ann", "Ann"), person("bob", "Bob", status="inactive"))
+    store.replace_courses(course("c", "C"), course("d", "D", status="archived"))
+    rows = [record(user, title, "enrolled") for user in ("ann", "bob") for title in ("c", "d")]
+    for scope in (Scope(course_id="c"), Scope(course_id="d")):
+        store.replace_scope(scope, *(row for row in rows if row.enrollment.course.id == scope.course_id))
+    selection = Selection(ACCOUNT, NOON, included=named)
+    shown = store.read(lambda c: [row["id"] for row in page_of(c, selection, sort="id")])
+    counted = store.read(lambda c: count_by_course_and_status(c, selection)).excluded
+    assert {*shown} == included
+    assert (counted.inactive_people, counted.archived_courses) == excluded
 
 
 def test_an_earlier_attempt_is_included_again_when_the_later_one_is_gone(store: WrittenStore):
