@@ -54,7 +54,7 @@ TERMS = (
     Term(
         "outcome not read",
         "only a course's roster was read, which reports neither failures nor whether somebody has started. The numbers "
-        "that this can change are printed with the least and the most that they can become.",
+        "that this can change are printed as `at least`, as `at most`, or with how many enrollments are unknown.",
     ),
     Term("no due date", "the LMS has no due date.", State.NO_DUE_DATE, column="due_at"),
     Term(

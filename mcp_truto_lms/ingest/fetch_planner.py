@@ -30,8 +30,10 @@ from mcp_truto_lms.ingest.freshness import (
 from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget, StillBeingRead, unit_of
 from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, AccountState, ScopeState
+from mcp_truto_lms.store.unknown_outcomes import scopes_of
 
-ENROLLMENTS = "enrollments"
+ENROLLMENTS, OUTCOMES = "enrollments", "outcomes"
+"""The purposes of fetching scopes."""
 NEED_DIRECTORY = (FetchRoute.COURSE, FetchRoute.LIST)
 """Routes whose records say too little of the people: they are joined with the directory."""
 FEW_PEOPLE = 5
@@ -185,6 +187,23 @@ class FetchPlanner:
         candidate = _Candidate(scopes, stale, states, max_age_seconds)
         return self._of(purpose, candidate, own_state_only=own_state_only)
 
+    def outcomes(self, unknown: Sequence[tuple[str, str]], *, most: int | None = None) -> FetchPlan | Coverage | None:
+        """Plan the fetch of the outcomes of learners in courses, by transcripts where the provider has them.
+
+        Args:
+            unknown: the learners and courses
+            most: nothing is fetched where it takes more scopes than this
+
+        Returns:
+            A plan, what was fetched for it, or None where nothing is to be fetched now.
+        """
+        is_closed = FetchRoute.LEARNER in self.budget.closed_routes
+        has_transcripts = not is_closed and self.capabilities.calls(FetchRoute.LEARNER) is not None
+        scopes = scopes_of(unknown, has_transcripts=has_transcripts)
+        if not scopes or (most is not None and len(scopes) > most):
+            return None
+        return self.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)
+
     def _of(self, purpose: str, candidate: _Candidate, *, own_state_only: bool = False) -> FetchPlan | Coverage:
         """Plan the fetch of what is stale in a set of scopes, or return what of it is in the store."""
         scopes, stale = candidate.scopes, candidate.stale
@@ -202,7 +221,8 @@ class FetchPlanner:
         keys = [scope.key for scope in candidate.scopes]
         return FetchScopes(
             key,
-            is_stored=None not in newest(candidate.states, keys, own_state_only=own_state_only),
+            is_stored=not key.startswith(OUTCOMES)  # no older state answers for an unknown outcome
+            and None not in newest(candidate.states, keys, own_state_only=own_state_only),
             scopes=tuple(candidate.stale),
             wanted=len(candidate.scopes),
             max_age_seconds=candidate.max_age_seconds,

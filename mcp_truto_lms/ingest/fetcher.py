@@ -19,6 +19,7 @@ from typing import TypeVar
 import anyio
 from sqlalchemy import Connection
 
+from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import (
     AccessDenied,
     NotFound,
@@ -196,6 +197,30 @@ class Fetcher:
         budget.on_progress = None
         budget.seconds_left = max(budget.seconds_left or 0, progress.seconds_left(anyio.current_time() - began_at))
 
+    async def fetch_in_background(self, scopes: Sequence[Scope]) -> None:
+        """Fetch scopes of one route within the background's share of the limits; one that fails stays as it is.
+
+        Raises:
+            LmsError: the fetch cannot go on: the key was refused, a limit is used up, the route is closed, the LMS is
+                down, or the store cannot be used now.
+        """
+        now = anyio.current_time()
+        budget = QuestionBudget(fresh=False, asked_at=self._now(), began_at=now, ends_at=inf)
+        people, courses = await self._database.run(lambda connection: self._joined_records(connection, scopes, budget))
+        job = BackgroundJob()
+        job.detach()
+        CALL_COUNTER.set(job.call_counter)
+
+        async def fetch(scope: Scope) -> None:
+            await self._ensure(
+                budget, scope.key, 0, lambda: self._fetch_scope(scope, courses, people, now), own_state_only=True
+            )
+
+        progress = FetchProgress(budget, 0, len(scopes), 0, deque(scopes))
+        await self._fetch_all(progress, job, fetch)
+        if progress.stopped_by is not None:
+            raise progress.stopped_by
+
     async def _run(
         self, budget: QuestionBudget, work: Callable[[BackgroundJob], Awaitable[None]], *, is_stored: bool
     ) -> bool:
@@ -223,6 +248,7 @@ class Fetcher:
                     budget.failure = budget.failure or error
                     progress.failed_in_a_row += isinstance(error, Unavailable)
                     if isinstance(error, RateLimited) or progress.failed_in_a_row >= READERS:
+                        progress.stopped_by = error
                         progress.pending.clear()
                 else:
                     progress.done, progress.failed_in_a_row = progress.done + 1, 0

@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import anyio
 
 from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import (
+    FetchRoute,
     Portal,
     Scope,
     Source,
@@ -29,8 +31,18 @@ from mcp_truto_lms.store.account_state import FetchInfo
 from mcp_truto_lms.store.compressed_rows import CompressedRows
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.rows import ScopeRows, learner_rows
+from mcp_truto_lms.store.scope_writer import ScopeWrite
+
+WRITTEN_TOGETHER = 50
+"""The most transcripts that are written in one transaction."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _PendingWrite:
+    write: ScopeWrite
+    is_done: bool = False
 
 
 class Ingester:
@@ -44,6 +56,7 @@ class Ingester:
 
     Attributes:
         written: enrollments that changed since the store was tidied
+        rosters_written: how many rosters this process has written
         is_tidied: whether this process has tidied the store
     """
 
@@ -54,7 +67,10 @@ class Ingester:
         self._now = now
         self._portal: Portal | None = None
         self._tells_nothing = False
+        self._write_lock = anyio.Lock()
+        self._transcripts: list[_PendingWrite] = []
         self.written = 0
+        self.rosters_written = 0
         self.is_tidied = False
 
     async def portal(self, *, again: bool = False) -> Portal:
@@ -154,12 +170,28 @@ class Ingester:
             self._source.assume_zone(state.portal.zone)
 
     async def _replace_scope(self, scope: Scope, rows: ScopeRows, fetch_info: FetchInfo) -> None:
+        """Write a scope; transcripts that wait for each other are written together."""
         if not self._tells_nothing:  # the fetch may have taught the source more about its LMS, at no cost
             await self.portal()
-        written = await self._database.run(
-            lambda c: scope_writer.replace_scope(c, self._account, scope, rows, fetch_info), write=True
-        )
-        self.written += written  # read after the wait: other fetches add theirs meanwhile
+        pending = _PendingWrite(ScopeWrite(scope, rows, fetch_info))
+        waiting = self._transcripts if scope.route is FetchRoute.LEARNER else [pending]
+        self._transcripts += [pending] if waiting is self._transcripts else []
+        try:
+            async with self._write_lock:
+                if pending.is_done:
+                    return
+                batch = [other for other in waiting if not other.is_done][:WRITTEN_TOGETHER]
+                writes = [other.write for other in (batch if pending in batch else [pending])]
+                written = await self._database.run(
+                    lambda c: scope_writer.replace_scopes(c, self._account, writes), write=True
+                )
+                for other in batch:
+                    other.is_done = True
+                self.written += written
+                self.rosters_written += scope.route is FetchRoute.COURSE
+        finally:
+            if pending in self._transcripts:
+                self._transcripts.remove(pending)
 
     def _fetch_info(self, started_at: float) -> FetchInfo:
         return FetchInfo(fetched_at=self._now(), took_seconds=anyio.current_time() - started_at)

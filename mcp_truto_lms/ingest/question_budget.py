@@ -145,6 +145,8 @@ class FetchProgress:
         whole: how many scopes the answer rests on
         done: how many of them are in the store
         pending: the scopes that are still to be fetched
+        failed_in_a_row: how often the LMS failed since it last answered
+        stopped_by: the limit or the failure that ended the fetch early
     """
 
     budget: QuestionBudget
@@ -153,6 +155,7 @@ class FetchProgress:
     done: int
     pending: deque[Scope]
     failed_in_a_row: int = 0
+    stopped_by: SourceError | None = None
     final: LmsError | None = None
     done_at_start: int = field(init=False)
     unit: str = field(init=False)

@@ -8,6 +8,7 @@ question, so the passes come to an end whatever the LMS, the clock and other pro
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import TypeVar
 
@@ -19,10 +20,12 @@ from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.fetcher import Fetcher
+from mcp_truto_lms.ingest.outcome_reader import OutcomeReader
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, QuestionBudget
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import account_state, catalogue
+from mcp_truto_lms.store import account_state, catalogue, unknown_outcomes
 from mcp_truto_lms.store.database import Database
+from mcp_truto_lms.store.selection import Selection
 
 _Result = TypeVar("_Result")
 
@@ -41,6 +44,7 @@ class Refresher:
     Attributes:
         source: the provider
         fetcher: carries out the plans
+        outcome_reader: reads what rosters cannot tell, in the background
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Refresher:
         self._clock = clock
         self._settings = settings
         self.fetcher = Fetcher(account, source, database, background=background, settings=settings, now=self.now)
+        self.outcome_reader = OutcomeReader(
+            account, source, database, self.fetcher, background=background, now=self.now
+        )
 
     def now(self) -> int:
         """Return the time in epoch seconds."""
@@ -92,7 +99,7 @@ class Refresher:
             await self.fetcher.fetch(outcome, budget)
 
     async def everything(self, budget: QuestionBudget) -> Coverage:
-        """Bring everything into the store: courses, people, and all enrollments.
+        """Bring everything into the store: courses, people, all enrollments and their outcomes.
 
         Raises:
             SourceError: something could not be fetched.
@@ -103,13 +110,29 @@ class Refresher:
             portal = planner.portal()
             if isinstance(portal, FetchPlan):
                 return portal
-            return (
+            coverage = (
                 planner.course_list(max_age_seconds)
                 or planner.directory(max_age_seconds)
                 or planner.enrollments(None, None)
             )
+            return coverage if isinstance(coverage, FetchPlan) else self._all_outcomes(planner, coverage)
 
         return await self.run(budget, plan_or_coverage)
+
+    def _all_outcomes(self, planner: FetchPlanner, coverage: Coverage) -> FetchPlan | Coverage:
+        """Plan the fetch of every outcome that is unknown or old, or say how many people's could not be read."""
+        budget, now = planner.budget, self.now()
+        if not planner.capabilities.outcome_unknown_routes:
+            return coverage
+        selection = Selection(planner.account, now, fetched_since=budget.asked_at if budget.fresh else None)
+        unknown = unknown_outcomes.pairs(planner.connection, selection)
+        refined = planner.outcomes(unknown)
+        if isinstance(refined, FetchPlan):
+            return refined
+        if not unknown or not coverage.complete:
+            return coverage
+        people = {user for user, _ in unknown}
+        return replace(coverage, read=0, wanted=len(people), unit="people's outcomes")
 
     async def tidy(self) -> None:
         """Make answers fast again after many rows were written."""

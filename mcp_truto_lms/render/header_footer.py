@@ -166,7 +166,7 @@ def dimension_label(dimension: str) -> str:
 
 
 def bounded(stats: MatchStats, name: str) -> str:
-    """Print a number of the whole match, with the least and the most that it can become.
+    """Print a number of the whole match, with its bound where it can still change.
 
     Args:
         stats: the match
@@ -180,7 +180,7 @@ def bounded(stats: MatchStats, name: str) -> str:
         return f"{number:,}"
     if number in (least, most):
         return f"{'at least' if number == least else 'at most'} {number:,}"
-    return f"{number:,} ({least:,} to {most:,})"
+    return f"{number:,} (unknown for {most - least:,})"
 
 
 def coverage_words(stats: MatchStats) -> str:

@@ -224,7 +224,9 @@ class Account:
             match_stats = self._match_stats(planner, ready)
             return make_report(planner.connection, match_stats, ready.portal)
 
-        return await self._refresher.run(budget, plan_or_report)
+        report = await self._refresher.run(budget, plan_or_report)
+        self._refresher.outcome_reader.start_if_due()
+        return report
 
     async def _load_people(self) -> LoadedPeople:
         """Load the people file in a thread of its own, because its disk may be slow.

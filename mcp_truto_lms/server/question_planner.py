@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import AccessDenied, SourceError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
-from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope, TeamKind
+from mcp_truto_lms.domain.source import Portal, Scope, TeamKind
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan, StoreUpdate
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
@@ -36,8 +36,8 @@ from mcp_truto_lms.store.account_state import LEARNERS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
-OUTCOMES, PAIRS = "outcomes", "pairs"
-"""The purposes of fetching learners and pairs after the scopes of the question."""
+PAIRS = "pairs"
+"""The purpose of fetching pairs after the scopes of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,17 +207,10 @@ class QuestionPlanner:
         The others are read in the background, and the answer announces them.
         """
         unknown = unknown_outcomes.pairs(planner.connection, selection)
-        people = dict.fromkeys(user for user, _ in unknown)
-        by_learner, by_pair = [Scope(user_id=user) for user in people], [Scope(*pair) for pair in unknown]
-        has_transcripts = FetchRoute.LEARNER not in planner.budget.closed_routes
-        has_transcripts = has_transcripts and planner.capabilities.calls(FetchRoute.LEARNER) is not None
-        scopes = by_learner if has_transcripts else by_pair
-        if not scopes or len(scopes) > self._settings.call_budget:
-            return coverage
-        refined = planner.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)
+        refined = planner.outcomes(unknown, most=self._settings.call_budget)
         if isinstance(refined, FetchPlan):
             return refined
-        return replace(coverage, as_of=min(coverage.as_of, refined.as_of), trouble=refined.trouble or coverage.trouble)
+        return coverage if refined is None else replace(coverage, trouble=refined.trouble or coverage.trouble)
 
     def _pairs(
         self, planner: FetchPlanner, query: EnrollmentQuery, selection: Selection, coverage: Coverage

@@ -78,7 +78,7 @@ class ScopeRows:
     """
 
     def __init__(self, account: str, *, known: Container[str] = (), outcomes_age: bool = False) -> None:
-        self._account = account
+        self.account = account
         self.outcomes_age = outcomes_age
         self._known = known
         self.rows: dict[str, Row] = {}
@@ -88,9 +88,23 @@ class ScopeRows:
         self.learners: list[User] = []
         self.complete = True
 
+    @classmethod
+    def merged(cls, scopes: Sequence[ScopeRows]) -> ScopeRows:
+        """Merge the rows of several scopes."""
+        first, *_ = scopes
+        merged = cls(first.account, outcomes_age=first.outcomes_age)
+        for rows in scopes:
+            merged.rows |= rows.rows
+            merged.teachers |= rows.teachers
+            merged.users |= rows.users
+            merged.courses |= rows.courses
+            merged.learners += rows.learners
+            merged.complete = merged.complete and rows.complete
+        return merged
+
     def add(self, reading: Reading) -> None:
         """Add a part of the scope."""
-        rows = enrollment_rows(self._account, reading.records)
+        rows = enrollment_rows(self.account, reading.records)
         for row, record in zip(rows, reading.records, strict=True):
             key = row[_ID]
             self.rows[key] = row

@@ -1,4 +1,4 @@
-"""Writing a scope: its enrollments are replaced whole, in one transaction.
+"""Writing scopes: the enrollments of each are replaced whole, in one transaction.
 
 Scopes overlap. There is one row for each enrollment, whichever scope brought it, and a scope deletes only those of its
 own rows that it no longer has. A roster knows less than a transcript: while its evidence of an enrollment is unchanged,
@@ -11,7 +11,8 @@ answer. Every write takes the account's lock, so that two replicas never mix the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_
@@ -26,10 +27,11 @@ from mcp_truto_lms.store.derived_columns import FIRST_DERIVED, Owners, derive, r
 from mcp_truto_lms.store.list_writer import upsert_learners
 from mcp_truto_lms.store.rows import Row, ScopeRows, column_index, compact, course_row, learner_row
 from mcp_truto_lms.store.schema import INSTRUCTOR, courses, enrollments, has_any_reason, learners
+from mcp_truto_lms.store.selection import in_list
 
 _INDEX = column_index(enrollments)
-_USER, _ROUTE, _SCORE, _URLS, _FIELDS = (
-    _INDEX[name] for name in ("user_id", "route", "score", "urls", "custom_fields")
+_USER, _COURSE, _ROUTE, _SCORE, _URLS, _FIELDS = (
+    _INDEX[name] for name in ("user_id", "course_id", "route", "score", "urls", "custom_fields")
 )
 _EVIDENCE, _OUTCOME_AT, _CHANGED_AT = (_INDEX[name] for name in ("evidence", "outcome_at", "changed_at"))
 _REPORTED = tuple(
@@ -41,34 +43,62 @@ _OUTCOME = tuple(_INDEX[name] for name in ("status", "completed_at", "route", "o
 _CERTIFICATE = tuple(_INDEX[name] for name in ("certificate_issued_at", "certificate_expires_at"))
 
 
+@dataclass(frozen=True, slots=True)
+class ScopeWrite:
+    """A fetched scope that is to be written."""
+
+    scope: Scope
+    rows: ScopeRows
+    fetch_info: FetchInfo
+
+
 def replace_scope(
     connection: Connection, account: str, scope: Scope, scope_rows: ScopeRows, fetch_info: FetchInfo
 ) -> int:
     """Replace the enrollments of a scope; return how many changed in what answers show."""
-    upsert_learners(connection, account, scope_rows.learners)  # takes the account's lock, for nobody too
-    before = read_rows_by_id(connection, enrollments, _within(account, scope))
-    rows, teachers = scope_rows.rows, {*scope_rows.teachers}
-    if scope_rows.outcomes_age:
-        rows = {key: _dated_outcome(row, fetch_info.fetched_at) for key, row in rows.items()}
-    if before:
-        rows = {key: _merged(row, before.get(key), fetch_info.fetched_at) for key, row in rows.items()}
-    if not scope_rows.complete:
-        teachers |= {key for key, row in before.items() if key not in rows and row[FIRST_DERIVED] == INSTRUCTOR}
-        rows = {**{key: row[:FIRST_DERIVED] for key, row in before.items()}, **rows}
+    return replace_scopes(connection, account, [ScopeWrite(scope, scope_rows, fetch_info)])
+
+
+def replace_scopes(connection: Connection, account: str, writes: Sequence[ScopeWrite]) -> int:
+    """Replace the enrollments of one scope, or of several learners; return how many changed in what answers show."""
+    first, *others = writes
+    fetched = first.rows if not others else ScopeRows.merged([write.rows for write in writes])
+    upsert_learners(connection, account, fetched.learners)  # takes the account's lock, for nobody too
+    before = read_rows_by_id(connection, enrollments, _within(account, [write.scope for write in writes]))
+    rows, teachers = dict[str, Row](), {*fetched.teachers}
+    for write in writes:
+        rows |= _merged_rows(write, before)
+    if incomplete := [write.scope for write in writes if not write.rows.complete]:
+        kept = {key: row for key, row in before.items() if key not in rows and _is_in_any(incomplete, row)}
+        teachers |= {key for key, row in kept.items() if row[FIRST_DERIVED] == INSTRUCTOR}
+        rows = {**{key: row[:FIRST_DERIVED] for key, row in kept.items()}, **rows}
     people, titles = read_owners(connection, account, rows.values())
     if people.incomplete or titles.incomplete:
-        _add_unknown(connection, account, scope_rows, people, titles)
+        _add_unknown(connection, account, fetched, people, titles)
     changed = replace_rows(connection, account, enrollments, before, derive(rows, teachers, people, titles))
-    save_scope_state(connection, account, scope.key, fetch_info, complete=scope_rows.complete)
+    for write in writes:
+        save_scope_state(connection, account, write.scope.key, write.fetch_info, complete=write.rows.complete)
     return len(changed)
 
 
-def _within(account: str, scope: Scope) -> ColumnElement[bool]:
+def _merged_rows(write: ScopeWrite, before: Mapping[str, Row]) -> dict[str, Row]:
+    """Join the fetched rows of a scope with what the store has of them."""
+    rows, fetched_at = write.rows.rows, write.fetch_info.fetched_at
+    if write.rows.outcomes_age:
+        rows = {key: _dated_outcome(row, fetched_at) for key, row in rows.items()}
+    return {key: _merged(row, before.get(key), fetched_at) for key, row in rows.items()} if before else rows
+
+
+def _is_in_any(scopes: Sequence[Scope], row: Row) -> bool:
+    return any(scope.user_id in (None, row[_USER]) and scope.course_id in (None, row[_COURSE]) for scope in scopes)
+
+
+def _within(account: str, scopes: Sequence[Scope]) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [enrollments.c.account == account]
-    if scope.user_id is not None:
-        conditions.append(enrollments.c.user_id == scope.user_id)
-    if scope.course_id is not None:
-        conditions.append(enrollments.c.course_id == scope.course_id)
+    if user_ids := [scope.user_id for scope in scopes if scope.user_id is not None]:
+        conditions.append(in_list(enrollments.c.user_id, user_ids))
+    if (course_id := scopes[0].course_id) is not None:
+        conditions.append(enrollments.c.course_id == course_id)
     if len(conditions) > 1:
         conditions.append(has_any_reason())
     return and_(*conditions)

@@ -6,7 +6,7 @@ week, and only while the enrollment is not finished. People who were active last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 
 from mcp_truto_lms.domain import definitions, outcomes
 from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, Thresholds
+from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import INCLUDED, enrollments
-from mcp_truto_lms.store.selection import Selection, cached_statement
+from mcp_truto_lms.store.selection import Selection, cached_statement, in_list
 
 DAY_SECONDS = 24 * 3600
 REREAD_ACTIVE_SECONDS, REREAD_SECONDS = DAY_SECONDS, 7 * DAY_SECONDS
@@ -104,10 +105,16 @@ def pairs(connection: Connection, selection: Selection) -> list[tuple[str, str]]
     return [(pair.user_id, pair.course_id) for pair in connection.execute(query)]
 
 
-def people_to_read(connection: Connection, account: str, *, now: int, limit: int) -> list[str]:
-    """List the people of an account whose outcomes are unknown, or old enough to be read again.
+def pairs_to_read(connection: Connection, account: str, *, now: int, limit: int) -> list[tuple[str, str]]:
+    """List the learners and courses whose outcomes are unknown, or old enough to be read again.
 
-    Those without any known outcome come first, and of them those who were active last.
+    Learners without any known outcome come first, and of them those who were active last.
+
+    Args:
+        connection: to the store
+        account: the key of the rows
+        now: epoch seconds
+        limit: how many learners are listed
     """
     row = enrollments
     never = row.c.stage.in_([int(stage) for stage in Stage]) & (row.c.outcome_at == OUTCOME_UNKNOWN)
@@ -116,11 +123,20 @@ def people_to_read(connection: Connection, account: str, *, now: int, limit: int
         row.c.outcome_at < now - REREAD_SECONDS,
         (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
     )
-    query = (
-        select(row.c.user_id)
-        .where(row.c.account == account, or_(never, old), row.c.excluded_reason == INCLUDED, row.c.user_id.is_not(None))
-        .group_by(row.c.user_id)
-        .order_by(func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
-        .limit(limit)
-    )
-    return list(connection.execute(query).scalars())
+    due = and_(row.c.account == account, or_(never, old), row.c.excluded_reason == INCLUDED, row.c.user_id.is_not(None))
+    order = (func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
+    people = select(row.c.user_id).where(due).group_by(row.c.user_id).order_by(*order).limit(limit)
+    user_ids = list(connection.execute(people).scalars())
+    if not user_ids:
+        return []
+    query = select(row.c.user_id, row.c.course_id).where(due, in_list(row.c.user_id, user_ids))
+    pairs = [(pair.user_id, pair.course_id) for pair in connection.execute(query.order_by(row.c.course_id))]
+    place = {user_id: index for index, user_id in enumerate(user_ids)}
+    return sorted(pairs, key=lambda pair: place[pair[0]])
+
+
+def scopes_of(pairs: Sequence[tuple[str, str]], *, has_transcripts: bool) -> list[Scope]:
+    """List the scopes that tell the outcomes of learners in courses: transcripts, or else the pairs themselves."""
+    if has_transcripts:
+        return [Scope(user_id=user_id) for user_id in dict.fromkeys(user_id for user_id, _ in pairs)]
+    return [Scope(*pair) for pair in pairs]
