@@ -64,7 +64,7 @@ def facts(organisation: Organisation, *, now: int = NOON) -> list[Fact]:
             continue
         limit = enrollment.enrolled_on + course.time_limit_days * DAY if course.time_limit_days else None
         due = enrollment.expired_on or course.expires_on or limit
-        ends = [moment for moment in (enrollment.expired_on, course.expires_on) if moment]
+        ends = [moment for moment in (enrollment.expired_on or limit, course.expires_on) if moment]
         ended = bool(ends) and min(ends) < now
         status = _status(enrollment, ended=ended)
         finished = status == "completed"

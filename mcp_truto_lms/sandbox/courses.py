@@ -2,8 +2,8 @@
 
 The plan of a course holds the rules of its deadline, because they decide the states that its enrollments can have:
 
-- `time_limit_days`: due so many days after enrolling; access continues, so late enrollments are overdue
-- `access_days`: access ends so many days after enrolling, so late enrollments are expired
+- `time_limit_days`: access ends so many days after enrolling, by the course's own limit
+- `access_days`: access ends so many days after enrolling, and each enrollment says when
 - `expires_in_days`: the course ends on one day, for everyone
 - none of them: no due date
 """

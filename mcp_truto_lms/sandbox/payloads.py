@@ -89,9 +89,9 @@ class Payloads:
             "branches": self._ids_and_names(self._index.branches[branch_id] for branch_id in person.branch_ids),
             "groups": self._ids_and_names(self._index.groups[group_id] for group_id in person.group_ids),
             "certifications": [
-                self._certification(enrollment, self._index.courses[enrollment.course_id])
+                self._certification(enrollment, self._index.courses[enrollment.course_id], *certificate)
                 for enrollment in transcript
-                if enrollment.outcome is Outcome.COMPLETED and self._index.courses[enrollment.course_id].certificate
+                for certificate in self._certificates(enrollment)
             ],
             "badges": [],
         }
@@ -112,7 +112,7 @@ class Payloads:
             "creator_id": formatter.number(course.creator_id),
             "hide_from_catalog": "0",
             "time_limit": formatter.number(course.time_limit_days),
-            "start_datetime": None,
+            "start_datetime": None if course.opens_on is None else formatter.number(course.opens_on),
             "expiration_datetime": None if course.expires_on is None else formatter.number(course.expires_on),
             "level": formatter.empty,
             "shared": "0",
@@ -299,17 +299,25 @@ class Payloads:
             ),
         }
 
-    def _certification(self, enrollment: SampleEnrollment, course: SampleCourse) -> Json:
+    def _certificates(self, enrollment: SampleEnrollment) -> tuple[tuple[int, int | None], ...]:
+        is_earned = enrollment.outcome is Outcome.COMPLETED and self._index.courses[enrollment.course_id].certificate
+        if enrollment.certificates or not is_earned or enrollment.completed_on is None:
+            return enrollment.certificates
+        return ((enrollment.completed_on, None),)
+
+    def _certification(
+        self, enrollment: SampleEnrollment, course: SampleCourse, issued_on: int, expires_on: int | None
+    ) -> Json:
         signature = _secret(SIGNATURE_MARK, enrollment.user_id, enrollment.course_id)
-        day = (self._formatter.date(enrollment.completed_on) or "").partition(",")[0]
+        issued, expires = ((self._formatter.date(moment) or "").partition(",")[0] for moment in (issued_on, expires_on))
         return {
             "course_id": self._formatter.number(course.id),
             "course_name": self._formatter.text(course.name),
             "unique_id": f"{int(enrollment.user_id):07d}{int(course.id):07d}",
-            "issued_date": day,
-            "issued_date_timestamp": enrollment.completed_on,
-            "expiration_date": "Never",
-            "expiration_date_timestamp": 0,
+            "issued_date": issued,
+            "issued_date_timestamp": issued_on,
+            "expiration_date": "Never" if expires_on is None else expires,
+            "expiration_date_timestamp": expires_on or 0,
             "download_url": f"{self._host}/user/downloadcertification/{course.id}?Signature={signature}",
             "public_url": f"{self._host}/certificates/{course.id}?Signature={signature}",
         }

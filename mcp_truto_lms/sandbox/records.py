@@ -133,6 +133,7 @@ class SampleCourse:
     expires_on: int | None
     certificate: bool
     units: tuple[CourseUnit, ...]
+    opens_on: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class SampleEnrollment:
         expired_on: when access ends for this person
         failed_on: when the learner failed; the API may report it as the completion date
         score: the score of the course's test, if it was taken
+        certificates: when each was issued and when it expires; one for the completion is there without
     """
 
     user_id: str
@@ -156,6 +158,7 @@ class SampleEnrollment:
     expired_on: int | None
     seconds_spent: int
     score: int | None
+    certificates: tuple[tuple[int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from mcp_truto_lms.sandbox.records import CourseRole, Outcome
 from tests.model.portal_model import BRANCHES, DAY, GROUPS, LEARNER, ZONE, Course, Enrollment, Person, PortalModel
 
 NONE = "(none)"
-TIME_LIMIT_ENDS_ACCESS = False
-"""Whether a time limit that has passed ends access where the portal names no end; otherwise it is only a due date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def deadlines(enrollment: Enrollment, course: Course) -> tuple[int | None, int |
     """Return when an enrollment is due, and when access to it ends."""
     limit = enrollment.enrolled_on + course.limit_days * DAY if course.limit_days else None
     due = enrollment.ends_on or course.expires_on or limit
-    own_end = enrollment.ends_on if enrollment.ends_on is not None else limit if TIME_LIMIT_ENDS_ACCESS else None
+    own_end = enrollment.ends_on if enrollment.ends_on is not None else limit
     ends = [moment for moment in (own_end, course.expires_on) if moment is not None]
     return due, min(ends) if ends else None
 

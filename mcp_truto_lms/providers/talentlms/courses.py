@@ -28,21 +28,22 @@ _STATUS = {"active": CourseStatus.PUBLISHED, "inactive": CourseStatus.DISABLED, 
 
 def due_at(terms: CourseTerms, *, expired_on: datetime | None, enrolled_at: datetime | None) -> datetime | None:
     """Return when an enrollment is due: at its own end, else the course's end, else after the time limit."""
-    if expired_on is not None or terms.expires_at is not None:
-        return expired_on or terms.expires_at
+    return expired_on or terms.expires_at or _time_limit(terms, enrolled_at)
+
+
+def access_ends_at(terms: CourseTerms, *, expired_on: datetime | None, enrolled_at: datetime | None) -> datetime | None:
+    """Return when access ends: the earlier of the course's end and the enrollment's, which the time limit may make."""
+    ends = (terms.expires_at, expired_on or _time_limit(terms, enrolled_at))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _time_limit(terms: CourseTerms, enrolled_at: datetime | None) -> datetime | None:
     if enrolled_at is None or not terms.time_limit_days:
         return None
     try:
         return enrolled_at + timedelta(days=terms.time_limit_days)
     except OverflowError:
         return None
-
-
-def access_ends_at(terms: CourseTerms, expired_on: datetime | None) -> datetime | None:
-    """Return when access ends: the earlier of the enrollment's own end and the course's."""
-    if expired_on is None or terms.expires_at is None:
-        return expired_on or terms.expires_at
-    return min(expired_on, terms.expires_at)
 
 
 def course_terms(course: Course | None) -> CourseTerms:

@@ -1,9 +1,9 @@
 """Enrollments, by three routes: a learner's transcript, a course's roster, a pair.
 
 Every route returns the same enrollment with the fields that the route has: only a transcript and a pair report a
-failure, only a pair has scores, only a transcript has an address. `enrollment.status` does not depend on the time: an
-answer changes the status to `expired` if the enrollment is neither finished nor failed and its `access_ends_at` is
-past. Instructors are included with `is_learner=False`.
+failure, only a pair has scores, only a transcript has an address and certificates. `enrollment.status` does not depend
+on the time: an answer changes the status to `expired` if the enrollment is neither finished nor failed and its
+`access_ends_at` is past. Instructors are included with `is_learner=False`.
 
 An enrollment is unique per person and course, so its id consists of both ids. The portal may list a pair twice: the
 later enrollment counts, and a learner's row counts before an instructor's. This is decided here for every route and
@@ -15,10 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from statistics import fmean
 from typing import Any
 
-from mcp_truto_lms.domain.model import Course, CourseEnrollment, CourseTerms, EnrolledCourse, EnrolledUser, Url, User
+from mcp_truto_lms.domain.model import (
+    Course,
+    CourseEnrollment,
+    CourseTerms,
+    EnrolledCourse,
+    EnrolledUser,
+    Url,
+    User,
+    iso_utc,
+)
 from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, in_parts
@@ -35,12 +45,12 @@ from mcp_truto_lms.providers.payload_values import (
 )
 from mcp_truto_lms.providers.talentlms.courses import access_ends_at, course, course_terms, due_at
 from mcp_truto_lms.providers.talentlms.dates import UNKNOWN_DATES, PortalDates
-from mcp_truto_lms.providers.talentlms.people import NO_LABELS, user
+from mcp_truto_lms.providers.talentlms.people import CERTIFICATE_FIELDS, NO_LABELS, user
 from mcp_truto_lms.providers.talentlms.status import FINISHED_OR_FAILED, Vocabulary, status_of
 
 INSTRUCTORS = frozenset({"instructor", "trainer"})
 """Roles in a course that are not a learner's."""
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEVER, _FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,21 @@ class Roster:
     course: Course
     records: tuple[EnrollmentRecord, ...]
     skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificate:
+    """When a certificate was issued, and when it expires; None if it does not, or is unknown."""
+
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def rank(self) -> tuple[datetime, datetime]:
+        return self.issued_at or _NEVER, self.expires_at or _FOREVER
+
+
+NO_CERTIFICATE = _Certificate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +110,7 @@ def transcript(
     enrolled, fields, english = _enrolled(person.id, person, None), _fields_of(person), Vocabulary()
     context = _MappingContext(FetchRoute.LEARNER, dates, remote_data)
     items, skipped = _unique_items(as_object(raw).get("courses"), dates)
+    certificates = _certificates(as_object(raw).get("certifications"), dates)
     records: list[EnrollmentRecord] = []
     for course_id, item in items:
         known_course = courses.get(course_id)
@@ -99,9 +125,21 @@ def transcript(
             fields=fields,
             code=text(item.get("completion_status")) or english.code(word),
             word=word,
+            certificate=certificates.get(course_id, NO_CERTIFICATE),
         )
         records.append(record)
     return Transcript(person, tuple(records), skipped)
+
+
+def _certificates(raw: object, dates: PortalDates) -> dict[str, _Certificate]:
+    """Map a person's certificates by course; of several for one course the latest counts."""
+    certificates: dict[str, _Certificate] = {}
+    for item in map(as_object, as_list(raw)):
+        course_id = identifier(item.get("course_id"))
+        certificate = _Certificate(dates.moment(item, "issued_date"), dates.moment(item, "expiration_date"))
+        if course_id is not None and certificate.rank >= certificates.get(course_id, NO_CERTIFICATE).rank:
+            certificates[course_id] = certificate
+    return certificates
 
 
 def roster(
@@ -236,6 +274,7 @@ def _record(
     code: str | None = None,
     word: str | None = None,
     score: float | None = None,
+    certificate: _Certificate = NO_CERTIFICATE,
 ) -> EnrollmentRecord:
     """Map an item and the values that its route adds."""
     moment = context.dates.moment
@@ -246,9 +285,15 @@ def _record(
         moment(item, "expired_on"),
     )
     completed = completed_at is not None or has_value(item.get("completed_on"))
+    seconds = duration_seconds(item.get("total_time_seconds"), item.get("total_time"))
     status = status_of(code, completed=completed, percent=progress)
     role = text(item.get("role"))
-    own_fields = (("role", role), ("completion_status", code), ("completion_status_formatted", word))
+    own_fields = (
+        ("role", role),
+        ("completion_status", code),
+        ("completion_status_formatted", word),
+        *zip(CERTIFICATE_FIELDS, map(_iso, (certificate.issued_at, certificate.expires_at)), strict=True),
+    )
     shown = {**fields, **{name: value for name, value in own_fields if value is not None}}
     enrollment = CourseEnrollment.trusted(
         id=f"{user.id}_{course.id}",
@@ -259,7 +304,7 @@ def _record(
         enrolled_at=enrolled_at,
         completed_at=completed_at if status in FINISHED_OR_FAILED else None,
         progress_percent=progress,
-        time_spent_seconds=duration_seconds(item.get("total_time_seconds"), item.get("total_time")),
+        time_spent_seconds=seconds,
         score=score,
         urls=_addresses(item),
         custom_fields=shown or None,
@@ -268,9 +313,22 @@ def _record(
     return EnrollmentRecord(
         enrollment,
         context.route,
-        access_ends_at=access_ends_at(terms, expired_on),
+        access_ends_at=access_ends_at(terms, expired_on=expired_on, enrolled_at=enrolled_at),
         is_learner=role is None or role.lower() not in INSTRUCTORS,
+        opens_at=terms.opens_at,
+        certificate_issued_at=certificate.issued_at,
+        certificate_expires_at=certificate.expires_at,
+        evidence=_digest(enrolled_at, completed_at or completed, progress, expired_on, seconds),
     )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment and iso_utc(moment)
+
+
+def _digest(*values: datetime | float | None) -> int:
+    """Digest what every route reports alike."""
+    return int.from_bytes(blake2b(repr(values).encode(), digest_size=7).digest())
 
 
 def _addresses(item: Raw) -> list[Url] | None:

@@ -22,8 +22,12 @@ from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
+CERTIFICATE_FIELDS = ("certificate_issued_at", "certificate_expires_at")
+"""Custom fields of an enrollment: when its latest certificate was issued, and when it expires."""
+
 _CUSTOM_FIELD = re.compile(r"custom_field_\d{1,6}", re.ASCII)
-_RESERVED = frozenset({"role", "completion_status", "completion_status_formatted", *TEAM_FIELDS, *ACCOUNT_FIELDS})
+_STATUS_FIELDS = ("role", "completion_status", "completion_status_formatted")
+_RESERVED = frozenset({*_STATUS_FIELDS, *CERTIFICATE_FIELDS, *TEAM_FIELDS, *ACCOUNT_FIELDS})
 _ROLE_WORDS = (
     ("admin", UserRole.ADMIN),
     ("trainer", UserRole.INSTRUCTOR),

@@ -153,9 +153,9 @@ def test_the_due_date_is_the_enrollments_end_then_the_courses_end_then_the_time_
     record = record_with(own_end, expiration_datetime="1400000000", time_limit="10")
     assert (record.enrollment.due_at, record.access_ends_at) == (at(1500000000), at(1400000000))
     record = record_with({}, expiration_datetime="1400000000", time_limit="10")
-    assert (record.enrollment.due_at, record.access_ends_at) == (at(1400000000), at(1400000000))
+    assert (record.enrollment.due_at, record.access_ends_at) == (at(1400000000), at(1378463092) + timedelta(days=10))
     record = record_with({}, time_limit="10")
-    assert (record.enrollment.due_at, record.access_ends_at) == (at(1378463092) + timedelta(days=10), None)
+    assert (record.enrollment.due_at, record.access_ends_at) == (at(1378463092) + timedelta(days=10),) * 2
     assert record_with({}, time_limit="0").enrollment.due_at is None
     assert record_with({"enrolled_on_timestamp": ""}, time_limit="10").enrollment.due_at is None
     assert record_with({"enrolled_on_timestamp": "253402100000"}, time_limit="100000").enrollment.due_at is None
@@ -166,10 +166,88 @@ def test_terms_that_cannot_be_parsed_are_none(expires_at):
     assert parse_terms({"expires_at": expires_at, "time_limit_days": "x"}) is None
 
 
+PROGRESS = {
+    "enrolled_on_timestamp": "1400000000",
+    "completed_on_timestamp": "",
+    "completed_on": "",
+    "completion_percentage": "40",
+    "expired_on_timestamp": "1500000000",
+    "total_time_seconds": 60,
+}
+
+
+def evidence_by_route(**changes):
+    item = {**PROGRESS, **changes}
+    records = (
+        transcript_of({**item, "completion_status": "incomplete"}),
+        roster_of(item),
+        enrollments.pair(
+            {**PAIR, **item}, user_id="1", course_id="2", learner=None, course=None, code="failed", dates=athens
+        ),
+    )
+    return {record.evidence for record in records}
+
+
+def test_every_route_gives_the_same_evidence_which_changes_with_dates_progress_and_time():
+    changes = (
+        {},
+        {"enrolled_on_timestamp": "1400000001"},
+        {"completed_on_timestamp": "1450000000"},
+        {"completed_on": "some day"},
+        {"completion_percentage": ""},
+        {"completion_percentage": "41"},
+        {"expired_on_timestamp": ""},
+        {"total_time_seconds": 61},
+    )
+    digests = [evidence_by_route(**change) for change in changes]
+    assert {len(digest) for digest in digests} == {1}
+    assert len(set.union(*digests)) == len(changes)
+    assert all(0 < digest < 2**63 for digest in set.union(*digests))
+    assert evidence_by_route() == evidence_by_route(completion_percentage=40, total_time="1m", total_time_seconds=None)
+
+
+def certificate(issued, expires, course_id="1", **printed):
+    return {"course_id": course_id, "issued_date_timestamp": issued, "expiration_date_timestamp": expires, **printed}
+
+
+@pytest.mark.parametrize(
+    ("certifications", "issued_at", "expires_at"),
+    [
+        ([], None, None),
+        (None, None, None),
+        ([certificate(1400000000, 0, expiration_date="Never")], 1400000000, None),
+        ([certificate("1400000000", "1500000000")], 1400000000, 1500000000),
+        ([certificate(1400000000, 1450000000), certificate(1430000000, 1500000000)], 1430000000, 1500000000),
+        ([certificate(1430000000, 1500000000), certificate(1400000000, 1600000000)], 1430000000, 1500000000),
+        ([certificate(1400000000, 1450000000, "7"), "x", {"course_id": None}], None, None),
+        ([certificate(None, None, issued_date="18/04/2013", expiration_date="Never")], 1366232400, None),
+    ],
+)
+def test_the_latest_certificate_of_a_course_is_on_its_enrollment(certifications, issued_at, expires_at):
+    raw = {**USER, "certifications": certifications}
+    (record,) = enrollments.transcript(raw, courses={}, dates=athens).records
+    moments = [issued_at and at(issued_at), expires_at and at(expires_at)]
+    assert [record.certificate_issued_at, record.certificate_expires_at] == moments
+    fields = record.enrollment.custom_fields
+    assert [fields.get("certificate_issued_at"), fields.get("certificate_expires_at")] == [
+        moment and f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments
+    ]
+
+
+def test_nothing_that_opens_a_certificate_leaves():
+    raw = {**USER, "certifications": [{**USER["certifications"][0], "course_id": "1"}]}
+    record = enrollments.transcript(raw, courses={}, remote_data=True).records[0]
+    printed = record.enrollment.model_dump_json()
+    assert "49471362567302" not in printed
+    assert "certificate_issued_at" in printed
+
+
 def test_a_course_that_opens_later_says_when():
     mapped_course = course({"id": "1", "start_datetime": "1600000000"})
     assert mapped_course.terms == CourseTerms(opens_at=at(1600000000))
     assert parse_terms(mapped_course.custom_fields) == mapped_course.terms
+    assert transcript_of({}, {"1": mapped_course}).opens_at == at(1600000000)
+    assert roster_of({}, start_datetime=1600000000).opens_at == at(1600000000)
 
 
 def test_the_end_of_terms_without_a_zone_is_in_utc():
