@@ -17,6 +17,8 @@ import anyio.lowlevel
 
 from mcp_truto_lms.domain.model import Course, CourseEnrollment, User
 
+ROLE, ACCESS_ENDS_AT = "role", "access_ends_at"
+"""What `Portal.unreported` calls the roles in courses and the ends of access; both are parts of a record."""
 PART_SIZE = 500
 """How many records are mapped before other tasks may run."""
 _Item = TypeVar("_Item")
@@ -101,7 +103,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """What the LMS reports of itself: its time zone, and the enrollment columns that it never fills."""
+    """What the LMS reports of itself: its time zone, and what its records never have.
+
+    That is enrollment columns by their paths, `ROLE` and `ACCESS_ENDS_AT`.
+    """
 
     zone: tzinfo | None = None
     unreported: frozenset[str] = field(default_factory=lambda: frozenset[str]())

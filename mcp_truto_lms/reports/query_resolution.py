@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mcp_truto_lms.domain.errors import QueryError
-from mcp_truto_lms.domain.source import Portal
+from mcp_truto_lms.domain.source import ACCESS_ENDS_AT, ROLE, Portal
 from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.query.queries import ProgressQuery
 from mcp_truto_lms.reports.dimension_resolution import resolve_groups, resolve_where
@@ -35,8 +35,22 @@ def resolve_against_store(
             raise QueryError(f"{name}: not reported by this LMS; {hint.format(prefix=PREFIX)}.")
     return replace(
         question,
+        notes=(*question.notes, *_unseen(portal)),
         where=resolve_where(connection, account, query.where),
         groups=resolve_groups(connection, account, query.group_by) if isinstance(query, ProgressQuery) else (),
         mandatory=resolve_mandatory(connection, account, mandatory_terms),
         thresholds=settings.at_risk,
     )
+
+
+def _unseen(portal: Portal) -> tuple[str, ...]:
+    """Return the note on what the records of the account cannot tell, if there is anything."""
+    match ROLE in portal.unreported, ACCESS_ENDS_AT in portal.unreported:
+        case True, True:
+            return ("This account's records tell neither instructors nor when access ends.",)
+        case True, False:
+            return ("This account's records do not tell instructors.",)
+        case False, True:
+            return ("This account's records do not tell when access ends.",)
+        case _:
+            return ()

@@ -35,6 +35,7 @@ class TrutoOptions:
         original_in: where a remote error holds the provider's answer
         conditionally_required: every error tells which parameters are conditionally required
         wrong_records: which record is answered instead of another, such as `{"courses:301": "300"}`
+        roles: enrollments tell the role in the course
         names: enrollments name their user and course; False for ids alone
         last_cursor: the `next_cursor` of a last page
         default_page_size: the size of a page if no limit is given
@@ -58,6 +59,7 @@ class TrutoOptions:
     original_in: Literal["raw_response", "details", "both"] = "raw_response"
     conditionally_required: bool = False
     wrong_records: Mapping[str, str] = field(default_factory=lambda: MappingProxyType[str, str]({}))
+    roles: bool = True
     names: bool = True
     last_cursor: Literal["null", "absent", "empty"] = "null"
     default_page_size: int = 50

@@ -40,6 +40,9 @@ def apply_options(body: Json, options: TrutoOptions, resource: str) -> Json:
     if options.remote_secrets and resource.startswith("users"):
         for user in records_in(body):
             _add_secrets(user)
+    if not options.roles and resource == "course-enrollments":
+        for enrollment in records_in(body):
+            cast("Json", enrollment.get("custom_fields") or {}).pop("role", None)
     if not options.names and resource == "course-enrollments":
         for enrollment in records_in(body):
             for name in ("user", "course"):

@@ -34,6 +34,7 @@ from mcp_truto_lms.providers.truto.errors import (
     RequestRefused,
     TrutoError,
 )
+from mcp_truto_lms.providers.truto.filled_columns import FilledColumns
 from mcp_truto_lms.providers.truto.not_enrolled import means_not_enrolled
 from mcp_truto_lms.providers.truto.page import JsonObject, Page
 
@@ -64,6 +65,7 @@ class ScopeReader:
         reader: makes the calls
         capabilities: where the outcome of each method is stored
         zone: the time zone in which a due date without a time ends
+        filled_columns: where it is noted what the records tell
         remote_data: whether records carry the provider's payload, secrets removed
     """
 
@@ -73,9 +75,11 @@ class ScopeReader:
         capabilities: AccountCapabilities,
         *,
         zone: tzinfo,
+        filled_columns: FilledColumns,
         remote_data: bool,
     ) -> None:
         self._reader = reader
+        self._filled_columns = filled_columns
         self._capabilities = capabilities
         self._zone = zone
         self._remote_data = remote_data
@@ -111,6 +115,7 @@ class ScopeReader:
             self._capabilities.mark_unavailable(method)
         else:
             self._capabilities.mark_available(method)
+            self._filled_columns.observe_payload()
         return reading
 
     async def _read_list(self, method: ReadMethod, scope: Scope, names: KnownNames) -> Reading:
@@ -171,7 +176,10 @@ class ScopeReader:
         if record is None:
             return None
         if is_pair:
-            record = talentlms_payload.fill_pair(record, raw_enrollment, courses=names.courses, learners=names.learners)
+            mapped = record
+            record = talentlms_payload.fill_pair(mapped, raw_enrollment, courses=names.courses, learners=names.learners)
+            if record is not mapped:
+                self._filled_columns.observe_payload()
         return fill_names(record, names)
 
     async def _read_payload(self, method: ReadMethod, scope: Scope, names: KnownNames) -> Reading | None:

@@ -154,7 +154,7 @@ class TrutoSource:
         )
 
     async def portal(self) -> Portal:
-        """Return the columns that no record has filled so far. Truto does not report a time zone."""
+        """Return what no record has told so far. Truto does not report a time zone."""
         return Portal(unreported=self._filled_columns.unreported)
 
     async def courses(self) -> tuple[Course, ...]:
@@ -252,5 +252,6 @@ class TrutoSource:
             self._reader,
             self._account_capabilities,
             zone=self._zone,
+            filled_columns=self._filled_columns,
             remote_data=self._remote_data,
         )

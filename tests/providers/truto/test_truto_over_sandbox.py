@@ -47,7 +47,7 @@ def comparable(text):
     """Remove what depends on the read method: the age, and the notes on what it does not report."""
     text = re.sub(r"As of [^,]+, ", "", text)
     text = re.sub(r"Excluded: [^.]+\. ?", "", text)
-    return re.sub(r"Failures unknown for [^.]+\. ?", "", text)
+    return re.sub(r"This account's records [^.]+\. ?", "", text)
 
 
 QUESTIONS = {

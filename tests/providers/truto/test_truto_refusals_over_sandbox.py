@@ -1,4 +1,4 @@
-"""No refusal of Truto or of the LMS behind it turns into a false "complete"."""
+"""No refusal of Truto or of the LMS behind it turns into a false "complete", and what no record tells is announced."""
 
 import re
 from dataclasses import replace
@@ -149,3 +149,29 @@ async def test_a_transcript_answered_in_place_of_another_is_an_error(open_truto)
         text = await ask(desk, LIST, user="8")
         assert "complete" not in text.splitlines()[0]
         assert "another record" in text
+
+
+NEITHER = "This account's records tell neither instructors nor when access ends."
+NO_END = "This account's records do not tell when access ends."
+ACCOUNTS_AND_NOTES = {
+    "with payloads": (WITH_PAYLOADS, ""),
+    "by proxy": (BY_PROXY, ""),
+    "pairs with payloads": (replace(PAIRS_ONLY, remote_data=True), ""),
+    "pairs only": (PAIRS_ONLY, NO_END),
+    "pairs without roles": (replace(PAIRS_ONLY, roles=False), NEITHER),
+    "a list without roles": (replace(ALL_LISTS, remote_data=False, proxy=False, roles=False), NEITHER),
+}
+
+
+@pytest.mark.parametrize("account", ACCOUNTS_AND_NOTES)
+async def test_what_the_records_of_an_account_cannot_tell_is_announced(open_truto, account):
+    options, note = ACCOUNTS_AND_NOTES[account]
+    async with open_truto(options) as desk:
+        for _ in range(2):
+            for text in (
+                await desk.client.summarize(),
+                await desk.client.list(state="overdue"),
+                await desk.client.list(user="Jane Doe", format="json"),
+            ):
+                assert note in text
+                assert text.count("This account's records") == bool(note)

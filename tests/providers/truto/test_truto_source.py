@@ -6,19 +6,23 @@ import httpx
 import pytest
 
 from mcp_truto_lms.domain.errors import ConfigurationError, SourceError
-from mcp_truto_lms.domain.source import CourseFinder, PagedDirectory
+from mcp_truto_lms.domain.source import ACCESS_ENDS_AT, ROLE, CourseFinder, PagedDirectory
 from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
 from mcp_truto_lms.providers.truto.client import TrutoClient
 from mcp_truto_lms.providers.truto.errors import RequestRefused
 from mcp_truto_lms.providers.truto.source import TrutoSource
 from tests.providers.truto.account_answers import (
+    COURSE,
     EVERYTHING,
+    LEARNER,
     PAIR,
+    answer_pairs_only,
     costs,
     course_with_roster,
     enrollment,
     enrollment_ids,
     read,
+    user_with_transcript,
 )
 from tests.providers.truto.scripted_truto import ACCOUNT, TOKEN, envelope, error_response, missing_parameters
 
@@ -192,11 +196,39 @@ async def test_columns_count_as_unreported_until_a_record_fills_them(source_over
     source, truto = source_over({"/course-enrollments": envelope(raw_enrollments[0])})
     assert (await source.portal()).unreported == frozenset()
     await read(source, EVERYTHING)
-    assert (await source.portal()).unreported == NEVER_FILLED
+    assert (await source.portal()).unreported == NEVER_FILLED | {ROLE, ACCESS_ENDS_AT}
     assert (await source.portal()).zone is None
     truto.answers["/course-enrollments"] = envelope(*raw_enrollments)
     await read(source, EVERYTHING)
-    assert (await source.portal()).unreported == NEVER_FILLED - {"started_at", "assigned_by.id"}
+    assert (await source.portal()).unreported == NEVER_FILLED - {"started_at", "assigned_by.id"} | {
+        ROLE,
+        ACCESS_ENDS_AT,
+    }
+
+
+@pytest.mark.parametrize("role", ["learner", "instructor"])
+async def test_a_role_in_a_record_is_reported_from_then_on(source_over, role):
+    source, _ = source_over({"/course-enrollments": envelope(enrollment(7, 12, custom_fields={"role": role}))})
+    await read(source, EVERYTHING)
+    assert {ROLE, ACCESS_ENDS_AT} & (await source.portal()).unreported == {ACCESS_ENDS_AT}
+
+
+PAYLOAD_OF_A_PAIR = {"role": "learner", "completion_status": "Completed", "enrolled_on": "21/10/2014, 15:21:29"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "answers"),
+    [
+        (COURSE, {"/courses/12": course_with_roster(7)}),
+        (LEARNER, {"/users/7": user_with_transcript(12)}),
+        (LEARNER, {"/proxy/users/7": user_with_transcript(12)["remote_data"]}),
+        (PAIR, {"/course-enrollments": envelope(enrollment(7, 12, remote_data=PAYLOAD_OF_A_PAIR))}),
+    ],
+)
+async def test_records_with_the_payload_tell_when_access_ends(source_over, scope, answers):
+    source, _ = source_over({"/course-enrollments": answer_pairs_only, **answers})
+    assert enrollment_ids(await read(source, scope)) == ["7_12"]
+    assert ACCESS_ENDS_AT not in (await source.portal()).unreported
 
 
 async def test_an_empty_account_id_names_its_setting(source_over):
