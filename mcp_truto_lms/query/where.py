@@ -66,8 +66,11 @@ def _pairs_of_text(text: str, depth: int = 0) -> Iterable[tuple[str, object]]:
     """Split the text of an object, of a list of them, or of pairs joined by commas."""
     text = _unquoted(text)
     if text.startswith(("{", "[")):
+        parsed: object = None
         with suppress(ValueError, RecursionError):
-            yield from _pairs(json.loads(text))
+            parsed = json.loads(text)
+        if parsed is not None:
+            yield from _pairs(parsed)
             return
         if depth >= MAX_NESTING or text[-1] != {"{": "}", "[": "]"}[text[0]]:
             raise ValueError(_FORM)
