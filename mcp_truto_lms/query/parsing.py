@@ -92,7 +92,10 @@ def parse_users(value: object, columns: Columns) -> tuple[str, ...]:
     """Parse people by what identifies them in answers; a hidden name or address is refused whether or not it exists."""
     terms = parse_terms(value)
     if asker := next((term for term in terms if term.lower() in _ASKERS), None):
-        raise ValueError(f"{asker!r} names nobody, as the server does not know who asks: {user_words(columns).lower()}")
+        words = user_words(columns)
+        raise ValueError(
+            f"{asker!r} names nobody, as the server does not know who asks: write an {words[0].lower()}{words[1:]}"
+        )
     if columns.aliases:
         aliases = [alias for term in terms if (alias := parse_alias(term)) is not None]
         if len(aliases) < len(terms):

@@ -39,7 +39,7 @@ from tests.query.parsed_queries import error_message
         ({"sort": "due,progress"}, "sort: takes one column."),
         ({"sort": ["due", "progress"]}, "sort: takes one value, not 2."),
         ({"sort": "-due asc"}, "sort: '-due asc' contradicts itself: write -column for descending."),
-        ({"user": "me"}, "user: 'me' names nobody, as the server does not know who asks: id, e-mail or part of a "),
+        ({"user": "me"}, "user: 'me' names nobody, as the server does not know who asks: write an id, e-mail or "),
         ({"user": ["Jane Doe", "I"]}, "user: 'I' names nobody, as the server does not know who asks: "),
         ({"is_mandatory": "perhaps"}, "is_mandatory: takes yes or no."),
         ({"progress_below": 101}, "progress_below: '101' is not a percentage: it takes a number from 0 to 100."),
