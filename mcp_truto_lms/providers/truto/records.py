@@ -23,6 +23,7 @@ from mcp_truto_lms.domain.redaction import without_secrets
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute
 from mcp_truto_lms.providers.payload_values import Raw, as_list, as_object, epoch, number, percent, text
 from mcp_truto_lms.providers.talentlms.enrollments import INSTRUCTORS
+from mcp_truto_lms.providers.talentlms.people import CERTIFICATE_FIELDS
 
 MAX_ID_LENGTH = 200
 FIRST_YEAR, LAST_YEAR = 1900, 9000
@@ -62,7 +63,14 @@ def parse_enrollment(
     role = text(custom_fields.get("role"))
     if route is FetchRoute.LIST and role is not None and "completion_status" not in custom_fields:
         route = FetchRoute.COURSE
-    return EnrollmentRecord(enrollment, route, is_learner=role is None or role.lower() not in INSTRUCTORS)
+    issued_at, expires_at = (parse_datetime(custom_fields.get(name)) for name in CERTIFICATE_FIELDS)
+    return EnrollmentRecord(
+        enrollment,
+        route,
+        is_learner=role is None or role.lower() not in INSTRUCTORS,
+        certificate_issued_at=issued_at,
+        certificate_expires_at=expires_at,
+    )
 
 
 def parse_user(raw: object, *, remote_data: bool = False) -> User | None:

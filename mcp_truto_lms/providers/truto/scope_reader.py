@@ -267,7 +267,7 @@ def _ids(record: EnrollmentRecord, scope: Scope) -> tuple[tuple[str | None, str 
 
 
 def fill_names(record: EnrollmentRecord, names: KnownNames) -> EnrollmentRecord:
-    """Add the names of the learner and the course to a record that has only their ids."""
+    """Add what the lists tell of the learner and the course: their names, and when the course opens."""
     enrollment = record.enrollment
     user, course = enrollment.user or EnrolledUser(), enrollment.course or EnrolledCourse()
     known_learner, known_course = names.learners.get(user.id or ""), names.courses.get(course.id or "")
@@ -277,6 +277,8 @@ def fill_names(record: EnrollmentRecord, names: KnownNames) -> EnrollmentRecord:
         changes["user"] = user.model_copy(update=user_changes)
     if known_course is not None and not course.title:
         changes["course"] = course.model_copy(update={"title": known_course.title})
+    if record.opens_at is None and known_course is not None and known_course.terms is not None:
+        record = replace(record, opens_at=known_course.terms.opens_at)
     return replace(record, enrollment=enrollment.model_copy(update=changes)) if changes else record
 
 

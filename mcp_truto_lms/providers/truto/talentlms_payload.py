@@ -24,6 +24,8 @@ from mcp_truto_lms.providers.talentlms import people as talentlms_people
 from mcp_truto_lms.providers.truto import records
 
 _UNKNOWN_VALUES = frozenset({UserStatus.UNKNOWN, UserRole.OTHER, CourseStatus.UNKNOWN, EnrollmentStatus.UNKNOWN})
+_JUDGED_BY_THE_CLOCK = frozenset({EnrollmentStatus.EXPIRED, EnrollmentStatus.OVERDUE, EnrollmentStatus.UNKNOWN})
+"""Mapped statuses that hide how far the learner got, which the payload tells."""
 _UNLABELED_FIELD = re.compile(r"custom_field_\d+")
 _FIELDS_OF_A_PAIR = ("completion_status", "enrolled_on")
 _FILLED_FIELDS_OF_A_PAIR = ("score", "due_at", "enrolled_at", "progress_percent", "time_spent_seconds")
@@ -91,7 +93,7 @@ def parse_transcript(
 def fill_pair(
     record: EnrollmentRecord, raw: object, *, courses: Mapping[str, Course], learners: Mapping[str, User]
 ) -> EnrollmentRecord:
-    """Fill an enrollment that was read as a pair from its payload, with its score and the end of access.
+    """Fill an enrollment that was read as a pair from its payload, with its score, the end of access and the evidence.
 
     Args:
         record: the enrollment as Truto maps it
@@ -121,11 +123,15 @@ def fill_pair(
         for name in _FILLED_FIELDS_OF_A_PAIR
         if getattr(enrollment, name) is None
     }
-    return EnrollmentRecord(
-        enrollment.model_copy(update=changes),
-        record.route,
-        payload_record.access_ends_at,
-        record.is_learner and payload_record.is_learner,
+    if enrollment.status in _JUDGED_BY_THE_CLOCK:
+        changes["status"] = payload_record.enrollment.status
+    return replace(
+        payload_record,
+        enrollment=enrollment.model_copy(update=changes),
+        route=record.route,
+        is_learner=record.is_learner and payload_record.is_learner,
+        certificate_issued_at=record.certificate_issued_at,
+        certificate_expires_at=record.certificate_expires_at,
     )
 
 

@@ -60,17 +60,36 @@ QUESTIONS = {
     "dates": (LIST, {"fields": ["user.name", "user.emails", "course.title", "enrolled_at", "completed_at", "due_at"]}),
 }
 PEOPLE, COURSES = 17, 4
+ENROLLED, ENROLLED_IN_THE_COURSE = 15, 7
+"""Whose transcripts are read after rosters, which report no outcomes."""
 DIRECTORY_CALLS = {"courses": 1, "users": 1}
 ROSTER_CALLS = {"courses/id": COURSES}
 FILTERED_LIST = "course-enrollments+"
 FIRST_QUESTION_CALLS = {
-    ("with payloads", "overview"): {"course-enrollments": 1, "courses/id": COURSES},
+    ("with payloads", "overview"): {
+        "course-enrollments": 1,
+        "courses/id": COURSES,
+        "users/id": ENROLLED,
+    },
     ("with payloads", "a learner"): {"users/id": 1},
-    ("with payloads", "a course"): {"courses/id": 1},
+    ("with payloads", "a course"): {"courses/id": 1, "users/id": ENROLLED_IN_THE_COURSE},
     ("with payloads", "both"): {"users/id": 1},
-    ("by proxy", "overview"): {"course-enrollments": 1, "courses/id": 1, "proxy/courses/id": COURSES},
+    ("by proxy", "overview"): {
+        "course-enrollments": 1,
+        "courses/id": 1,
+        "proxy/courses/id": COURSES,
+        "users/id": 1,
+        "proxy/users/id": ENROLLED,
+    },
     ("by proxy", "a learner"): {FILTERED_LIST + "user": 1, "users/id": 1, "proxy/users/id": 1},
-    ("by proxy", "a course"): {FILTERED_LIST + "course": 1, "courses/id": 1, "proxy/courses/id": 1},
+    ("by proxy", "a course"): {
+        FILTERED_LIST + "course": 1,
+        "courses/id": 1,
+        "proxy/courses/id": 1,
+        FILTERED_LIST + "user": 1,
+        "users/id": 1,
+        "proxy/users/id": ENROLLED_IN_THE_COURSE,
+    },
     ("pairs only", "overview"): {
         "course-enrollments": 1,
         "courses/id": 1,
@@ -85,9 +104,9 @@ FIRST_QUESTION_CALLS = {
         "proxy/courses/id": 1,
         FILTERED_LIST + "user+course": PEOPLE,
     },
-    ("anything", "overview"): {"course-enrollments": 1},
-    ("anything", "a course"): {"courses/id": 1},
-    ("small pages", "overview"): {"course-enrollments": 5, "users": 4},
+    ("anything", "overview"): {"course-enrollments": 1, FILTERED_LIST + "user": ENROLLED},
+    ("anything", "a course"): {"courses/id": 1, "users/id": ENROLLED_IN_THE_COURSE},
+    ("small pages", "overview"): {"course-enrollments": 5, "users": 4, FILTERED_LIST + "user": ENROLLED},
 }
 
 

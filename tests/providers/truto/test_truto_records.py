@@ -157,6 +157,13 @@ def test_an_instructor_is_not_a_learner():
     assert parse(custom_fields={"role": 5}).is_learner
 
 
+def test_a_mapping_may_carry_certificates():
+    record = parse(custom_fields={"certificate_issued_at": "2026-05-01", "certificate_expires_at": "2027-03-01"})
+    assert record.certificate_issued_at == datetime(2026, 5, 1, tzinfo=UTC)
+    assert record.certificate_expires_at == datetime(2027, 3, 1, tzinfo=UTC)
+    assert parse(custom_fields={"certificate_expires_at": "Never"}).certificate_expires_at is None
+
+
 def test_a_user_without_a_name_is_named_by_other_fields():
     assert records.parse_user({"id": 1, "first_name": "Jane", "last_name": "Doe"}).name == "Jane Doe"
     assert records.parse_user({"id": 1, "username": "jd"}).name == "jd"

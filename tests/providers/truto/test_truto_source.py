@@ -1,6 +1,7 @@
 """People, courses and whole readings of one integrated account."""
 
 import logging
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -248,3 +249,12 @@ async def test_accounts_can_share_a_client(injected):
         await TrutoSource(client, account).courses()
     assert account_ids == [ACCOUNT, "other"]
     await TrutoSource(client, ACCOUNT).aclose()
+
+
+async def test_an_enrollment_opens_with_its_course(source_over):
+    opens_at = datetime(2026, 12, 13, tzinfo=UTC)
+    course = {"id": "12", "remote_data": {"id": "12", "name": "Law", "start_datetime": str(int(opens_at.timestamp()))}}
+    source, _ = source_over({"/courses": envelope(course), "/course-enrollments": envelope(enrollment(7, 12))})
+    courses = {record.id: record for record in await source.courses()}
+    for scope in (EVERYTHING, PAIR):
+        assert [record.opens_at for record in (await read(source, scope, courses)).records] == [opens_at]
