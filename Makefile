@@ -110,7 +110,7 @@ ifneq ($(UV),)
 	$(UV) pip install --quiet --python $(@D)/bin/python --requirement $<
 else
 	$(PY) -m venv --clear $(@D)
-	$(@D)/bin/python $(PIP) install --requirement $<
+	$(@D)/bin/python $(PIP) install --no-compile --requirement $<
 endif
 	@touch $@
 
