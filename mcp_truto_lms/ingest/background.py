@@ -58,10 +58,10 @@ class Background:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        group, self._group = self._group, None
-        if group is not None:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)  # the body's own error propagates as it is, in no group
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+            await self._group.__aexit__(None, None, None)  # the body's own error propagates as it is, in no group
+        self._group = None  # only now: until it ends, a job may start another, which is cancelled with it
 
     def cancel(self) -> None:
         """Cancel all jobs."""

@@ -10,7 +10,7 @@ import pytest
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import TODAY, OpenDesk
-from tests.ingest.portal_calls import HELLO, LABELS, PEOPLE, asked, calls, current
+from tests.ingest.portal_calls import HELLO, LABELS, PEOPLE, asked, calls, current, transcripts
 from tests.stored import (
     MovableClock,
     Shelf,
@@ -31,18 +31,18 @@ HOUR = 3600
         ({"user": "jane.doe@northgate.example"}, {**LABELS, "users/email": 1, "users/id": 1}),
         ({"user": "Jane Doe"}, {**PEOPLE, "users/id": 1}),
         ({"user": ["6", "7"]}, {**LABELS, "users/id": 2}),
-        ({"course": "Forklift Safety"}, {**PEOPLE, "courses/id": 1}),
-        ({"course": ["101", "COC-01"]}, {**PEOPLE, "courses/id": 2}),
-        ({"course": "Old Expense Tool"}, {**PEOPLE, "courses/id": 1}),
+        ({"course": "Forklift Safety"}, {**PEOPLE, "courses/id": 1, **transcripts("104")}),
+        ({"course": ["101", "COC-01"]}, {**PEOPLE, "courses/id": 2, **transcripts("101", "102")}),
+        ({"course": "Old Expense Tool"}, {**PEOPLE, "courses/id": 1, **transcripts("116")}),
         ({"user": "6", "course": "101"}, {**LABELS, "users/id": 1}),
         ({"user": ["6", "7"], "course": "101"}, {**LABELS, "users/id": 2}),
-        ({"user": "Maria García", "course": "101"}, {**PEOPLE, "courses/id": 1}),
+        ({"user": "Maria García", "course": "101"}, {**PEOPLE, "users/id": 2}),
         (
             {"user": ["jane.doe@northgate.example", "omar.khan@northgate.example"], "course": "101"},
             {**LABELS, "users/email": 2, "users/id": 2},
         ),
-        ({}, {**PEOPLE, "courses/id": 16}),
-        ({"state": "overdue"}, {**PEOPLE, "courses/id": 16}),
+        ({}, {**PEOPLE, "courses/id": 16, **transcripts()}),
+        ({"state": "overdue"}, {**PEOPLE, "courses/id": 16, **transcripts()}),
     ],
     ids=str,
 )
@@ -93,7 +93,8 @@ async def test_everything_fetches_only_the_courses_that_no_earlier_question_fetc
         await desk.list(course=["101", "102"])
         calls(desk)
         await desk.list()
-        assert calls(desk) == {"courses/id": 14}
+        others = {"users/id": transcripts()["users/id"] - transcripts("101", "102")["users/id"]}
+        assert calls(desk) == {"courses/id": 14, **{name: number for name, number in others.items() if number}}
 
 
 async def test_unknown_names_are_looked_up_in_the_directory_once(open_desk: OpenDesk):
@@ -134,18 +135,19 @@ async def test_an_id_is_not_mistaken_for_a_number_in_somebodys_name(open_desk: O
 FRESH = [
     ({"user": "6"}, {"users/id": 1}),
     ({"user": "Jane Doe"}, {"users": 2, "users/id": 1}),
-    ({"course": "101"}, {"users": 2, "courses/id": 1}),
-    ({}, {"users": 2, "courses/id": 16}),
+    ({"course": "101"}, {"users": 2, "courses/id": 1, **transcripts("101")}),
+    ({}, {"users": 2, "courses/id": 16, **transcripts()}),
 ]
 
 
 @pytest.mark.parametrize(("question", "expected"), FRESH, ids=str)
 async def test_fresh_fetches_everything_again_and_each_scope_once(
-    open_desk: OpenDesk, question: dict[str, Any], expected: dict[str, int]
+    open_desk: OpenDesk, clock: MovableClock, question: dict[str, Any], expected: dict[str, int]
 ):
-    async with open_desk() as desk:
+    async with open_desk(clock=clock) as desk:
         await desk.list(**question)
         calls(desk)
+        clock.pass_by(1)
         await desk.list(**question, fresh=True)
         assert calls(desk) == {"courses": 1, **expected}
 

@@ -271,8 +271,8 @@ async def test_coverage_and_counts_of_an_answer_are_of_one_transaction(monkeypat
         monkeypatch.setattr(ingester, "_replace_scope", replaced)
         with anyio.fail_after(WAIT_SECONDS):
             text = await desk.summarize(state=["failed", "not_finished"])
-    assert text.startswith("at least 2 enrollments")
-    assert "1 of 2 people read" in text
+    assert text.startswith("2 enrollments")
+    assert "1 outcome not read yet" in text
 
 
 async def test_a_first_fetch_of_everything_decodes_nobody_to_join_them(

@@ -56,7 +56,7 @@ STATE_TESTS: dict[str, Any] = {
     "due_soon": lambda fact: fact.due_soon,
     "at_risk": lambda fact: fact.at_risk,
     "failed": lambda fact: fact.status == "failed",
-    "expired": lambda fact: fact.status == "expired",
+    "expired": lambda fact: fact.expired,
     "no_due_date": lambda fact: fact.due is None,
 }
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
 from mcp_truto_lms.sandbox.records import Organisation
-from tests.conftest import OpenDesk
+from tests.conftest import Desk, OpenDesk
 from tests.truth import DAY, NOON, Fact, facts, missing, month
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def desk(open_desk: OpenDesk) -> AsyncGenerator[Desk]:
+    """Open one desk for all questions: no answer depends on what was asked before."""
+    async with open_desk(token_budget=20_000) as opened:
+        yield opened
 
 
 def rows(text: str, first: str) -> list[dict[str, str]]:
@@ -60,10 +67,9 @@ def grouped(facts_of_group: list[Fact], key: Callable[[Fact], str]) -> dict[str,
     return groups
 
 
-async def test_the_overview_equals_the_counts_of_the_portal(open_desk: OpenDesk, organisation: Organisation):
+async def test_the_overview_equals_the_counts_of_the_portal(desk: Desk, organisation: Organisation):
     truth = facts(organisation)
-    async with open_desk() as desk:
-        text = await desk.summarize()
+    text = await desk.summarize()
     assert numbers(text, r"([\d,]+) enrollments, ([\d,]+) learners, (\d+) courses") == [
         len(truth),
         len({fact.user_id for fact in truth}),
@@ -83,7 +89,7 @@ async def test_the_overview_equals_the_counts_of_the_portal(open_desk: OpenDesk,
 
 @pytest.mark.parametrize(("group_by", "limit"), [("course", 200), ("learner", 200), ("status", 25)])
 async def test_every_line_of_a_summary_equals_the_counts_of_the_portal(
-    open_desk: OpenDesk, organisation: Organisation, group_by: str, limit: int
+    desk: Desk, organisation: Organisation, group_by: str, limit: int
 ):
     truth = facts(organisation)
     names: dict[str, Callable[[Fact], str]] = {
@@ -91,8 +97,7 @@ async def test_every_line_of_a_summary_equals_the_counts_of_the_portal(
         "learner": lambda fact: fact.user_id,
         "status": lambda fact: fact.status,
     }
-    async with open_desk(token_budget=20_000) as desk:
-        text = await desk.summarize(group_by=group_by, limit=limit, sort="-overdue")
+    text = await desk.summarize(group_by=group_by, limit=limit, sort="-overdue")
     lines = rows(text, group_by)
     groups = grouped(truth, names[group_by])
     assert len(lines) == min(len(groups), limit)
@@ -151,12 +156,11 @@ async def test_every_line_of_a_summary_equals_the_counts_of_the_portal(
     ],
 )
 async def test_a_filter_matches_the_same_enrollments_of_the_portal_in_both_tools(
-    open_desk: OpenDesk, organisation: Organisation, arguments: dict[str, object], test: Callable[[Fact], bool]
+    desk: Desk, organisation: Organisation, arguments: dict[str, object], test: Callable[[Fact], bool]
 ):
     truth = [fact for fact in facts(organisation) if test(fact)]
-    async with open_desk() as desk:
-        listed = await desk.list(**arguments)
-        counted = await desk.summarize(**arguments)
+    listed = await desk.list(**arguments)
+    counted = await desk.summarize(**arguments)
     assert numbers(listed, r"of ([\d,]+) enrollments") == [len(truth)]
     assert numbers(counted, r"([\d,]+) enrollments?, ([\d,]+) learners?") == [
         len(truth),
@@ -164,15 +168,14 @@ async def test_a_filter_matches_the_same_enrollments_of_the_portal_in_both_tools
     ]
 
 
-async def test_the_days_of_a_due_filter_are_in_the_zone_of_the_portal(open_desk: OpenDesk, organisation: Organisation):
+async def test_the_days_of_a_due_filter_are_in_the_zone_of_the_portal(desk: Desk, organisation: Organisation):
     athens_midnight = NOON - 12 * 3600 - 2 * 3600
     truth = [
         fact
         for fact in facts(organisation)
         if fact.due is not None and athens_midnight <= fact.due < athens_midnight + 15 * DAY
     ]
-    async with open_desk() as desk:
-        text = await desk.list(due_from="today", due_to="+14d")
+    text = await desk.list(due_from="today", due_to="+14d")
     assert numbers(text, r"of ([\d,]+) enrollments") == [len(truth)]
 
 
@@ -201,30 +204,26 @@ async def test_a_later_roster_does_not_overwrite_a_failure_from_a_transcript(
     assert int(failed["enrollments"]) == len(truth)
 
 
-async def test_all_pages_together_are_the_whole_match_without_repetition(
-    open_desk: OpenDesk, organisation: Organisation
-):
+async def test_all_pages_together_are_the_whole_match_without_repetition(desk: Desk, organisation: Organisation):
     truth = [fact for fact in facts(organisation) if fact.overdue]
     seen: list[tuple[str, ...]] = []
-    async with open_desk() as desk:
-        text = await desk.list(state="overdue", fields=["user.id", "course.id"], limit=40)
-        while True:
-            seen += [tuple(line.values()) for line in rows(text, "learner_id")]
-            cursor = re.search(r"cursor=(\S+)$", text)
-            if cursor is None:
-                break
-            text = await desk.list(cursor=cursor.group(1))
+    text = await desk.list(state="overdue", fields=["user.id", "course.id"], limit=40)
+    while True:
+        seen += [tuple(line.values()) for line in rows(text, "learner_id")]
+        cursor = re.search(r"cursor=(\S+)$", text)
+        if cursor is None:
+            break
+        text = await desk.list(cursor=cursor.group(1))
     assert len(seen) == len(set(seen)) == len(truth)
     assert set(seen) == {(fact.user_id, fact.course_id) for fact in truth}
 
 
-async def test_people_at_risk_have_the_signals_that_the_portal_shows(open_desk: OpenDesk, organisation: Organisation):
+async def test_people_at_risk_have_the_signals_that_the_portal_shows(desk: Desk, organisation: Organisation):
     truth = {(fact.user_id, fact.course_id): fact for fact in facts(organisation) if fact.at_risk}
     fields = ["user.id", "course.id", "signals"]
-    async with open_desk(token_budget=20_000) as desk:
-        text = await desk.list(state="at_risk", limit=200, fields=fields)
-        rest = await desk.list(cursor=text.rpartition("cursor=")[2])
-        overall = await desk.summarize()
+    text = await desk.list(state="at_risk", limit=200, fields=fields)
+    rest = await desk.list(cursor=text.rpartition("cursor=")[2])
+    overall = await desk.summarize()
     told = [
         ((line["learner_id"], line["course_id"]), line["signals"])
         for page in (text, rest)
@@ -253,7 +252,7 @@ async def test_people_at_risk_have_the_signals_that_the_portal_shows(open_desk: 
 
 @pytest.mark.parametrize("by", ["site", ["site", "course"], ["status", "site"]])
 async def test_every_line_of_a_dimension_equals_the_counts_of_the_portal(
-    open_desk: OpenDesk, organisation: Organisation, by: str | list[str]
+    desk: Desk, organisation: Organisation, by: str | list[str]
 ):
     truth = facts(organisation)
     keys: dict[str, Callable[[Fact], str]] = {
@@ -263,8 +262,7 @@ async def test_every_line_of_a_dimension_equals_the_counts_of_the_portal(
     }
     names = [by] if isinstance(by, str) else by
     groups = grouped(truth, lambda fact: "|".join(keys[name](fact) for name in names))
-    async with open_desk(token_budget=20_000) as desk:
-        text = await desk.summarize(group_by=by, limit=200)
+    text = await desk.summarize(group_by=by, limit=200)
     lines = rows(text, names[0])
     assert len(lines) == len(groups)
     want = []
@@ -279,11 +277,10 @@ async def test_every_line_of_a_dimension_equals_the_counts_of_the_portal(
 
 
 async def test_months_count_enrollments_when_enrolled_and_completions_when_completed(
-    open_desk: OpenDesk, organisation: Organisation
+    desk: Desk, organisation: Organisation
 ):
     truth = facts(organisation)
-    async with open_desk() as desk:
-        lines = rows(await desk.summarize(group_by="month", limit=200), "month")
+    lines = rows(await desk.summarize(group_by="month", limit=200), "month")
     cohorts = grouped(truth, lambda fact: fact.enrolled_month)
     finished = grouped([fact for fact in truth if fact.completed_month], lambda fact: fact.completed_month or "")
     assert [line["month"] for line in lines] == sorted(line["month"] for line in lines)
@@ -300,7 +297,7 @@ async def test_months_count_enrollments_when_enrolled_and_completions_when_compl
 
 
 async def test_the_rate_of_a_period_is_of_the_enrollments_open_or_enrolled_in_it(
-    open_desk: OpenDesk, organisation: Organisation
+    desk: Desk, organisation: Organisation
 ):
     truth = facts(organisation)
     match = [fact for fact in truth if fact.completed_month == "2026-10"]
@@ -309,8 +306,7 @@ async def test_the_rate_of_a_period_is_of_the_enrollments_open_or_enrolled_in_it
         for fact in truth
         if fact.enrolled_month <= "2026-10" and (not fact.finished or (fact.completed_month or "") >= "2026-10")
     ]
-    async with open_desk() as desk:
-        text = await desk.summarize(completed_from="last month", completed_to="last month", group_by="course")
+    text = await desk.summarize(completed_from="last month", completed_to="last month", group_by="course")
     assert numbers(text, r"([\d,]+) were open or enrolled in that period, ([\d,]+) finished in it") == [
         len(base),
         len(match),
@@ -324,17 +320,16 @@ async def test_the_rate_of_a_period_is_of_the_enrollments_open_or_enrolled_in_it
 
 
 async def test_people_not_enrolled_are_the_learners_of_the_portal_without_the_course(
-    open_desk: OpenDesk, organisation: Organisation
+    desk: Desk, organisation: Organisation
 ):
     lacking = {course: missing(organisation, course) for course in ("104", "103")}
     asked = {"state": "not_enrolled", "course": "104"}
-    async with open_desk() as desk:
-        text = await desk.list(**asked, fields="learner_id,course_id", limit=200)
-        counted = await desk.summarize(**asked)
-        in_oslo = await desk.list(**asked, where={"site": "Oslo"}, limit=1)
-        both = await desk.summarize(state="not_enrolled", course=["104", "103"])
-        by_site = await desk.summarize(**asked, group_by="site")
-        noted = await desk.summarize(course="104")
+    text = await desk.list(**asked, fields="learner_id,course_id", limit=200)
+    counted = await desk.summarize(**asked)
+    in_oslo = await desk.list(**asked, where={"site": "Oslo"}, limit=1)
+    both = await desk.summarize(state="not_enrolled", course=["104", "103"])
+    by_site = await desk.summarize(**asked, group_by="site")
+    noted = await desk.summarize(course="104")
     assert {line["learner_id"] for line in rows(text, "learner_id")} == {person.id for person in lacking["104"]}
     number = len(lacking["104"])
     assert f"{number} of {number} people not enrolled: Forklift Safety. As of" in text
