@@ -122,6 +122,7 @@ bench-store: $(READY) ## rows written a second, and times of answers at a millio
 	@$(PY) -m bench.asking
 
 bench-sync: $(READY) ## a first load within the provider's limits, and questions that are asked meanwhile
+	@$(PY) -m bench.calls
 	@$(PY) bench/sync.py
 
 constraints: ## rewrite constraints.txt: the newest versions that fit together

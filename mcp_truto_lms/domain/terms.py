@@ -91,9 +91,9 @@ STATE_TERMS: Mapping[State, Term] = {term.state: term for term in TERMS if term.
 LEGEND: Mapping[str, str] = {
     "finished": "finished = completed or passed",
     "%": "% = finished of all except withdrawn",
-    "overdue": "overdue = due date or access past, not finished, failed or not",
+    "overdue": "overdue = due date or access past, not finished",
     "due_soon": f"due {DUE_SOON_DAYS}d = not finished, due within {DUE_SOON_DAYS} days",
-    "not_started": "not started = by the LMS's word, else no progress, time or activity",
+    "not_started": "not started = as the LMS says, else no progress, time or activity",
     "avg": "avg % = mean reported progress",
     "learner_rate": "learners % = learners who finished all of theirs",
     "period": "enrollments = open or enrolled in that period; finished, % = finished in it",

@@ -43,6 +43,9 @@ class OutcomeReader:
         background: where it runs
         now: tells the time in epoch seconds
         sleep: waits for seconds
+
+    Attributes:
+        is_running: whether anything is left to read, as far as is known
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class OutcomeReader:
         self._background = background
         self._now = now
         self._sleep = sleep
-        self._is_running = False
+        self.is_running = False
         self._checked_at: int | None = None
         self._rosters_seen = 0
 
@@ -72,9 +75,9 @@ class OutcomeReader:
         rosters = self._fetcher.ingester.rosters_written
         is_due = self._checked_at is None or not 0 <= self._now() - self._checked_at < CHECK_EVERY_SECONDS
         has_reason = rosters != self._rosters_seen or is_due
-        if self._is_running or not has_reason or not self._source.capabilities.outcome_unknown_routes:
+        if self.is_running or not has_reason or not self._source.capabilities.outcome_unknown_routes:
             return
-        self._is_running, self._rosters_seen, self._checked_at = True, rosters, self._now()
+        self.is_running, self._rosters_seen, self._checked_at = True, rosters, self._now()
         self._background.start(self._run)
 
     async def _run(self) -> None:
@@ -85,7 +88,7 @@ class OutcomeReader:
         except LmsError as error:
             logger.warning("Reading outcomes in the background ended for now: %s", error)
         finally:
-            self._is_running = False
+            self.is_running = False
 
     async def _read_all(self) -> None:
         """Read everybody once, as long as somebody is left."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 import anyio
 from sqlalchemy import Connection
 
+from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.domain.source import Source, TeamDirectory
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan
@@ -40,6 +41,7 @@ class Refresher:
         background: where fetches run
         clock: the wall clock
         settings: deadline, call budget and ages
+        sleep: how reading in the background waits for a limit
 
     Attributes:
         source: the provider
@@ -56,6 +58,7 @@ class Refresher:
         background: Background,
         clock: Clock,
         settings: Settings,
+        sleep: Sleep = anyio.sleep,
     ) -> None:
         self.source = source
         self._account = account
@@ -64,7 +67,7 @@ class Refresher:
         self._settings = settings
         self.fetcher = Fetcher(account, source, database, background=background, settings=settings, now=self.now)
         self.outcome_reader = OutcomeReader(
-            account, source, database, self.fetcher, background=background, now=self.now
+            account, source, database, self.fetcher, background=background, now=self.now, sleep=sleep
         )
 
     def now(self) -> int:

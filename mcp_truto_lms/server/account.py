@@ -69,6 +69,7 @@ class Account:
         background: where fetches run that outlive their question
         clock: the wall clock
         pseudonymizer: makes aliases, and seals addresses of the people file, where columns are excluded
+        sleep: how reading in the background waits for a limit
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Account:
         background: Background,
         clock: Clock,
         pseudonymizer: Pseudonymizer | None = None,
+        sleep: Sleep = anyio.sleep,
     ) -> None:
         self.source = source
         self.key = key
@@ -89,8 +91,15 @@ class Account:
         self._cursors_deleted_at = 0
         self._notice = settings.provider.notice
         self._people_file = PeopleFile(settings.people_file) if settings.people_file else None
-        self._refresher = Refresher(key, source, database, background=background, clock=clock, settings=settings)
+        self._refresher = Refresher(
+            key, source, database, background=background, clock=clock, settings=settings, sleep=sleep
+        )
         self._questions = QuestionPlanner(key, settings, pseudonymizer, now=self._refresher.now)
+
+    @property
+    def is_reading_outcomes(self) -> bool:
+        """Whether outcomes are being read in the background."""
+        return self._refresher.outcome_reader.is_running
 
     async def list_enrollments(
         self, query: EnrollmentQuery, on_progress: Progress | None = None, *, principal: str = ""

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_truto_lms.domain.errors import QueryError
+from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.ingest.background import Background
 from mcp_truto_lms.provider_registry import AccountName
 from mcp_truto_lms.settings import Clock, Settings
@@ -31,6 +32,7 @@ class AppContext:
     Args:
         source: opens other sources than those that the settings name
         clock: another clock than that of the settings
+        sleep: how reading in the background waits for a limit
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class AppContext:
         *,
         source: Callable[[AccountName], Source] | None = None,
         clock: Clock | None = None,
+        sleep: Sleep = anyio.sleep,
     ) -> None:
         self.settings = settings
         self.names = {account.name: account for account in settings.accounts()}
         self._open_source = source
         self._clock = clock or settings.clock()
+        self._sleep = sleep
         self._background = Background()
         self._database: Database | None = None
         self._accounts: Mapping[str, Account] = {}
@@ -90,6 +94,7 @@ class AppContext:
                 background=self._background,
                 clock=self._clock,
                 pseudonymizer=account.pseudonymizer,
+                sleep=self._sleep,
             )
             for account in self.names.values()
         }

@@ -26,8 +26,7 @@ FAILED = sum(fact.status == "failed" for fact in facts(SMALL))
 
 async def until_read(desk: Desk) -> None:
     """Wait until the background has nothing left to read."""
-    reader = desk.account._refresher.outcome_reader
-    await until(lambda: not reader._is_running)
+    await until(lambda: not desk.account.is_reading_outcomes)
 
 
 def progress(desk: Desk, **changes: object) -> SampleEnrollment:
