@@ -219,6 +219,15 @@ class TeamDirectory(Protocol):
 
 
 @runtime_checkable
+class ListAuditor(Protocol):
+    """A source that compares the lists of its LMS with the numbers that the LMS reports."""
+
+    def unlisted(self, name: str) -> int:
+        """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
+        ...
+
+
+@runtime_checkable
 class ZoneInference(Protocol):
     """A source that infers the zone of its LMS from what it reads, so that `Source.portal` may change."""
 

@@ -28,7 +28,6 @@ from mcp_truto_lms.domain.errors import (
     SourceError,
     StoreError,
     Unavailable,
-    UnexpectedAnswer,
 )
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope, Source, TeamDirectory
@@ -270,13 +269,14 @@ class Fetcher:
     async def _fetch_scope(
         self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], batch_began_at: float
     ) -> None:
-        """Fetch one scope; empty it where the LMS no longer has its learner or course."""
+        """Fetch one scope; empty it where the LMS no longer has its learner or course, or does not show the course."""
         try:
             await self.ingester.scope(scope, courses=courses, people=people)
         except NotFound:
             if scope.route is FetchRoute.COURSE and await self._is_listed(scope.course_id, batch_began_at):
-                raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
-            await self.ingester.delete_scope(scope)
+                await self.ingester.mark_unreadable(scope)
+            else:
+                await self.ingester.delete_scope(scope)
 
     async def _is_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether the course list has a course, after one more fetch of it for all courses of a batch."""

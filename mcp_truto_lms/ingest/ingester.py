@@ -16,6 +16,7 @@ from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import (
     FetchRoute,
+    ListAuditor,
     Portal,
     Scope,
     Source,
@@ -95,7 +96,7 @@ class Ingester:
         await self._assume_stored_zone()
         started_at = anyio.current_time()
         courses = await self._source.courses()
-        fetch_info = self._fetch_info(started_at)
+        fetch_info = self._fetch_info(started_at, unusable=self._unlisted("courses"))
         await self._database.run(
             lambda c: list_writer.replace_courses(c, self._account, courses, fetch_info), write=True
         )
@@ -109,7 +110,7 @@ class Ingester:
             async for page in pages:
                 rows.add(learner_rows(self._account, page))
                 people.add(page)
-        fetch_info = self._fetch_info(started_at)
+        fetch_info = self._fetch_info(started_at, unusable=self._unlisted("users"))
         await self._database.run(lambda c: list_writer.replace_learners(c, self._account, rows, fetch_info), write=True)
         return people
 
@@ -117,7 +118,7 @@ class Ingester:
         """Fetch people's branches or groups from the source, which has such a directory."""
         started_at = anyio.current_time()
         teams = await source.teams(kind)
-        fetch_info = self._fetch_info(started_at)
+        fetch_info = self._fetch_info(started_at, unusable=self._unlisted(account_state.TEAMS[kind]))
         await self._database.run(
             lambda c: list_writer.replace_teams(c, self._account, kind, teams, fetch_info), write=True
         )
@@ -147,11 +148,18 @@ class Ingester:
         async with aclosing(scope_parts(self._source, scope, courses=courses, learners=people)) as parts:
             async for part in parts:
                 rows.add(part)
-        await self._replace_scope(scope, rows, self._fetch_info(started_at))
+        await self._replace_scope(scope, rows, self._fetch_info(started_at, unusable=rows.unusable))
 
     async def delete_scope(self, scope: Scope) -> None:
         """Delete the enrollments of a scope that the LMS no longer has."""
         await self._replace_scope(scope, ScopeRows(self._account), self._fetch_info(anyio.current_time()))
+
+    async def mark_unreadable(self, scope: Scope) -> None:
+        """Note that the LMS lists the course of a scope, but does not show it; its stored enrollments stay."""
+        fetch_info = FetchInfo(self._now(), took_seconds=0, unreadable=True)
+        await self._database.run(
+            lambda c: account_state.save_scope_state(c, self._account, scope.key, fetch_info, complete=True), write=True
+        )
 
     async def tidy(self) -> None:
         """Make answers fast again after many rows were written; log it where the store refuses."""
@@ -193,5 +201,8 @@ class Ingester:
             if pending in self._transcripts:
                 self._transcripts.remove(pending)
 
-    def _fetch_info(self, started_at: float) -> FetchInfo:
-        return FetchInfo(fetched_at=self._now(), took_seconds=anyio.current_time() - started_at)
+    def _fetch_info(self, started_at: float, *, unusable: int = 0) -> FetchInfo:
+        return FetchInfo(self._now(), anyio.current_time() - started_at, unusable)
+
+    def _unlisted(self, name: str) -> int:
+        return self._source.unlisted(name) if isinstance(self._source, ListAuditor) else 0

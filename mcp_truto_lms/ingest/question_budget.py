@@ -72,6 +72,9 @@ class Coverage:
         trouble: why something is missing or old, as one sentence
         partial: how many of the scopes in the store the LMS itself gave only in part
         seconds_left: how long the fetch that continues in the background will take
+        unusable: how many rows of the scopes came without a usable id
+        unreadable: the titles of courses that the LMS lists, but does not show
+        unlisted: how many more courses and people the LMS counts than it lists, by the word for them
     """
 
     as_of: int
@@ -81,6 +84,9 @@ class Coverage:
     trouble: str | None = None
     partial: int = 0
     seconds_left: int | None = None
+    unusable: int = 0
+    unreadable: tuple[str, ...] = ()
+    unlisted: tuple[tuple[str, int], ...] = ()
 
     @property
     def again(self) -> str:
@@ -90,7 +96,7 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether everything that the question needs is in the store, whole."""
-        return self.read == self.wanted and not self.partial
+        return self.read == self.wanted and not (self.partial or self.unusable or self.unreadable)
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ from mcp_truto_lms.domain.source import (
     Capabilities,
     CourseFinder,
     EnrollmentRecord,
+    ListAuditor,
     Portal,
     Reading,
     Scope,
@@ -234,6 +235,10 @@ class RedactingSource:
         """Begin with the zone that was inferred before, if the source infers it."""
         if isinstance(self._source, ZoneInference):
             self._source.assume_zone(zone)
+
+    def unlisted(self, name: str) -> int:
+        """How many items the last list lacked, if the source compares lists."""
+        return self._source.unlisted(name) if isinstance(self._source, ListAuditor) else 0
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list."""

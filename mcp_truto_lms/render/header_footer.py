@@ -82,6 +82,10 @@ def notes(stats: MatchStats) -> list[str]:
     sentences += question.query.notes
     if question.query.asks_who_is_missing and not stats.coverage.complete:
         sentences.append("Includes people whose enrollments are not read yet.")
+    if stats.coverage.unreadable:
+        titles = ", ".join(map(clean, stats.coverage.unreadable[:LISTED_NAMES]))
+        sentences.append(f"The LMS lists, but does not show: {titles}.")
+    sentences += [f"The LMS has {number:,} more {unit} than it lists." for unit, number in stats.coverage.unlisted]
     if stats.coverage.trouble:
         sentences.append(f"Not fully refreshed: {clean(stats.coverage.trouble, NOTE_CHARACTERS).rstrip('.')}.")
     if question.columns.aliases:
@@ -183,6 +187,10 @@ def bounded(stats: MatchStats, name: str) -> str:
     return f"{number:,} (unknown for {most - least:,})"
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
+
+
 def coverage_words(stats: MatchStats) -> str:
     """Print how complete the data is, and when to ask again."""
     coverage, unknown = stats.coverage, stats.unknown.number
@@ -191,6 +199,10 @@ def coverage_words(stats: MatchStats) -> str:
         parts.append(f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}")
     elif coverage.partial:
         parts.append("the LMS returned only part of its data")
+    if coverage.unusable:
+        parts.append(f"{_counted(coverage.unusable, 'row')} without a usable id")
+    if coverage.unreadable:
+        parts.append(f"{_counted(len(coverage.unreadable), 'course')} not readable")
     if unknown:
         parts.append(f"{f'{unknown:,} outcomes' if unknown > 1 else '1 outcome'} not read yet")
     return ", ".join(parts) or "complete"

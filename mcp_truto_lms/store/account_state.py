@@ -33,19 +33,25 @@ class FetchInfo:
     Args:
         fetched_at: epoch seconds
         took_seconds: from the first call to the last answer
+        unusable: how many items came without a usable id, or did not come although the LMS counts them
+        unreadable: whether the LMS lists the course of the scope, but does not show it
     """
 
     fetched_at: int
     took_seconds: float
+    unusable: int = 0
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeState:
-    """When a scope was last fetched, in epoch seconds, how long that took, and whether all of it came."""
+    """When a scope was last fetched, how long that took, whether all of it came, and what of it cannot be used."""
 
     fetched_at: int
     took_seconds: float
     complete: bool
+    unusable: int = 0
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +73,29 @@ class AccountState:
 
 _account = select(bindparam("account", type_=StorableText()).label("account")).subquery()
 _is_list = scopes.c.scope.in_([*LISTS, EVERYTHING])
+_STATE = (
+    scopes.c.fetched_at,
+    scopes.c.took_seconds,
+    scopes.c.complete,
+    scopes.c.unusable,
+    scopes.c.unreadable,
+)
 _ACCOUNT_STATE = select(
     accounts.c.zone,
     accounts.c.unreported,
     accounts.c.asked_at,
     accounts.c.data_version,
     scopes.c.scope,
-    scopes.c.fetched_at,
-    scopes.c.took_seconds,
-    scopes.c.complete,
+    *_STATE,
 ).select_from(
     _account.outerjoin(accounts, accounts.c.account == _account.c.account).outerjoin(
         scopes, and_(scopes.c.account == _account.c.account, _is_list)
     )
 )
-_SCOPE_STATES = select(scopes.c.scope, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete).where(
-    scopes.c.account == bindparam("account")
-)
+_SCOPE_STATES = select(scopes.c.scope, *_STATE).where(scopes.c.account == bindparam("account"))
 _LISTED_SCOPE_STATES = _SCOPE_STATES.where(in_bound_list(scopes.c.scope, "keys"))
 _ROSTERS = (
-    select(courses.c.id, scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete)
+    select(courses.c.id, *_STATE)
     .select_from(
         courses.outerjoin(
             scopes,
@@ -103,7 +112,7 @@ def load(connection: Connection, account: str) -> AccountState:
     rows = connection.execute(_ACCOUNT_STATE, {"account": account}).all()
     zone, unreported, asked_at, version, *_ = rows[0]
     portal = None if asked_at is None else Portal(_parse_zone(zone), frozenset(json.loads(unreported)))
-    lists = {row.scope: ScopeState(*row[-3:]) for row in rows if row.scope is not None}
+    lists = {row.scope: ScopeState(*row[-len(_STATE) :]) for row in rows if row.scope is not None}
     return AccountState(portal, asked_at or 0, version or 0, lists)
 
 
@@ -136,6 +145,7 @@ def save_portal(connection: Connection, account: str, portal: Portal, *, now: in
 
 def save_scope_state(connection: Connection, account: str, key: str, fetch_info: FetchInfo, *, complete: bool) -> None:
     """Store when a scope or a list was fetched, and whether all of it came."""
+    lock_account(connection, account)
     connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope == key))
     connection.execute(
         insert(scopes).values(
@@ -144,6 +154,8 @@ def save_scope_state(connection: Connection, account: str, key: str, fetch_info:
             fetched_at=fetch_info.fetched_at,
             took_seconds=fetch_info.took_seconds,
             complete=complete,
+            unusable=fetch_info.unusable,
+            unreadable=fetch_info.unreadable,
         )
     )
 

@@ -63,6 +63,14 @@ def sizes(connection: Connection, account: str) -> Sizes:
     return Sizes(number(courses), number(learners), number(enrollments))
 
 
+def course_titles(connection: Connection, account: str, ids: Collection[str]) -> tuple[str, ...]:
+    """List the titles of courses."""
+    if not ids:
+        return ()
+    query = select(courses.c.title).where(courses.c.account == account, in_list(courses.c.id, [*ids]))
+    return tuple(connection.execute(query.order_by(courses.c.normalized_name, courses.c.id)).scalars())
+
+
 def course_records(connection: Connection, account: str) -> dict[str, str]:
     """Read every course as its unified JSON, by id."""
     query = select(courses.c.id, courses.c.record).where(courses.c.account == account)

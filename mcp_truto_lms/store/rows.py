@@ -75,6 +75,7 @@ class ScopeRows:
         courses: courses that may have to be added, by id
         learners: people that were fetched along in full
         complete: whether the rows are all of the scope's
+        unusable: how many items came without a usable id
     """
 
     def __init__(self, account: str, *, known: Container[str] = (), outcomes_age: bool = False) -> None:
@@ -87,6 +88,7 @@ class ScopeRows:
         self.courses: dict[str, EnrolledCourse] = {}
         self.learners: list[User] = []
         self.complete = True
+        self.unusable = 0
 
     @classmethod
     def merged(cls, scopes: Sequence[ScopeRows]) -> ScopeRows:
@@ -104,6 +106,7 @@ class ScopeRows:
 
     def add(self, reading: Reading) -> None:
         """Add a part of the scope."""
+        self.unusable += reading.skipped
         rows = enrollment_rows(self.account, reading.records)
         for row, record in zip(rows, reading.records, strict=True):
             key = row[_ID]

@@ -185,7 +185,11 @@ scopes = Table(
     Column("fetched_at", BigInteger, nullable=False),
     Column("took_seconds", Float, nullable=False),
     Column("complete", Boolean, nullable=False),
+    Column("unusable", Integer, nullable=False),
+    Column("unreadable", Boolean, nullable=False),
 )
+"""`unusable` items of a scope or a list are those without a usable id, and those that the LMS counts but does not list.
+An `unreadable` scope is one of a course that the LMS lists, but does not show."""
 
 dimensions = Table(
     "dimensions",
