@@ -165,6 +165,7 @@ def learner_row(account: str, user: User) -> Row:
         "normalized_name": normalize(name),
         "email": storable(primary_email(user.emails) or "").lower()[:MAX_CHARACTERS] or None,
         "emails": compact(user.emails),
+        "login": storable(user.username or "").lower()[:MAX_CHARACTERS] or None,
         "active": user.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
         "role": None if user.role is None else user.role.value,
         "record": _to_json(user),

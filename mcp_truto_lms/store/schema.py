@@ -90,12 +90,14 @@ learners = Table(
     Column("normalized_name", StorableText, nullable=False),
     Column("email", StorableText),
     Column("emails", StorableText),
+    Column("login", StorableText),
     Column("active", Boolean, nullable=False),
     Column("role", StorableText),
     Column("record", StorableText, nullable=False),
 )
 Index("learners_by_name", learners.c.account, learners.c.normalized_name)
 Index("learners_by_email", learners.c.account, learners.c.email)
+Index("learners_by_login", learners.c.account, learners.c.login)
 
 courses = Table(
     "courses",
