@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from mcp_truto_lms.cli.process_end import EXIT_FAILED
+from mcp_truto_lms.cli.sample_enrollment import read_sample, untold
 from mcp_truto_lms.domain.errors import SourceError
+from mcp_truto_lms.domain.model import User
+from mcp_truto_lms.domain.source import Source, directory_pages
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.settings import Settings
 
@@ -45,11 +49,32 @@ async def examine(context: AppContext) -> AsyncGenerator[Finding]:
     for name, source in sources.items():
         suffix = f" (account {name})" if len(sources) > 1 else ""
         try:
-            courses = await source.courses()
-            zone = settings.zone or (await source.portal()).zone
-            days = f"in {zone}" if zone else "in UTC, or in MCP_TRUTO_LMS_TIMEZONE: the LMS reports no time zone"
-            yield Finding(True, f"It answers and lists {len(courses)} courses{suffix}. Days are {days}.")
-            learners = await source.learners()
-            yield Finding(True, f"It lists {len(learners)} people{suffix}. {source.calls} calls were made.")
+            async for finding in _examine_source(source, settings, suffix):
+                yield finding
         except SourceError as error:
             yield Finding(False, f"{error}{suffix}")
+
+
+async def _examine_source(source: Source, settings: Settings, suffix: str) -> AsyncGenerator[Finding]:
+    """Read the courses, the first people and a few enrollments, and say what they do not tell."""
+    courses = await source.courses()
+    yield Finding(True, f"It answers and lists {len(courses):,} courses{suffix}.")
+    learners: list[User] = []
+    is_whole = True
+    async with aclosing(directory_pages(source)) as pages:
+        async for page in pages:
+            if learners:
+                is_whole = False
+                break
+            learners += page
+    yield Finding(True, f"It lists {'' if is_whole else 'more than '}{len(learners):,} people{suffix}.")
+    sample = await read_sample(source, courses, learners)
+    if sample is None:
+        yield Finding(False, f"The provider lets no enrollments be read{suffix}. {source.calls} calls were made.")
+        return
+    yield Finding(True, f"{sample.sentence()}{suffix}")
+    portal = await source.portal()
+    zone = settings.zone or portal.zone
+    days = f"in {zone}" if zone else "in UTC, or in MCP_TRUTO_LMS_TIMEZONE: the LMS reports no time zone"
+    sentences = [f"Days are {days}.", *untold(sample, source, portal), f"{source.calls} calls were made."]
+    yield Finding(True, f"{' '.join(sentences)}{suffix}")

@@ -219,20 +219,20 @@ class TeamDirectory(Protocol):
 
 
 @runtime_checkable
+class ListAuditor(Protocol):
+    """A source that compares the lists of its LMS with the numbers that the LMS reports."""
+
+    def unlisted(self, name: str) -> int:
+        """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
+        ...
+
+
+@runtime_checkable
 class ZoneInference(Protocol):
     """A source that infers the zone of its LMS from what it reads, so that `Source.portal` may change."""
 
     def assume_zone(self, zone: tzinfo) -> None:
         """Begin with the zone that was inferred before; only what contradicts it changes it."""
-        ...
-
-
-@runtime_checkable
-class IncompleteLists(Protocol):
-    """A source that knows how many items its lists lack."""
-
-    def unlisted(self, endpoint: str) -> int:
-        """How many items the last list of `users` or `courses` lacked, such as those without a usable id."""
         ...
 
 

@@ -11,7 +11,7 @@ from the same transaction as the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 from sqlalchemy import Connection
@@ -20,9 +20,9 @@ from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Scope,
 from mcp_truto_lms.ingest import freshness
 from mcp_truto_lms.ingest.fetch_plan import PORTAL, FetchList, FetchPerson, FetchPlan, FetchPortalProfile, FetchScopes
 from mcp_truto_lms.ingest.freshness import (
+    COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
-    LISTS_MAX_AGE_SECONDS,
-    PORTAL_MAX_AGE_SECONDS,
+    LEARNERS_MAX_AGE_SECONDS,
     BeganAt,
     good_for_seconds,
     newest,
@@ -86,7 +86,7 @@ class FetchPlanner:
             SourceError: the LMS could not be asked, now or before.
         """
         stored, budget = self.state.portal, self.budget
-        if stored is not None and budget.asked_at - self.state.asked_at < PORTAL_MAX_AGE_SECONDS:
+        if stored is not None and budget.asked_at - self.state.asked_at < LEARNERS_MAX_AGE_SECONDS:
             return stored
         if PORTAL not in budget.attempts:
             return FetchPortalProfile(PORTAL, is_stored=stored is not None)
@@ -94,7 +94,7 @@ class FetchPlanner:
             raise error
         return stored or Portal()
 
-    def course_list(self, max_age_seconds: float = LISTS_MAX_AGE_SECONDS) -> FetchPlan | None:
+    def course_list(self, max_age_seconds: float = COURSES_MAX_AGE_SECONDS) -> FetchPlan | None:
         """Plan the fetch of the course list, if it is stale.
 
         Raises:
@@ -102,7 +102,7 @@ class FetchPlanner:
         """
         return self._list(COURSES, max_age_seconds)
 
-    def directory(self, max_age_seconds: float = LISTS_MAX_AGE_SECONDS) -> FetchPlan | None:
+    def directory(self, max_age_seconds: float = LEARNERS_MAX_AGE_SECONDS) -> FetchPlan | None:
         """Plan the fetch of the people directory, if it is stale.
 
         Raises:
@@ -116,7 +116,7 @@ class FetchPlanner:
         Raises:
             SourceError: there are none in the store, and the fetch failed.
         """
-        return self._list(TEAMS[kind], PORTAL_MAX_AGE_SECONDS) if self.has_teams else None
+        return self._list(TEAMS[kind], LEARNERS_MAX_AGE_SECONDS) if self.has_teams else None
 
     def person(self, term: str) -> FetchPlan | None:
         """Plan the lookup of one person; by an id, the transcript comes with it.
@@ -154,25 +154,12 @@ class FetchPlanner:
         except StillBeingRead:  # the directory is; what the people do is not begun
             scopes = candidate.scopes if candidate is not None else self._courses(course_ids)
             return self._coverage(scopes, self._states_of(scopes))
-        if isinstance(coverage, FetchPlan):
+        if isinstance(coverage, FetchPlan) or coverage.read:
             return coverage
         failure = self.budget.attempts.get(_scopes_key(ENROLLMENTS, candidate.scopes), self.budget.failure)
-        if not coverage.read and failure is not None:
+        if failure is not None:
             raise failure
-        if user_ids is not None and not (candidate.scopes and candidate.scopes[0].route in NEED_DIRECTORY):
-            return coverage  # transcripts and pairs of named people rest on no list
-        return self.directory() or self._with_lists(coverage, all_courses=course_ids is None)
-
-    def _with_lists(self, coverage: Coverage, *, all_courses: bool) -> Coverage:
-        """Add the age and the gaps of the lists that tell who is active, and which courses are not archived."""
-        people = self.state.lists.get(LEARNERS)
-        titles = self.state.lists.get(COURSES) if all_courses else None
-        return replace(
-            coverage,
-            as_of=min(coverage.as_of, *(state.fetched_at for state in (people, titles) if state is not None)),
-            unlisted_people=people.unusable if people is not None else 0,
-            unlisted_courses=titles.unusable if titles is not None else 0,
-        )
+        return coverage
 
     def scopes(
         self,
@@ -320,7 +307,7 @@ class FetchPlanner:
     def _directory_calls(self, route: FetchRoute) -> int:
         """Count the calls for the directory, which some routes need in addition to their scopes."""
         directory = self.state.lists.get(LEARNERS)
-        is_old = directory is None or self.budget.asked_at - directory.fetched_at >= LISTS_MAX_AGE_SECONDS
+        is_old = directory is None or self.budget.asked_at - directory.fetched_at >= LEARNERS_MAX_AGE_SECONDS
         return int(route in NEED_DIRECTORY and is_old)
 
     def _courses(self, course_ids: Sequence[str] | None) -> list[Scope]:
@@ -375,13 +362,12 @@ class FetchPlanner:
     ) -> Coverage:
         """Say what of some scopes is in the store."""
         budget, keys = self.budget, [scope.key for scope in scopes]
-        known = newest(states, keys, own_state_only=own_state_only)
-        stored = [state for state in known if state is not None]
-        missing = [scope for scope, state in zip(scopes, known, strict=True) if state is None]
-        unreadable = [scope for scope in missing if scope.key in budget.unreadable]
+        stored = [state for state in newest(states, keys, own_state_only=own_state_only) if state is not None]
         trouble = str(budget.failure) if budget.failure is not None else None
         if budget.seconds_left is not None and len(stored) == len(scopes):
             trouble = f"the LMS is being read again; ask again in {budget.seconds_left} s"
+        unreadable = [scope.course_id or "" for scope in scopes if _is_unreadable(states.get(scope.key))]
+        lists = self.state.lists
         return Coverage(
             as_of=min((state.fetched_at for state in stored), default=self.now),
             read=len(stored),
@@ -390,9 +376,18 @@ class FetchPlanner:
             unit=unit_of(scopes),
             trouble=trouble,
             seconds_left=budget.seconds_left,
-            unreadable=tuple(catalogue.scope_names(self.connection, self.account, unreadable) if unreadable else ()),
-            unusable_rows=sum(state.unusable for state in {id(state): state for state in stored}.values()),
+            unusable=sum(state.unusable for state in stored),
+            unreadable=catalogue.course_titles(self.connection, self.account, unreadable),
+            unlisted=tuple(
+                (unit, lists[key].unusable)
+                for unit, key in (("courses", COURSES), ("people", LEARNERS))
+                if key in lists and lists[key].unusable
+            ),
         )
+
+
+def _is_unreadable(state: ScopeState | None) -> bool:
+    return state is not None and state.unreadable
 
 
 def _scopes_key(purpose: str, scopes: Sequence[Scope]) -> str:

@@ -23,11 +23,11 @@ from mcp_truto_lms.domain.call_counter import CALL_COUNTER
 from mcp_truto_lms.domain.errors import (
     AccessDenied,
     NotFound,
+    RateLimited,
     RouteClosed,
     SourceError,
     StoreError,
     Unavailable,
-    UnexpectedAnswer,
 )
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope, Source, TeamDirectory
@@ -244,7 +244,11 @@ class Fetcher:
                     progress.final = error
                     progress.pending.clear()
                 except SourceError as error:
-                    progress.note_failure(scope, error, most_in_a_row=READERS)
+                    budget.failure = budget.failure or error
+                    progress.failed_in_a_row += isinstance(error, Unavailable)
+                    if isinstance(error, RateLimited) or progress.failed_in_a_row >= READERS:
+                        progress.stopped_by = error
+                        progress.pending.clear()
                 else:
                     progress.done, progress.failed_in_a_row = progress.done + 1, 0
                     over_budget = job.call_counter.calls >= self._settings.call_budget
@@ -265,13 +269,14 @@ class Fetcher:
     async def _fetch_scope(
         self, scope: Scope, courses: Mapping[str, Course], people: Mapping[str, User], batch_began_at: float
     ) -> None:
-        """Fetch one scope; empty it where the LMS no longer has its learner or course."""
+        """Fetch one scope; empty it where the LMS no longer has its learner or course, or does not show the course."""
         try:
             await self.ingester.scope(scope, courses=courses, people=people)
         except NotFound:
             if scope.route is FetchRoute.COURSE and await self._is_listed(scope.course_id, batch_began_at):
-                raise UnexpectedAnswer(f"The LMS lists course {scope.course_id}, but does not show it.") from None
-            await self.ingester.delete_scope(scope)
+                await self.ingester.mark_unreadable(scope)
+            else:
+                await self.ingester.delete_scope(scope)
 
     async def _is_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether the course list has a course, after one more fetch of it for all courses of a batch."""

@@ -16,7 +16,7 @@ from mcp_truto_lms.domain.errors import NotFound, StoreError, UnexpectedAnswer
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import (
     FetchRoute,
-    IncompleteLists,
+    ListAuditor,
     Portal,
     Scope,
     Source,
@@ -118,7 +118,7 @@ class Ingester:
         """Fetch people's branches or groups from the source, which has such a directory."""
         started_at = anyio.current_time()
         teams = await source.teams(kind)
-        fetch_info = self._fetch_info(started_at)
+        fetch_info = self._fetch_info(started_at, unusable=self._unlisted(account_state.TEAMS[kind]))
         await self._database.run(
             lambda c: list_writer.replace_teams(c, self._account, kind, teams, fetch_info), write=True
         )
@@ -153,6 +153,13 @@ class Ingester:
     async def delete_scope(self, scope: Scope) -> None:
         """Delete the enrollments of a scope that the LMS no longer has."""
         await self._replace_scope(scope, ScopeRows(self._account), self._fetch_info(anyio.current_time()))
+
+    async def mark_unreadable(self, scope: Scope) -> None:
+        """Note that the LMS lists the course of a scope, but does not show it; its stored enrollments stay."""
+        fetch_info = FetchInfo(self._now(), took_seconds=0, unreadable=True)
+        await self._database.run(
+            lambda c: account_state.save_scope_state(c, self._account, scope.key, fetch_info, complete=True), write=True
+        )
 
     async def tidy(self) -> None:
         """Make answers fast again after many rows were written; log it where the store refuses."""
@@ -194,8 +201,8 @@ class Ingester:
             if pending in self._transcripts:
                 self._transcripts.remove(pending)
 
-    def _unlisted(self, endpoint: str) -> int:
-        return self._source.unlisted(endpoint) if isinstance(self._source, IncompleteLists) else 0
-
     def _fetch_info(self, started_at: float, *, unusable: int = 0) -> FetchInfo:
         return FetchInfo(self._now(), anyio.current_time() - started_at, unusable)
+
+    def _unlisted(self, name: str) -> int:
+        return self._source.unlisted(name) if isinstance(self._source, ListAuditor) else 0

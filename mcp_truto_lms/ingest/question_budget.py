@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from math import ceil, inf
 
-from mcp_truto_lms.domain.errors import LmsError, RateLimited, RouteClosed, SourceError, Unavailable
+from mcp_truto_lms.domain.errors import LmsError, RouteClosed, SourceError, Unavailable
 from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.ingest.joined_records import FetchedPeople
 
@@ -71,11 +71,10 @@ class Coverage:
         unit: what a scope is here, `courses` or `people`
         trouble: why something is missing or old, as one sentence
         partial: how many of the scopes in the store the LMS itself gave only in part
-        unreadable: the names of courses or people that the LMS lists and does not show
-        unusable_rows: how many enrollments of the scopes could not be stored
-        unlisted_people: how many people the directory lacks, where the answer rests on it
-        unlisted_courses: how many courses the course list lacks, where the answer rests on it
         seconds_left: how long the fetch that continues in the background will take
+        unusable: how many rows of the scopes came without a usable id
+        unreadable: the titles of courses that the LMS lists, but does not show
+        unlisted: how many more courses and people the LMS counts than it lists, by the word for them
     """
 
     as_of: int
@@ -85,10 +84,9 @@ class Coverage:
     trouble: str | None = None
     partial: int = 0
     seconds_left: int | None = None
+    unusable: int = 0
     unreadable: tuple[str, ...] = ()
-    unusable_rows: int = 0
-    unlisted_people: int = 0
-    unlisted_courses: int = 0
+    unlisted: tuple[tuple[str, int], ...] = ()
 
     @property
     def again(self) -> str:
@@ -98,23 +96,7 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether everything that the question needs is in the store, whole."""
-        return self.read == self.wanted and not self.partial and not self.unusable
-
-    @property
-    def lacks_enrollments(self) -> bool:
-        """Whether enrollments are missing, so that a count of them is the least and one of missing ones the most."""
-        is_read = self.read == self.wanted and not self.partial
-        return not is_read or bool(self.unusable_rows or self.unlisted_courses)
-
-    @property
-    def can_continue(self) -> bool:
-        """Whether asking again fetches more."""
-        return self.read + len(self.unreadable) < self.wanted
-
-    @property
-    def unusable(self) -> int:
-        """How many rows, people and courses cannot be used, however often they are read."""
-        return len(self.unreadable) + self.unusable_rows + self.unlisted_people + self.unlisted_courses
+        return self.read == self.wanted and not (self.partial or self.unusable or self.unreadable)
 
 
 @dataclass(slots=True)
@@ -133,7 +115,6 @@ class QuestionBudget:
         attempts: what was fetched, by the keys of the plans, and the failure of each
         closed_routes: the routes that turned out to be closed
         fetched_people: the directory, where this question has fetched it
-        unreadable: the keys of scopes whose fetch failed and would fail again
     """
 
     fresh: bool
@@ -147,7 +128,6 @@ class QuestionBudget:
     attempts: dict[str, SourceError | None] = field(default_factory=dict[str, SourceError | None])
     closed_routes: dict[FetchRoute, RouteClosed] = field(default_factory=dict[FetchRoute, RouteClosed])
     fetched_people: FetchedPeople | None = None
-    unreadable: set[str] = field(default_factory=set[str])
 
     @property
     def unattended(self) -> bool:
@@ -158,7 +138,6 @@ class QuestionBudget:
         """Allow everything that failed to be tried once more."""
         self.done, self.failure = 0, None
         self.attempts.clear()
-        self.unreadable.clear()
         self.closed_routes.clear()
 
 
@@ -194,16 +173,6 @@ class FetchProgress:
     async def report(self, on_progress: Progress) -> None:
         """Report how far the fetch is."""
         await on_progress(ProgressUpdate(self.before, self.done, self.whole, self.unit))
-
-    def note_failure(self, scope: Scope, error: SourceError, *, most_in_a_row: int) -> None:
-        """Note that the fetch of a scope failed, and stop where the LMS refuses or fails every fetch."""
-        self.budget.failure = self.budget.failure or error
-        if not isinstance(error, RateLimited | Unavailable):
-            self.budget.unreadable.add(scope.key)
-        self.failed_in_a_row += isinstance(error, Unavailable)
-        if isinstance(error, RateLimited) or self.failed_in_a_row >= most_in_a_row:
-            self.stopped_by = error
-            self.pending.clear()
 
     def seconds_left(self, spent_seconds: float) -> int:
         """Estimate how long the rest takes at the pace so far."""

@@ -39,7 +39,7 @@ from mcp_truto_lms.domain.source import (
     Capabilities,
     CourseFinder,
     EnrollmentRecord,
-    IncompleteLists,
+    ListAuditor,
     Portal,
     Reading,
     Scope,
@@ -236,9 +236,9 @@ class RedactingSource:
         if isinstance(self._source, ZoneInference):
             self._source.assume_zone(zone)
 
-    def unlisted(self, endpoint: str) -> int:
-        """How many items the last list of `users` or `courses` lacked, as far as the source knows."""
-        return self._source.unlisted(endpoint) if isinstance(self._source, IncompleteLists) else 0
+    def unlisted(self, name: str) -> int:
+        """How many items the last list lacked, if the source compares lists."""
+        return self._source.unlisted(name) if isinstance(self._source, ListAuditor) else 0
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list."""

@@ -83,15 +83,13 @@ class CoverageContent(BaseModel):
     """How much is fetched where that is not all, as in `Coverage`."""
 
     model_config = _described(
-        "How much was read, where that is not all, how much of it the LMS itself returned only in part, and how many "
-        "rows, people and courses cannot be read."
+        "How much was read, where that is not all, and how much of it the LMS itself returned only in part."
     )
 
     read: int
     wanted: int
     unit: str
     partial: int
-    unusable: int
 
 
 class ContentEnvelope(BaseModel):

@@ -15,7 +15,6 @@ from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.domain.terms import LEGEND, at_risk_words
 from mcp_truto_lms.domain.text_cleaning import clean, clip
-from mcp_truto_lms.ingest.question_budget import Coverage
 from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens
 from mcp_truto_lms.reports.name_resolution import ResolvedTerm
@@ -81,9 +80,12 @@ def notes(stats: MatchStats) -> list[str]:
     sentences = [*_unknown_names(question.users or (), "learner"), *_unknown_names(question.courses or (), "course")]
     sentences += _people_without_rows(stats)
     sentences += question.query.notes
-    if question.query.asks_who_is_missing and stats.coverage.lacks_enrollments:
-        reason = "are not read yet" if stats.coverage.can_continue else "cannot be read"
-        sentences.append(f"Includes people whose enrollments {reason}.")
+    if question.query.asks_who_is_missing and not stats.coverage.complete:
+        sentences.append("Includes people whose enrollments are not read yet.")
+    if stats.coverage.unreadable:
+        titles = ", ".join(map(clean, stats.coverage.unreadable[:LISTED_NAMES]))
+        sentences.append(f"The LMS lists, but does not show: {titles}.")
+    sentences += [f"The LMS has {number:,} more {unit} than it lists." for unit, number in stats.coverage.unlisted]
     if stats.coverage.trouble:
         sentences.append(f"Not fully refreshed: {clean(stats.coverage.trouble, NOTE_CHARACTERS).rstrip('.')}.")
     if question.columns.aliases:
@@ -176,9 +178,7 @@ def bounded(stats: MatchStats, name: str) -> str:
     """
     number = getattr(stats.counts, name)
     least, most = stats.unknown.bounds.get(name, (number, number))
-    if (
-        stats.coverage.lacks_enrollments
-    ):  # what is not fetched yet can only remove missing enrollments, and only add others
+    if not stats.coverage.complete:  # what is not fetched yet can only remove missing enrollments, and only add others
         return f"at most {most:,}" if stats.question.query.asks_who_is_missing else f"at least {least:,}"
     if least == most:
         return f"{number:,}"
@@ -187,33 +187,25 @@ def bounded(stats: MatchStats, name: str) -> str:
     return f"{number:,} (unknown for {most - least:,})"
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
+
+
 def coverage_words(stats: MatchStats) -> str:
     """Print how complete the data is, and when to ask again."""
     coverage, unknown = stats.coverage, stats.unknown.number
     parts: list[str] = []
-    if coverage.can_continue:
+    if coverage.read < coverage.wanted:
         parts.append(f"{coverage.read} of {coverage.wanted} {coverage.unit} read, {coverage.again}")
     elif coverage.partial:
         parts.append("the LMS returned only part of its data")
-    parts += _unreadable_words(coverage)
+    if coverage.unusable:
+        parts.append(f"{_counted(coverage.unusable, 'row')} without a usable id")
+    if coverage.unreadable:
+        parts.append(f"{_counted(len(coverage.unreadable), 'course')} not readable")
     if unknown:
         parts.append(f"{f'{unknown:,} outcomes' if unknown > 1 else '1 outcome'} not read yet")
     return ", ".join(parts) or "complete"
-
-
-def _unreadable_words(coverage: Coverage) -> Iterable[str]:
-    """Print how much the LMS lists and cannot be read, with the names where there are any."""
-    names = {coverage.unit: [*map(clean, coverage.unreadable)]}
-    kinds = (
-        (coverage.unusable_rows, "row", "rows"),
-        (coverage.unlisted_courses, "course", "courses"),
-        (coverage.unlisted_people, "person", "people"),
-        (0, "pair", "pairs"),
-    )
-    for unlisted, singular, plural in kinds:
-        named = names.get(plural, [])
-        if number := unlisted + len(named):
-            yield f"{number:,} {singular if number == 1 else plural} unreadable{f': {_listed(named)}' if named else ''}"
 
 
 def excluded_sentence(excluded: ExcludedCounts) -> str:

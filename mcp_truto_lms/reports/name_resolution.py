@@ -1,9 +1,10 @@
 """Resolution of names that people type to learners and courses. Two matches are never merged silently.
 
-An id, an e-mail address or a code matches exactly. A whole name, with its words in any order, matches all who have it.
-Part of a name matches all names with words that begin with all its words, as `J. Doe`; only if there are none, names
-that contain them. Case, accents and punctuation do not matter. A typo matches nobody: the nearest names are offered, in
-an error if no other term has a match, else in the answer for the others.
+An id, an e-mail address or a code matches exactly, and so does a login that is in nobody's name. A whole name, with its
+words in any order, matches all who have it. Part of a name matches all names with words that begin with all its words,
+as `J. Doe`; only if there are none, names that contain them. Case, accents and punctuation do not matter. A typo
+matches nobody: the nearest names are offered, in an error if no other term has a match, else in the answer for the
+others.
 
 Active people and current courses come first. A name stands for an inactive person or an archived course only if it has
 no other match, and the answer then includes them, because they were asked for.
@@ -91,7 +92,7 @@ def find_matches(
         account: whose people and courses
         by: whether the term names a learner or a course
         term: as it was typed
-        whole: whether the term must be an id, an e-mail address, a code or a whole name
+        whole: whether the term must be an id, an e-mail address, a login, a code or a whole name
     """
     term = storable(term)
     matches = name_search.exact_matches(connection, account, by, term)
@@ -99,6 +100,8 @@ def find_matches(
     if not matches and words:  # a term of marks alone has no words, and would match every name
         partial = name_search.partial_matches(connection, account, by, words)
         matches = [match for match in partial if sorted(_words(match.name)) == sorted(words)] or partial
+    if not matches and by is GroupBy.LEARNER:
+        matches = name_search.login_matches(connection, account, term)
     return tuple(match for match in matches if not match.excluded) or tuple(matches)
 
 

@@ -8,7 +8,8 @@ one-click login, signed certificate addresses) are among the ordinary fields; th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from mcp_truto_lms.sandbox.display import ValueFormatter, escape
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 SIGNATURE_MARK = "fakesignature"  # in every signed address, so that tests can search for a leak
 LOGIN_KEY_MARK = "fakelogin"
 GROUP_KEY_MARK = "fakegroupkey"
+_UNUSABLE_IDS: tuple[Any, ...] = ("", None, True, {})
 
 
 def _secret(mark: str, *parts: str) -> str:
@@ -37,6 +39,14 @@ def _secret(mark: str, *parts: str) -> str:
 def short_name(person: SamplePerson) -> str:
     """Abbreviate a name as rosters do: `D. Dummy`."""
     return f"{person.first_name[:1]}. {person.last_name}".strip()
+
+
+def _earlier(enrollment: SampleEnrollment) -> SampleEnrollment:
+    """Return an enrollment of the same pair, 100 days earlier and finished."""
+    enrolled_on = enrollment.enrolled_on - 100 * 86_400
+    return replace(
+        enrollment, enrolled_on=enrolled_on, completed_on=enrolled_on + 60, outcome=Outcome.COMPLETED, percent=100
+    )
 
 
 class Payloads:
@@ -85,7 +95,7 @@ class Payloads:
         transcript = self._index.transcript(person.id)
         return {
             **self.user(person),
-            "courses": self.as_list([self._transcript_item(enrollment) for enrollment in transcript]),
+            "courses": self.as_list(self._rows(transcript, self._transcript_item)),
             "branches": self._ids_and_names(self._index.branches[branch_id] for branch_id in person.branch_ids),
             "groups": self._ids_and_names(self._index.groups[group_id] for group_id in person.group_ids),
             "certifications": [
@@ -126,7 +136,7 @@ class Payloads:
         """Return a course with its roster."""
         return {
             **self.course(course),
-            "users": self.as_list([self._roster_item(enrollment) for enrollment in self._index.roster(course.id)]),
+            "users": self.as_list(self._rows(self._index.roster(course.id), self._roster_item)),
             "units": [
                 {
                     "id": self._formatter.number(unit.id),
@@ -229,7 +239,7 @@ class Payloads:
         formatter = self._formatter
         info: Json = {
             "total_users": formatter.number(len(organisation.people)),
-            "total_courses": formatter.number(len(organisation.courses)),
+            "total_courses": formatter.number(len(organisation.courses) + self._variations.unlisted_courses),
             "total_categories": formatter.number(len(organisation.categories)),
             "total_groups": formatter.number(len(organisation.groups)),
             "total_branches": formatter.number(len(organisation.branches)),
@@ -274,6 +284,17 @@ class Payloads:
             "completion_percentage": formatter.empty if omit_percent else formatter.number(enrollment.percent),
             **formatter.duration(enrollment.seconds_spent),
         }
+
+    def _rows(self, enrollments: Iterable[SampleEnrollment], item: Callable[[SampleEnrollment], Json]) -> list[Json]:
+        """Return the rows of a roster or a transcript, with those that only some portals have."""
+        rows: list[Json] = []
+        for enrollment in enrollments:
+            rows.append(item(enrollment))
+            if self._variations.duplicated_rows:
+                rows.append(item(_earlier(enrollment)))
+        if self._variations.unusable_rows and rows:
+            rows += [{**rows[0], "id": unusable} for unusable in _UNUSABLE_IDS]
+        return rows
 
     def _roster_item(self, enrollment: SampleEnrollment) -> Json:
         person = self._index.people[enrollment.user_id]

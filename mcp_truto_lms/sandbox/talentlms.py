@@ -229,12 +229,14 @@ class TalentLmsSandbox:
         }
 
     def _person(self, people: Mapping[str, SamplePerson], key: str) -> SamplePerson:
+        key = self.variations.swapped_ids.get(key, key)
         if key not in people:
             raise PortalError(404, "The requested user does not exist")
         return people[key]
 
     def _course(self, course_id: str) -> SampleCourse:
-        if course_id not in self._index.courses:
+        course_id = self.variations.swapped_ids.get(course_id, course_id)
+        if course_id not in self._index.courses or course_id in self.variations.unreadable_ids:
             raise PortalError(404, "The requested course does not exist")
         return self._index.courses[course_id]
 

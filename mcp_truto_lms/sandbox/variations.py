@@ -6,7 +6,8 @@ or that the documents leave open, so that a client can be tested with both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -29,6 +30,11 @@ class Variations:
         zone_in_siteinfo: siteinfo names the portal's zone and language; none that was observed does
         date_format_in_siteinfo: siteinfo has the order of dates
         printed_dates_alone: dates of completion and of the end of access have no timestamp
+        unlisted_courses: how many more courses siteinfo counts than the list has
+        unreadable_ids: courses that are listed, and answered with 404
+        swapped_ids: courses and people that are answered with the body of another one, as by a cache on the way
+        unusable_rows: rosters and transcripts have rows without a usable id
+        duplicated_rows: rosters and transcripts also have an earlier enrollment of every pair
         errors_with_200: an error in the body of a response with status 200
         pages_every_list: courses, branches, groups and categories are paged like users, and not returned whole
         default_page_size: items on a page if no size is given
@@ -54,6 +60,11 @@ class Variations:
     zone_in_siteinfo: bool = True
     date_format_in_siteinfo: bool = True
     printed_dates_alone: bool = False
+    unlisted_courses: int = 0
+    unreadable_ids: frozenset[str] = frozenset()
+    swapped_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    unusable_rows: bool = False
+    duplicated_rows: bool = False
     errors_with_200: bool = False
     pages_every_list: bool = False
     default_page_size: int = 20

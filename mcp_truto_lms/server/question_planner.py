@@ -32,7 +32,7 @@ from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store import dimensions, pairs_to_refine, unknown_outcomes
-from mcp_truto_lms.store.account_state import LEARNERS
+from mcp_truto_lms.store.account_state import LEARNERS, TEAMS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
@@ -176,6 +176,12 @@ class QuestionPlanner:
             raise
         except SourceError as error:
             notes.append(f"Teams could not be read: {error}")
+        lists = planner.state.lists
+        notes += [
+            f"The LMS has {lists[key].unusable:,} more {key} than it lists."
+            for kind, key in TEAMS.items()
+            if names & {dimensions.TEAM, kind} and key in lists and lists[key].unusable
+        ]
         return tuple(notes)
 
     def _teams(self, planner: FetchPlanner, names: frozenset[str]) -> FetchPlan | None:

@@ -33,27 +33,25 @@ class FetchInfo:
     Args:
         fetched_at: epoch seconds
         took_seconds: from the first call to the last answer
-        unusable: how many of the LMS's items could not be stored, such as those without an id
+        unusable: how many items came without a usable id, or did not come although the LMS counts them
+        unreadable: whether the LMS lists the course of the scope, but does not show it
     """
 
     fetched_at: int
     took_seconds: float
     unusable: int = 0
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeState:
-    """When a scope was last fetched, in epoch seconds, how long that took, and how much of it could be stored.
-
-    Args:
-        complete: whether the LMS returned all of it
-        unusable: how many of its items could not be stored
-    """
+    """When a scope was last fetched, how long that took, whether all of it came, and what of it cannot be used."""
 
     fetched_at: int
     took_seconds: float
     complete: bool
     unusable: int = 0
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,15 @@ class AccountState:
     lists: Mapping[str, ScopeState]
 
 
-_STATE = (scopes.c.fetched_at, scopes.c.took_seconds, scopes.c.complete, scopes.c.unusable)
 _account = select(bindparam("account", type_=StorableText()).label("account")).subquery()
 _is_list = scopes.c.scope.in_([*LISTS, EVERYTHING])
+_STATE = (
+    scopes.c.fetched_at,
+    scopes.c.took_seconds,
+    scopes.c.complete,
+    scopes.c.unusable,
+    scopes.c.unreadable,
+)
 _ACCOUNT_STATE = select(
     accounts.c.zone,
     accounts.c.unreported,
@@ -141,6 +145,7 @@ def save_portal(connection: Connection, account: str, portal: Portal, *, now: in
 
 def save_scope_state(connection: Connection, account: str, key: str, fetch_info: FetchInfo, *, complete: bool) -> None:
     """Store when a scope or a list was fetched, and whether all of it came."""
+    lock_account(connection, account)
     connection.execute(delete(scopes).where(scopes.c.account == account, scopes.c.scope == key))
     connection.execute(
         insert(scopes).values(
@@ -150,6 +155,7 @@ def save_scope_state(connection: Connection, account: str, key: str, fetch_info:
             took_seconds=fetch_info.took_seconds,
             complete=complete,
             unusable=fetch_info.unusable,
+            unreadable=fetch_info.unreadable,
         )
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, and_, bindparam, exists, func, not_, select
 
-from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store.schema import INCLUDED, courses, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, in_list
 
@@ -64,16 +63,12 @@ def sizes(connection: Connection, account: str) -> Sizes:
     return Sizes(number(courses), number(learners), number(enrollments))
 
 
-def scope_names(connection: Connection, account: str, scopes: Sequence[Scope]) -> list[str]:
-    """List the title of the course of each of some scopes of one route, or else the name of its learner."""
-    table, name = learners, learners.c.name
-    ids = [scope.user_id or "" for scope in scopes]
-    if scopes[0].user_id is None:
-        table, name = courses, courses.c.title
-        ids = [scope.course_id or "" for scope in scopes]
-    query = select(table.c.id, name.label("name")).where(table.c.account == account, in_list(table.c.id, ids))
-    names = {row.id: row.name for row in connection.execute(query)}
-    return sorted(names.get(key, key) for key in ids)
+def course_titles(connection: Connection, account: str, ids: Collection[str]) -> tuple[str, ...]:
+    """List the titles of courses."""
+    if not ids:
+        return ()
+    query = select(courses.c.title).where(courses.c.account == account, in_list(courses.c.id, [*ids]))
+    return tuple(connection.execute(query.order_by(courses.c.normalized_name, courses.c.id)).scalars())
 
 
 def course_records(connection: Connection, account: str) -> dict[str, str]:

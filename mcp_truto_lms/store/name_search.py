@@ -83,6 +83,11 @@ def _exact_statement(by: GroupBy, *, is_email: bool) -> Select[Any]:
     return select(kind, *_match_columns(by)).where(of_account, or_(*conditions.values()))
 
 
+def login_matches(connection: Connection, account: str, term: str) -> list[Match]:
+    """Find the people whose login a term is."""
+    return _matches(connection, account, GroupBy.LEARNER, learners.c.login == term.lower()[:MAX_CHARACTERS])
+
+
 def partial_matches(connection: Connection, account: str, by: GroupBy, words: Sequence[str]) -> list[Match]:
     """Find at most `MAX_MATCHES` + 1 matches with all words in their names.
 

@@ -75,7 +75,7 @@ class ScopeRows:
         courses: courses that may have to be added, by id
         learners: people that were fetched along in full
         complete: whether the rows are all of the scope's
-        unusable: how many items have no usable id
+        unusable: how many items came without a usable id
     """
 
     def __init__(self, account: str, *, known: Container[str] = (), outcomes_age: bool = False) -> None:
@@ -106,6 +106,7 @@ class ScopeRows:
 
     def add(self, reading: Reading) -> None:
         """Add a part of the scope."""
+        self.unusable += reading.skipped
         rows = enrollment_rows(self.account, reading.records)
         for row, record in zip(rows, reading.records, strict=True):
             key = row[_ID]
@@ -118,7 +119,6 @@ class ScopeRows:
                 self.courses[course.id] = course
         self.learners += reading.learners
         self.complete = self.complete and reading.complete
-        self.unusable += reading.skipped
 
 
 def enrollment_rows(account: str, records: Sequence[EnrollmentRecord]) -> Iterator[Row]:
@@ -165,6 +165,7 @@ def learner_row(account: str, user: User) -> Row:
         "normalized_name": normalize(name),
         "email": storable(primary_email(user.emails) or "").lower()[:MAX_CHARACTERS] or None,
         "emails": compact(user.emails),
+        "login": storable(user.username or "").lower()[:MAX_CHARACTERS] or None,
         "active": user.status in (None, UserStatus.ACTIVE, UserStatus.INVITED, UserStatus.UNKNOWN),
         "role": None if user.role is None else user.role.value,
         "record": _to_json(user),

@@ -90,12 +90,14 @@ learners = Table(
     Column("normalized_name", StorableText, nullable=False),
     Column("email", StorableText),
     Column("emails", StorableText),
+    Column("login", StorableText),
     Column("active", Boolean, nullable=False),
     Column("role", StorableText),
     Column("record", StorableText, nullable=False),
 )
 Index("learners_by_name", learners.c.account, learners.c.normalized_name)
 Index("learners_by_email", learners.c.account, learners.c.email)
+Index("learners_by_login", learners.c.account, learners.c.login)
 
 courses = Table(
     "courses",
@@ -186,7 +188,10 @@ scopes = Table(
     Column("took_seconds", Float, nullable=False),
     Column("complete", Boolean, nullable=False),
     Column("unusable", Integer, nullable=False),
+    Column("unreadable", Boolean, nullable=False),
 )
+"""`unusable` items of a scope or a list are those without a usable id, and those that the LMS counts but does not list.
+An `unreadable` scope is one of a course that the LMS lists, but does not show."""
 
 dimensions = Table(
     "dimensions",

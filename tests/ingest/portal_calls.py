@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from mcp_truto_lms.sandbox.organisation import generate
-from mcp_truto_lms.sandbox.records import Organisation, SampleCourse
+from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import TODAY, Desk
 
 HELLO = {"siteinfo": 1}
@@ -45,16 +45,6 @@ def calls(desk: Desk) -> dict[str, int]:
 def asked(desk: Desk, endpoint: str) -> list[str]:
     """Return the ids that were asked for at an endpoint, sorted."""
     return sorted(request.arguments["id"] for request in desk.portal.log if request.endpoint == endpoint)
-
-
-def hide_courses(desk: Desk, *course_ids: str) -> None:
-    """Have the portal list courses that it does not show; transcripts still name them."""
-    shown = desk.portal._course
-
-    def course(course_id: str) -> SampleCourse:
-        return shown("0" if course_id in course_ids else course_id)
-
-    desk.portal._course = course  # type: ignore[method-assign]
 
 
 def current(organisation: Organisation) -> list[str]:

@@ -190,9 +190,9 @@ class TalentLmsSource:
         await self._compare_with_total(endpoint, len(team_ids), 0)
         return people.teams(await self._read_each(endpoint, team_ids))
 
-    def unlisted(self, endpoint: str) -> int:
+    def unlisted(self, name: str) -> int:
         """How many items the last list of `users`, `courses`, `branches` or `groups` lacked."""
-        return self._profile.unlisted(endpoint)
+        return self._profile.unlisted(name)
 
     async def find_course(self, course_id: str) -> Course | None:
         """Read one course in full by id, None if it does not exist."""

@@ -71,7 +71,6 @@ class TrutoSource:
         self._account_capabilities = AccountCapabilities(now)
         self._filled_columns = FilledColumns()
         self._trial_lock = anyio.Lock()
-        self._unlisted: dict[str, int] = {}
         self._scope_reader = self._new_scope_reader()
 
     @classmethod
@@ -161,14 +160,12 @@ class TrutoSource:
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
         courses: dict[str, Course] = {}
-        self._unlisted["courses"] = 0
         async for page in self._reader.full_list("courses"):
             courses_of_page, skipped = records.key_by_id(
                 talentlms_payload.parse_course(raw_course, remote_data=self._remote_data) for raw_course in page.items
             )
             for course_id, course in courses_of_page.items():
                 courses.setdefault(course_id, course)
-            self._unlisted["courses"] += skipped
             warn_about_skipped("courses", skipped)
         return tuple(courses.values())
 
@@ -179,19 +176,13 @@ class TrutoSource:
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory page by page, each person once."""
         seen_ids: set[str] = set()
-        self._unlisted["users"] = 0
         async for page in self._reader.full_list("users"):
             users, skipped = records.key_by_id(
                 talentlms_payload.parse_user(raw_user, remote_data=self._remote_data) for raw_user in page.items
             )
-            self._unlisted["users"] += skipped
             warn_about_skipped("users", skipped)
             yield tuple(user for user_id, user in users.items() if user_id not in seen_ids)
             seen_ids |= users.keys()
-
-    def unlisted(self, endpoint: str) -> int:
-        """How many items of the last list of `users` or `courses` have no usable id."""
-        return self._unlisted.get(endpoint, 0)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
         """Read one person by id, None if there is none. By e-mail the result is None, without a call.

@@ -46,7 +46,7 @@ ACCOUNTS = {
 def comparable(text):
     """Remove what depends on the read method: the age, and the notes on what it does not report."""
     text = re.sub(r"As of [^,]+, ", "", text)
-    text = re.sub(r"Excluded: [^.]+\. ?", "", text)
+    text = re.sub(r" ?Excluded: [^.]+\.", "", text)
     return re.sub(r"This account's records [^.]+\. ?", "", text)
 
 
