@@ -31,7 +31,7 @@ from mcp_truto_lms.reports.name_resolution import ResolvedTerm
 from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import Settings
-from mcp_truto_lms.store import dimensions, pairs_to_refine, unknown_outcomes
+from mcp_truto_lms.store import dimensions, pairs_to_refine
 from mcp_truto_lms.store.account_state import LEARNERS, TEAMS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
@@ -212,8 +212,7 @@ class QuestionPlanner:
 
         The others are read in the background, and the answer announces them.
         """
-        unknown = unknown_outcomes.pairs(planner.connection, selection)
-        refined = planner.outcomes(unknown, most=self._settings.call_budget)
+        refined = planner.outcomes(selection, most=self._settings.call_budget)
         if isinstance(refined, FetchPlan):
             return refined
         return coverage if refined is None else replace(coverage, trouble=refined.trouble or coverage.trouble)
