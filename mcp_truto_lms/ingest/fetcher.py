@@ -28,6 +28,7 @@ from mcp_truto_lms.domain.errors import (
     SourceError,
     StoreError,
     Unavailable,
+    UnexpectedAnswer,
 )
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope, Source, TeamDirectory
@@ -273,17 +274,31 @@ class Fetcher:
         try:
             await self.ingester.scope(scope, courses=courses, people=people)
         except NotFound:
-            if scope.route is FetchRoute.COURSE and await self._is_listed(scope.course_id, batch_began_at):
+            if scope.route is FetchRoute.LEARNER and await self._is_person_listed(scope.user_id, batch_began_at):
+                raise UnexpectedAnswer(f"The LMS lists person {scope.user_id}, but does not show them.") from None
+            if scope.route is FetchRoute.COURSE and await self._is_course_listed(scope.course_id, batch_began_at):
                 await self.ingester.mark_unreadable(scope)
             else:
                 await self.ingester.delete_scope(scope)
 
-    async def _is_listed(self, course_id: str | None, since: float) -> bool:
+    async def _is_course_listed(self, course_id: str | None, since: float) -> bool:
         """Tell whether the course list has a course, after one more fetch of it for all courses of a batch."""
         budget = QuestionBudget(fresh=True, asked_at=self._now(), began_at=since, ends_at=inf)
         await self._ensure(budget, COURSES, 0, self.ingester.courses)
         courses = await self._database.run(lambda connection: catalogue.course_records(connection, self._account))
         return course_id in courses
+
+    async def _is_person_listed(self, user_id: str | None, since: float) -> bool:
+        """Tell whether the directory has a person, after one more fetch of it for all people of a batch."""
+
+        def is_stored(connection: Connection) -> bool:
+            return bool(catalogue.learner_records(connection, self._account, {user_id or ""}))
+
+        if not await self._database.run(is_stored):  # nobody who was listed before
+            return False
+        budget = QuestionBudget(fresh=True, asked_at=self._now(), began_at=since, ends_at=inf)
+        await self._ensure(budget, LEARNERS, 0, self._list_fetches(budget)[LEARNERS])
+        return await self._database.run(is_stored)
 
     async def _ensure(
         self,

@@ -172,6 +172,16 @@ async def test_a_listed_course_that_the_lms_does_not_show_is_missing_and_not_emp
         assert "1 course not readable" in first_line(await desk.summarize(fresh=True))
 
 
+async def test_a_listed_person_whom_the_lms_does_not_show_keeps_their_enrollments(open_desk: OpenDesk):
+    async with open_desk(of=SMALL) as desk:
+        user_id = next(each.user_id for each in SMALL.enrollments if each.role == "learner")
+        before = await desk.summarize(user=user_id)
+        desk.portal._index.people.pop(user_id)
+        text = await desk.summarize(user=user_id, fresh=True)
+        assert text.splitlines()[1] == before.splitlines()[1]
+        assert f"The LMS lists person {user_id}, but does not show them." in text
+
+
 async def test_the_course_list_is_fetched_once_more_for_all_courses_that_are_not_shown(open_desk: OpenDesk):
     async with open_desk() as desk:
         await desk.summarize()
