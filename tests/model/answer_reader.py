@@ -11,7 +11,7 @@ from datetime import datetime
 from math import inf
 from zoneinfo import ZoneInfo
 
-_RANGE = r" to (?P<high>[\d,]+)| \((?P<least>[\d,]+) to (?P<most>[\d,]+)\)"
+_RANGE = r" to (?P<high>[\d,]+)| \((?P<least>[\d,]+) to (?P<most>[\d,]+)\)| \(unknown for (?P<unknown>[\d,]+)\)"
 _BOUND = rf"(?:(?P<bound>at least|at most) )?(?P<low>[\d,]+)(?:{_RANGE})?"
 _TOTAL = re.compile(rf"(?:^|of |\. ){_BOUND} (?:enrollments?|people not enrolled|missing enrollments)")
 _AS_OF = re.compile(r"As of (\d{4}-\d\d-\d\d \d\d:\d\d) (\S+?), (.*)$")
@@ -93,10 +93,13 @@ def to_bound(text: str) -> Bound | None:
 
 
 def _bound(match: re.Match[str]) -> Bound:
-    low, high, least, most = (
-        float(match[name].replace(",", "")) if match[name] else None for name in ("low", "high", "least", "most")
+    low, high, least, most, unknown = (
+        float(match[name].replace(",", "")) if match[name] else None
+        for name in ("low", "high", "least", "most", "unknown")
     )
     assert low is not None
+    if unknown is not None:
+        return Bound(max(0, low - unknown), low + unknown)
     if least is not None and most is not None:
         return Bound(least, most)
     if high is not None:
@@ -190,7 +193,7 @@ def _tables(lines: Sequence[str]) -> list[tuple[list[str], list[list[str]]]]:
         if line.endswith(".") or _CURSOR.search(line):
             continue
         cells = next(csv.reader([line]))
-        if re.fullmatch(r"[a-z_ %\d()]+", cells[0]) and cells[0] not in STATUSES and not cells[0][0].isdigit():
+        if re.fullmatch(r"[a-z][a-z_ %\d]*", cells[0]) and cells[0] not in STATUSES:
             tables.append((cells, []))
         elif tables:
             tables[-1][1].append(cells)

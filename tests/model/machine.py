@@ -128,10 +128,10 @@ class Machine(RuleBasedStateMachine):
         elif what == "archive":
             course.status = "active" if course.status == "archived" else "archived"
         elif what == "new_end":
-            course.expires_on = int(world.time.epoch()) + (index % 60 - 20) * DAY + 77
+            world.model.end_course(course, int(world.time.epoch()) + (index % 60 - 20) * DAY + 77)
         elif len(courses) > 1:
             world.model.delete_course(course.id)
-        world.change(f"{what} course {course and course.id}")
+        world.change(f"{what} course {course and course.id}", courses=True)
 
     @rule(seconds=st.sampled_from([MINUTE, 20 * MINUTE, 2 * HOUR, 25 * HOUR, 8 * DAY]))
     def time_passes(self, seconds: int) -> None:

@@ -35,7 +35,6 @@ _FIRST = ("Ada", "Ben", "Cleo", "Dov", "Eda", "Fay", "Gus", "Hana", "Ivo", "Jun"
 _LAST = ("Quill", "Reed", "Stone", "Thorn", "Umber", "Vale", "Wick", "Yarrow", "Zander", "Birch", "Cedar", "Dune")
 _SUBJECTS = ("Safety", "Ethics", "Privacy", "Forklift", "Excel", "Sales", "Coaching", "Hygiene", "Contracts", "Fraud")
 _KINDS = ("Basics", "Refresher", "Workshop", "Intro")
-_OPENS = [name for name in ("starts_on", "opens_on") if name in SampleCourse.__dataclass_fields__]
 
 
 @dataclass(slots=True)
@@ -94,22 +93,32 @@ class Enrollment:
 
 @dataclass(slots=True)
 class PortalModel:
-    """The portal; `changed_at` is the moment of its last change, `version` counts changes."""
+    """The portal.
+
+    Args:
+        random: decides what happens
+        one_end: whether an enrollment is due when access to it ends, as where a provider tells only one of them
+        changed_at: the moment of the last change
+        courses_changed_at: the moment of the last change of a course
+        version: counts the changes
+    """
 
     random: Random
+    one_end: bool = False
     people: dict[str, Person] = field(default_factory=dict)
     courses: dict[str, Course] = field(default_factory=dict)
     enrollments: dict[tuple[str, str], Enrollment] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     changed_at: float = 0.0
+    courses_changed_at: float = 0.0
     version: int = 0
     _last_id: int = 10
 
     @classmethod
-    def generate(cls, seed: int, *, people: int, courses: int, now: int) -> PortalModel:
+    def generate(cls, seed: int, *, people: int, courses: int, now: int, one_end: bool = False) -> PortalModel:
         """Generate a portal in which something is about to happen: deadlines pass, courses open, people fail."""
-        model = cls(Random(seed))
+        model = cls(Random(seed), one_end)
         for _ in range(courses):
             model.add_course(now)
         for _ in range(people):
@@ -151,7 +160,7 @@ class PortalModel:
         random = self.random
         key = self._new_id()
         subject, kind = _unused(random, _SUBJECTS, _KINDS, self.titles)
-        rule = random.choice(("none", "none", "limit", "limit", "end", "opens" if _OPENS else "none"))
+        rule = random.choice(("none", "none", "limit", "limit", "end", "opens"))
         course = Course(
             id=key,
             title=f"{subject} {kind}",
@@ -169,12 +178,21 @@ class PortalModel:
         enrollment = Enrollment(user_id, course_id, enrolled_on=now, role=role)
         course = self.courses[course_id]
         draw = self.random.random()
-        if role is CourseRole.LEARNER and draw < 0.2:
+        if role is not CourseRole.LEARNER or (self.one_end and course.expires_on is not None):
+            draw = 1
+        if draw < 0.2:
             enrollment.ends_on = now + self.random.choice((15, 35, 60)) * DAY + 13
-        elif role is CourseRole.LEARNER and draw < 0.6 and course.limit_days:
+        elif draw < 0.6 and course.limit_days:
             enrollment.ends_on = now + course.limit_days * DAY
         self.enrollments[enrollment.pair] = enrollment
         return enrollment
+
+    def end_course(self, course: Course, moment: int) -> None:
+        """Give a course an end for everyone."""
+        course.expires_on = moment
+        for enrollment in self.enrollments.values():
+            if self.one_end and enrollment.course_id == course.id:
+                enrollment.ends_on = None
 
     def learning(self) -> list[Enrollment]:
         """List the enrollments of learners."""
@@ -240,9 +258,10 @@ class PortalModel:
         del self.courses[course_id]
         self.enrollments = {pair: each for pair, each in self.enrollments.items() if pair[1] != course_id}
 
-    def changed(self, now: float) -> None:
+    def changed(self, now: float, *, courses: bool) -> None:
         """Note that the portal has changed."""
         self.changed_at = now
+        self.courses_changed_at = now if courses else self.courses_changed_at
         self.version += 1
 
     def organisation(self) -> Organisation:
@@ -289,7 +308,6 @@ def _sample_person(person: Person) -> SamplePerson:
 
 
 def _sample_course(course: Course) -> SampleCourse:
-    fields = {_OPENS[0]: course.opens_on} if _OPENS else {}
     return SampleCourse(
         id=course.id,
         name=course.title,
@@ -304,7 +322,7 @@ def _sample_course(course: Course) -> SampleCourse:
         expires_on=course.expires_on,
         certificate=False,
         units=(CourseUnit(f"{course.id}1", "Test", "Test"),),
-        **fields,  # type: ignore[arg-type]
+        opens_on=course.opens_on,
     )
 
 

@@ -47,6 +47,11 @@ class Question:
         return self.asked.get("state") == ["not_enrolled"]
 
     @property
+    def asks_for_ends(self) -> bool:
+        """Whether the answer depends on who has lost access."""
+        return "status" in self.asked or "expired" in self.asked.get("state", ()) or "status" in self.group
+
+    @property
     def asks_for_a_period(self) -> bool:
         return bool({"completed_from", "completed_to"} & self.asked.keys())
 

@@ -46,6 +46,11 @@ class Provider:
     pairs_only: bool = False
 
     @property
+    def tells_ends(self) -> bool:
+        """Whether records tell when access ends."""
+        return self.options is None or (self.options.pair_required and self.options.remote_data)
+
+    @property
     def tells_teams(self) -> bool:
         """Whether people's branches can be asked about."""
         return self.options is None

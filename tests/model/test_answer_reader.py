@@ -49,7 +49,14 @@ def test_people_without_an_enrollment_are_a_total_too():
 
 
 @pytest.mark.parametrize(
-    ("text", "bound"), [("12", Bound(12, 12)), ("4 (3 to 5)", Bound(3, 5)), ("", None), ("63 d", None)]
+    ("text", "bound"),
+    [
+        ("12", Bound(12, 12)),
+        ("4 (3 to 5)", Bound(3, 5)),
+        ("4 (unknown for 1)", Bound(3, 5)),
+        ("", None),
+        ("63 d", None),
+    ],
 )
 def test_a_cell_is_a_number_or_none(text: str, bound: Bound | None):
     assert to_bound(text) == bound

@@ -28,8 +28,9 @@ def fact(enrollment: dict[str, Any], course: dict[str, Any] | None = None) -> Fa
     return only
 
 
-def test_a_time_limit_that_has_passed_makes_overdue():
-    assert fact({}, {"limit_days": 30}).overdue
+def test_a_time_limit_that_has_passed_makes_overdue_and_expired():
+    judged = fact({}, {"limit_days": 30})
+    assert (judged.overdue, judged.expired, judged.status) == (True, True, "expired")
 
 
 def test_a_failure_ends_neither_overdue_nor_expired():

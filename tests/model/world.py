@@ -55,11 +55,16 @@ class World:
 
     def __post_init__(self) -> None:
         self.time = VirtualTime()
+        provider = PROVIDERS[self.provider]
         self.model = PortalModel.generate(
-            self.seed, people=self.size.people, courses=self.size.courses, now=FIRST_MOMENT
+            self.seed,
+            people=self.size.people,
+            courses=self.size.courses,
+            now=FIRST_MOMENT,
+            one_end=not provider.tells_ends,
         )
         variations = Variations(failed_sets_completed_on=self.failures_have_dates)
-        self.portal = ServedPortal(self.model, self.time, PROVIDERS[self.provider], variations, self.note)
+        self.portal = ServedPortal(self.model, self.time, provider, variations, self.note)
         self.comparison = Comparison(self.model, self.tally)
         self._process = ServerProcess(self.portal, self.time, self.store, self.size.call_budget)
         self._process.start()
@@ -90,10 +95,10 @@ class World:
         """Let time pass."""
         self._process.wait(seconds)
 
-    def change(self, what: str) -> None:
+    def change(self, what: str, *, courses: bool = False) -> None:
         """Serve what the model has become."""
         self.note(what)
-        self.model.changed(self.time.epoch())
+        self.model.changed(self.time.epoch(), courses=courses)
         self.wait(AFTER_A_CHANGE_SECONDS)
         self.tally.add("changes")
 
@@ -128,7 +133,7 @@ class World:
 
     def _may_not_know(self, text: str) -> bool:
         """Tell whether a name or a value may be unknown, because the portal changed after the list of names."""
-        return text.startswith(("No learner", "No course", "where: ")) or "not offer" in text
+        return text.startswith(("No learner", "No course", "where: ", "group_by: nobody has")) or "not offer" in text
 
     def _turn_pages(self, question: Question, answer: ReadAnswer, moments: tuple[float, float]) -> None:
         """Read all pages; together they have every row once, and one total."""
