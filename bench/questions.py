@@ -58,7 +58,6 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
     completed_columns = "learner,course,status,progress,due,completed"
     where, rows = expected.where, expected.rows
     overdue = where(lambda fact: fact.overdue)
-    expired = where(lambda fact: fact.status == "expired")
     unlikely = where(lambda fact: fact.due_soon and fact.percent < 50)
     not_started = where(lambda fact: fact.course == FORKLIFT and fact.not_started)
     stalled = where(
@@ -149,7 +148,12 @@ def _deadline_questions(expected: ExpectedAnswers) -> list[Question]:
             limit=60,
         ),
         list_question(
-            "Whose access expired before they finished?", EVERYTHING, rows(expired, limit=50), state="expired", limit=50
+            "Whose access to GDPR & Data Protection ended before they finished?",
+            expected.pages_of_course(GDPR),
+            rows(where(lambda fact: fact.course == GDPR and fact.expired), limit=50),
+            course=GDPR,
+            state="expired",
+            limit=50,
         ),
         list_question("Who is at risk, and why?", EVERYTHING, at_risk, state="at_risk", limit=40),
     ]

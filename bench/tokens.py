@@ -196,6 +196,8 @@ async def read_costs() -> tuple[list[Cost], Pages]:
             "MCP_TRUTO_LMS_SOURCE": "talentlms",
             "TALENTLMS_BASE_URL": large["url"],
             "TALENTLMS_API_KEY": large["key"],
+            "MCP_TRUTO_LMS_CALL_BUDGET": "10000",  # every outcome is known, as in the steady state
+            "MCP_TRUTO_LMS_DEADLINE": "600",
         }
         async with server(settings) as client:
             courses = await ask(client, SUMMARIZE, group_by="course", limit=40)

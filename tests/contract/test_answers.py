@@ -113,7 +113,7 @@ CASES: list[Case] = [
     ("error_unknown_learner", SUMMARIZE, {"user": "Jane Dough"}),
     ("error_name_like_no_other", LIST, {"user": "Qqqq Zzzz"}),
     ("error_unknown_column", LIST, {"fields": ["learner", "deadline"]}),
-    ("error_unknown_status", LIST, {"status": "finished"}),
+    ("error_unknown_status", LIST, {"status": "graduated"}),
     ("error_unknown_state", LIST, {"state": "late"}),
     ("error_unknown_group", SUMMARIZE, {"group_by": "departmnt"}),
     ("error_three_groups", SUMMARIZE, {"group_by": ["course", "site", "month"]}),

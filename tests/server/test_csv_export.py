@@ -146,8 +146,9 @@ async def test_the_answer_and_the_files_name_say_that_data_is_incomplete(tmp_pat
 
 async def test_a_cursor_and_a_summary_cannot_be_exported(open_desk: OpenDesk):
     async with open_desk() as desk:
-        error = await desk.refused(LIST, cursor="k3f9a2xy", format="csv")
-        assert error == "Cursor is used alone, it remembers the question: omit format."
+        page = await desk.list(user="Jane Doe", limit=1)
+        error = await desk.refused(LIST, cursor=page.rpartition("cursor=")[2], format="csv")
+        assert "format was" in error
         assert "no argument 'format'" in await desk.refused(SUMMARIZE, format="csv")
         assert "No column is left" in await desk.refused(LIST, format="csv", fields="due", exclude_fields="due")
 

@@ -10,11 +10,13 @@ from mcp_types import INVALID_PARAMS
 
 from mcp_truto_lms import __version__
 from mcp_truto_lms.domain.errors import Unavailable
+from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.mcp_server import create_server, instructions
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, OpenDesk
 from tests.stored import Shelf, course, open_shelf, person
+from tests.truth import facts
 
 pytestmark = pytest.mark.anyio
 
@@ -72,14 +74,17 @@ async def test_an_answer_is_a_single_text_without_a_structured_copy(open_desk: O
 
 
 async def test_a_client_that_asks_for_progress_gets_it(open_desk: OpenDesk):
+    small = generate(today=TODAY, learners=30)
+    people = len({fact.user_id for fact in facts(small)})
     reports: list[tuple[float, float | None, str | None]] = []
 
     async def report(progress: float, total: float | None, message: str | None) -> None:
         reports.append((progress, total, message))
 
-    async with open_desk() as desk:
+    async with open_desk(of=small) as desk:
         await desk.client.call_tool(SUMMARIZE, {}, progress_callback=report)
-    assert reports[-1] == (16.0, 16.0, "16 of 16 courses read")
+    assert (16.0, 16.0, "16 of 16 courses read") in reports
+    assert reports[-1] == (16 + people, 16 + people, f"{people} of {people} people read")
     assert [progress for progress, _, _ in reports] == sorted(progress for progress, _, _ in reports)
 
 

@@ -146,10 +146,10 @@ async def test_a_page_is_judged_at_the_moment_of_the_first_one(open_desk: OpenDe
 async def test_an_answer_is_as_old_as_the_oldest_of_what_it_rests_on(open_desk: OpenDesk):
     clock = MovableClock()
     async with open_desk(of=SMALL, clock=clock) as desk:
-        await desk.list(state="failed")
+        await desk.list(course="101")
         clock.moment += timedelta(minutes=10)
-        assert "As of 2026-11-23 14:10" in await desk.list(fresh=True)
-        assert "As of 2026-11-23 14:00" in await desk.list(state="failed")
+        assert "As of 2026-11-23 14:10" in await desk.list(course="102")
+        assert "As of 2026-11-23 14:00" in await desk.list(course=["101", "102"])
 
 
 async def test_a_cursor_ends_with_a_change_and_survives_a_fetch_without_one(open_desk: OpenDesk):

@@ -99,7 +99,7 @@ async def test_the_people_file_still_joins_and_names_nobody(seen: Seen):
     assert "Berlin" in texts["by location"]
     assert ALIAS.search(texts["by manager"])
     assert "nobody has 'shoe size'" in texts["keys"]
-    assert texts["keys"].endswith("known: team, manager, boss, location, work mail.")
+    assert texts["keys"].endswith("known: team, manager, boss, branch, group, location, work mail.")
 
 
 async def test_an_alias_is_recognised_however_it_is_typed(open_desk: OpenDesk):
