@@ -23,16 +23,14 @@ from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
     LEARNERS_MAX_AGE_SECONDS,
-    PORTAL_MAX_AGE_SECONDS,
-    TEAMS_MAX_AGE_SECONDS,
     BeganAt,
     good_for_seconds,
     newest,
 )
 from mcp_truto_lms.ingest.question_budget import Coverage, QuestionBudget, StillBeingRead, unit_of
-from mcp_truto_lms.store import account_state, catalogue
+from mcp_truto_lms.store import account_state, catalogue, unknown_outcomes
 from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS, AccountState, ScopeState
-from mcp_truto_lms.store.unknown_outcomes import scopes_of
+from mcp_truto_lms.store.selection import Selection
 
 ENROLLMENTS, OUTCOMES = "enrollments", "outcomes"
 """The purposes of fetching scopes."""
@@ -88,7 +86,7 @@ class FetchPlanner:
             SourceError: the LMS could not be asked, now or before.
         """
         stored, budget = self.state.portal, self.budget
-        if stored is not None and budget.asked_at - self.state.asked_at < PORTAL_MAX_AGE_SECONDS:
+        if stored is not None and budget.asked_at - self.state.asked_at < LEARNERS_MAX_AGE_SECONDS:
             return stored
         if PORTAL not in budget.attempts:
             return FetchPortalProfile(PORTAL, is_stored=stored is not None)
@@ -118,7 +116,7 @@ class FetchPlanner:
         Raises:
             SourceError: there are none in the store, and the fetch failed.
         """
-        return self._list(TEAMS[kind], TEAMS_MAX_AGE_SECONDS) if self.has_teams else None
+        return self._list(TEAMS[kind], LEARNERS_MAX_AGE_SECONDS) if self.has_teams else None
 
     def person(self, term: str) -> FetchPlan | None:
         """Plan the lookup of one person; by an id, the transcript comes with it.
@@ -189,19 +187,20 @@ class FetchPlanner:
         candidate = _Candidate(scopes, stale, states, max_age_seconds)
         return self._of(purpose, candidate, own_state_only=own_state_only)
 
-    def outcomes(self, unknown: Sequence[tuple[str, str]], *, most: int | None = None) -> FetchPlan | Coverage | None:
-        """Plan the fetch of the outcomes of learners in courses, by transcripts where the provider has them.
+    def outcomes(self, selection: Selection, *, most: int | None = None) -> FetchPlan | Coverage | None:
+        """Plan the fetch of the outcomes that a selection rests on, by transcripts where the provider has them.
 
         Args:
-            unknown: the learners and courses
+            selection: the match
             most: nothing is fetched where it takes more scopes than this
 
         Returns:
-            A plan, what was fetched for it, or None where nothing is to be fetched now.
+            A plan, what is left of it once it was carried out, or None where nothing is to be fetched now.
         """
         is_closed = FetchRoute.LEARNER in self.budget.closed_routes
         has_transcripts = not is_closed and self.capabilities.calls(FetchRoute.LEARNER) is not None
-        scopes = scopes_of(unknown, has_transcripts=has_transcripts)
+        unknown = unknown_outcomes.pairs(self.connection, selection, has_transcripts=has_transcripts)
+        scopes = unknown_outcomes.scopes_of(unknown, has_transcripts=has_transcripts)
         if not scopes or (most is not None and len(scopes) > most):
             return None
         return self.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)

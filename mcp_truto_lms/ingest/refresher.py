@@ -24,7 +24,7 @@ from mcp_truto_lms.ingest.fetcher import Fetcher
 from mcp_truto_lms.ingest.outcome_reader import OutcomeReader
 from mcp_truto_lms.ingest.question_budget import Coverage, Progress, QuestionBudget
 from mcp_truto_lms.settings import Clock, Settings
-from mcp_truto_lms.store import account_state, catalogue, unknown_outcomes
+from mcp_truto_lms.store import account_state, catalogue
 from mcp_truto_lms.store.database import Database
 from mcp_truto_lms.store.selection import Selection
 
@@ -128,14 +128,12 @@ class Refresher:
         if not planner.capabilities.outcome_unknown_routes:
             return coverage
         selection = Selection(planner.account, now, fetched_since=budget.asked_at if budget.fresh else None)
-        unknown = unknown_outcomes.pairs(planner.connection, selection)
-        refined = planner.outcomes(unknown)
+        refined = planner.outcomes(selection)
         if isinstance(refined, FetchPlan):
             return refined
-        if not unknown or not coverage.complete:
+        if refined is None or not coverage.complete:
             return coverage
-        people = {user for user, _ in unknown}
-        return replace(coverage, read=0, wanted=len(people), unit="people's outcomes")
+        return replace(coverage, read=0, wanted=refined.wanted, unit=refined.unit)
 
     async def tidy(self) -> None:
         """Make answers fast again after many rows were written."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true
 
 from mcp_truto_lms.domain import definitions, outcomes
 from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, Thresholds
 from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store.counts import number_of
-from mcp_truto_lms.store.schema import INCLUDED, enrollments
+from mcp_truto_lms.store.schema import INCLUDED, enrollments, scopes
 from mcp_truto_lms.store.selection import Selection, cached_statement, in_list
 
 DAY_SECONDS = 24 * 3600
@@ -91,21 +91,29 @@ _CONDITIONS: Mapping[str, _Definition] = {
 """The numbers that are bounded, by their names in `Counts`."""
 
 
-def pairs(connection: Connection, selection: Selection) -> list[tuple[str, str]]:
-    """List the learners and courses whose outcome a selection rests on and does not know, latest activity first."""
-    row, any_outcome = enrollments, selection.whatever_outcome()
-    unknown = outcomes.is_unknown(row, selection.known_since) & row.c.user_id.is_not(None)
+def pairs(connection: Connection, selection: Selection, *, has_transcripts: bool = True) -> list[tuple[str, str]]:
+    """List the learners and courses whose outcome a selection rests on and a fetch may tell, latest activity first.
+
+    Args:
+        connection: to the store
+        selection: the match
+        has_transcripts: whether the outcomes of a learner are fetched together, or else each pair by itself
+    """
+    row, any_outcome, since = enrollments, selection.whatever_outcome(), selection.known_since
+    due = and_(any_outcome.counted(), outcomes.is_unknown(row, since), row.c.user_id.is_not(None))
     recency = func.max(_recency).over(partition_by=row.c.user_id)
     query = (
         select(row.c.user_id, row.c.course_id)
-        .where(any_outcome.counted(), unknown)
+        .where(due, _may_tell(since.open, has_transcripts=has_transcripts))
         .group_by(row.c.user_id, row.c.course_id)
         .order_by(recency.desc(), row.c.user_id, row.c.course_id)
     )
     return [(pair.user_id, pair.course_id) for pair in connection.execute(query)]
 
 
-def pairs_to_read(connection: Connection, account: str, *, now: int, limit: int) -> list[tuple[str, str]]:
+def pairs_to_read(
+    connection: Connection, account: str, *, now: int, limit: int, has_transcripts: bool = True
+) -> list[tuple[str, str]]:
     """List the learners and courses whose outcomes are unknown, or old enough to be read again.
 
     Learners without any known outcome come first, and of them those who were active last.
@@ -115,15 +123,22 @@ def pairs_to_read(connection: Connection, account: str, *, now: int, limit: int)
         account: the key of the rows
         now: epoch seconds
         limit: how many learners are listed
+        has_transcripts: whether the outcomes of a learner are fetched together, or else each pair by itself
     """
     row = enrollments
     never = row.c.stage.in_([int(stage) for stage in Stage]) & (row.c.outcome_at == OUTCOME_UNKNOWN)
     is_active = row.c.changed_at > now - REREAD_SECONDS
-    old = row.c.stage.in_([int(stage) for stage in _OPEN]) & or_(
+    is_old = or_(
         row.c.outcome_at < now - REREAD_SECONDS,
         (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
     )
-    due = and_(row.c.account == account, or_(never, old), row.c.excluded_reason == INCLUDED, row.c.user_id.is_not(None))
+    old = and_(row.c.stage.in_([int(stage) for stage in _OPEN]), row.c.outcome_at != OUTCOME_UNKNOWN, is_old)
+    due = and_(
+        row.c.account == account,
+        or_(never & _may_tell(now - REREAD_SECONDS, has_transcripts=has_transcripts), old),
+        row.c.excluded_reason == INCLUDED,
+        row.c.user_id.is_not(None),
+    )
     order = (func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
     people = select(row.c.user_id).where(due).group_by(row.c.user_id).order_by(*order).limit(limit)
     user_ids = list(connection.execute(people).scalars())
@@ -133,6 +148,31 @@ def pairs_to_read(connection: Connection, account: str, *, now: int, limit: int)
     pairs = [(pair.user_id, pair.course_id) for pair in connection.execute(query.order_by(row.c.course_id))]
     place = {user_id: index for index, user_id in enumerate(user_ids)}
     return sorted(pairs, key=lambda pair: place[pair[0]])
+
+
+def _may_tell(since: Any, *, has_transcripts: bool) -> ColumnElement[bool]:
+    """Compose that the transcript or pair was not fetched after the roster that left the outcome unknown.
+
+    One that was, and did not tell the outcome, will not tell it now.
+    """
+    row, told = enrollments, scopes.alias("told")
+    rosters = scopes.alias("rosters")
+    keys = Scope(user_id="").key + row.c.user_id
+    if not has_transcripts:
+        keys = literal("pair:") + row.c.user_id + ":" + row.c.course_id
+    roster_at = (
+        select(func.max(rosters.c.fetched_at))
+        .where(
+            rosters.c.account == row.c.account,
+            rosters.c.scope.in_([Scope().key, Scope(course_id="").key + row.c.course_id]),
+        )
+        .correlate(row)
+        .scalar_subquery()
+    )
+    in_one_second = and_(told.c.fetched_at == roster_at, row.c.changed_at < told.c.fetched_at)
+    is_newer = or_(told.c.fetched_at > roster_at, in_one_second)
+    of_row = and_(told.c.account == row.c.account, told.c.scope == keys)
+    return ~exists().where(of_row, told.c.fetched_at >= since, is_newer).correlate(row)
 
 
 def scopes_of(pairs: Sequence[tuple[str, str]], *, has_transcripts: bool) -> list[Scope]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mcp_truto_lms.domain.source import FetchRoute, Reading, Scope
 from mcp_truto_lms.sandbox.faults import MALFORMED_BODY, Fault
 from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Outcome, SampleEnrollment
 from tests.conftest import TODAY, Desk, OpenDesk
 from tests.ingest.portal_calls import asked, calls
 from tests.ingest.portal_waits import first_line, until
-from tests.stored import MovableClock
+from tests.stored import MovableClock, Shelf, course, open_shelf, person, record
 from tests.truth import DAY, facts
 
 pytestmark = pytest.mark.anyio
@@ -194,3 +196,33 @@ async def test_a_sync_that_cannot_read_an_outcome_is_incomplete(open_desk: OpenD
         result = await desk.account.sync()
     assert not result.complete
     assert "INCOMPLETE" in str(result)
+
+
+class Silent(Shelf):
+    """A source whose transcripts tell no more than its rosters."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.transcripts = 0
+
+    async def enrollments(self, scope: Scope, **maps: Any) -> Reading:
+        self.transcripts += scope.route is FetchRoute.LEARNER
+        reading = await super().enrollments(scope, **maps)
+        return replace(reading, records=tuple(replace(each, route=FetchRoute.COURSE) for each in reading.records))
+
+
+async def test_a_transcript_that_did_not_tell_the_outcome_is_read_again_only_after_a_later_roster():
+    clock = MovableClock()
+    source = Silent(
+        people=[person(key, f"P {key}") for key in ("1", "2", "3")],
+        titles=[course("c", "Course")],
+        records=[record(key, "c", "in_progress", progress_percent=10) for key in ("1", "2", "3")],
+    )
+    async with open_shelf(source, clock=clock) as desk:
+        reads: list[int] = []
+        for seconds in (0, 1, 1, 1, 16 * 60, 1, 1):
+            clock.pass_by(seconds)
+            assert "3 outcomes not read yet" in await desk.summarize()
+            await until_read(desk)
+            reads.append(source.transcripts)
+    assert reads == [3, 3, 3, 3, 6, 6, 6]

@@ -70,6 +70,7 @@ class TrutoSource:
         self._reader = AccountReader(client, account_id)
         self._account_capabilities = AccountCapabilities(now)
         self._filled_columns = FilledColumns()
+        self._unlisted: dict[str, int] = {}
         self._trial_lock = anyio.Lock()
         self._scope_reader = self._new_scope_reader()
 
@@ -160,6 +161,7 @@ class TrutoSource:
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
         courses: dict[str, Course] = {}
+        skipped_in_all = 0
         async for page in self._reader.full_list("courses"):
             courses_of_page, skipped = records.key_by_id(
                 talentlms_payload.parse_course(raw_course, remote_data=self._remote_data) for raw_course in page.items
@@ -167,6 +169,8 @@ class TrutoSource:
             for course_id, course in courses_of_page.items():
                 courses.setdefault(course_id, course)
             warn_about_skipped("courses", skipped)
+            skipped_in_all += skipped
+        self._unlisted["courses"] = skipped_in_all
         return tuple(courses.values())
 
     async def learners(self) -> tuple[User, ...]:
@@ -176,6 +180,7 @@ class TrutoSource:
     async def learner_pages(self) -> AsyncGenerator[tuple[User, ...]]:
         """Read the people directory page by page, each person once."""
         seen_ids: set[str] = set()
+        skipped_in_all = 0
         async for page in self._reader.full_list("users"):
             users, skipped = records.key_by_id(
                 talentlms_payload.parse_user(raw_user, remote_data=self._remote_data) for raw_user in page.items
@@ -183,6 +188,12 @@ class TrutoSource:
             warn_about_skipped("users", skipped)
             yield tuple(user for user_id, user in users.items() if user_id not in seen_ids)
             seen_ids |= users.keys()
+            skipped_in_all += skipped
+        self._unlisted["users"] = skipped_in_all
+
+    def unlisted(self, name: str) -> int:
+        """How many items of the last list had no usable id."""
+        return self._unlisted.get(name, 0)
 
     async def find_learner(self, *, user_id: str | None = None, email: str | None = None) -> User | None:
         """Read one person by id, None if there is none. By e-mail the result is None, without a call.

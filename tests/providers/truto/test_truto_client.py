@@ -2,8 +2,10 @@ import httpx
 import pytest
 
 from mcp_truto_lms.domain.errors import ConfigurationError, UnexpectedAnswer
+from mcp_truto_lms.provider_registry import TRUTO
 from mcp_truto_lms.providers.truto.client import MAX_EMPTY_PAGES, TrutoClient
 from mcp_truto_lms.providers.truto.errors import MissingParameters, RequestRefused
+from mcp_truto_lms.settings import Settings
 from tests.providers.truto.scripted_truto import ACCOUNT, TOKEN, URL, envelope, missing_parameters
 
 pytestmark = pytest.mark.anyio
@@ -217,3 +219,16 @@ def test_an_invalid_address_names_its_setting():
 def test_the_repr_does_not_show_the_token(client_over):
     client, _ = client_over({})
     assert repr(client) == "<TrutoClient at truto.example, 0 calls>"
+
+
+@pytest.mark.parametrize("address", ["http://api.truto.example", "http://10.0.0.7:8765"])
+def test_the_token_is_not_sent_unencrypted_to_another_machine(address):
+    settings = Settings.from_env(
+        {"TRUTO_API_TOKEN": TOKEN, "TRUTO_INTEGRATED_ACCOUNT_ID": ACCOUNT, "TRUTO_BASE_URL": address}
+    )
+    with pytest.raises(ConfigurationError, match="would send TRUTO_API_TOKEN unencrypted") as caught:
+        TRUTO.connect(settings, None)
+    assert TOKEN not in str(caught.value)
+    with pytest.raises(ConfigurationError):
+        TrutoClient(TOKEN, base_url=address)
+    TrutoClient(TOKEN, base_url="http://127.0.0.1:8765")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mcp_truto_lms.providers.truto.capabilities import DOUBT_SECONDS
-from mcp_truto_lms.sandbox.truto_faults import REMOTE_UNAVAILABLE, Faults, TrutoFault
+from mcp_truto_lms.sandbox.truto_faults import REMOTE_UNAVAILABLE, Faults, ResponseChange, TrutoFault
 from mcp_truto_lms.sandbox.truto_options import STRICT
 from tests.conftest import LIST, SUMMARIZE
 from tests.providers.truto.truto_desk import ALL_LISTS, BY_PROXY, PAIRS_ONLY, WITH_PAYLOADS
@@ -175,3 +175,35 @@ async def test_what_the_records_of_an_account_cannot_tell_is_announced(open_trut
             ):
                 assert note in text
                 assert text.count("This account's records") == bool(note)
+
+
+def changed(change, endpoint):
+    faults = Faults()
+    faults.add(TrutoFault(changes=frozenset({change})), times=None, endpoint=endpoint)
+    return faults
+
+
+async def test_a_row_without_an_id_is_a_number_on_the_first_line(open_truto):
+    faults = changed(ResponseChange.MISSING_IDS, "course-enrollments")
+    async with open_truto(ALL_LISTS, faults=faults) as desk:
+        first_line = (await desk.client.summarize()).splitlines()[0]
+        assert "without a usable id" in first_line
+        assert "complete" not in first_line
+    async with open_truto(PAIRS_ONLY, faults=faults) as desk:
+        first_line = (await desk.client.list(user="Jane Doe", course="Code of Conduct")).splitlines()[0]
+        assert "1 row without a usable id" in first_line
+        assert "complete" not in first_line
+
+
+@pytest.mark.parametrize(("endpoint", "words"), [("courses", "1 more courses"), ("users", "1 more people")])
+async def test_a_course_or_a_person_without_an_id_is_announced(open_truto, endpoint, words):
+    async with open_truto(WITH_PAYLOADS, faults=changed(ResponseChange.MISSING_IDS, endpoint)) as desk:
+        assert words in await desk.client.summarize()
+
+
+@pytest.mark.parametrize("account", [ALL_LISTS, PAIRS_ONLY], ids=["a list", "pairs"])
+async def test_rows_that_come_twice_count_once(open_truto, account):
+    async with open_truto(account) as desk:
+        expected = await desk.client.summarize()
+    async with open_truto(account, faults=changed(ResponseChange.REPEATED_RECORDS, "course-enrollments")) as desk:
+        assert await desk.client.summarize() == expected
