@@ -14,7 +14,7 @@ from mcp_truto_lms.ingest.background import Background, BackgroundJob
 from mcp_truto_lms.ingest.single_flight import SingleFlight
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.store.database import Database
-from tests.conftest import OpenDesk
+from tests.conftest import WAIT_SECONDS, OpenDesk
 from tests.ingest.portal_calls import HELLO, PEOPLE, calls, transcripts
 from tests.ingest.portal_waits import PendingRequests, until
 from tests.stored import (
@@ -142,3 +142,24 @@ async def test_a_limit_that_stops_a_background_fetch_does_not_stop_the_question_
             await until(lambda: any(shared_fetch.waiting == 2 for shared_fetch in single_flight._under_way.values()))
             may_end.set()
     assert tried == [True, False]
+
+
+async def test_a_job_that_starts_another_while_the_process_ends_is_no_error():
+    background, began = Background(), anyio.Event()
+
+    async def last() -> None:
+        await anyio.sleep_forever()
+
+    async def first() -> None:
+        began.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            background.start(last)
+
+    with anyio.fail_after(WAIT_SECONDS):
+        async with background:
+            background.start(first)
+            await began.wait()
+    with pytest.raises(AssertionError, match="enter the app context first"):
+        background.start(last)
