@@ -11,6 +11,7 @@ import pytest
 
 from mcp_truto_lms.domain.errors import ConfigurationError
 from mcp_truto_lms.sandbox.faults import Fault
+from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.variations import Variations
 from mcp_truto_lms.settings import Settings
 from tests.conftest import LIST, SUMMARIZE, TODAY, Desk, OpenDesk
@@ -196,6 +197,22 @@ async def test_the_content_of_every_kind_of_answer_follows_its_schema(open_desk:
     text = json.dumps({"schemas": schemas, **contents}, indent=1, ensure_ascii=False)
     text = re.sub(r'("path": ").*/([\w-]+)-[0-9a-f]{8}\.csv"', r'\1<folder>/\2-<random>.csv"', text)
     check("structured.json", re.sub(r'("next_cursor": ")[\w-]{8}"', r'\1<cursor>"', text) + "\n")
+
+
+async def test_answers_with_unknown_outcomes_are_as_reviewed(open_desk: OpenDesk):
+    cases: list[tuple[str, dict[str, Any]]] = [
+        (SUMMARIZE, {}),
+        (SUMMARIZE, {"group_by": "site", "limit": 3}),
+        (SUMMARIZE, {"course": "101", "state": "at_risk"}),
+        (LIST, {"state": "failed"}),
+        (LIST, {"state": "not_started", "limit": 2}),
+        (LIST, {"state": "overdue", "limit": 1, "format": "json"}),
+    ]
+    texts: list[str] = []
+    for tool, arguments in cases:  # each by a server of its own, before the background has read anything
+        async with open_desk(of=generate(today=TODAY, learners=40, courses=8), call_budget=0) as desk:
+            texts.append(await answered(desk, tool, arguments))
+    check("answers/unknown_outcomes.txt", "\n".join(texts))
 
 
 async def test_answers_from_the_sample_portal_begin_with_a_notice(open_desk: OpenDesk):
