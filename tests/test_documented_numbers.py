@@ -35,12 +35,12 @@ def each(seconds: float) -> str:
 
 
 (BURST,) = TALENTLMS.limits
+assert freshness.COURSES_MAX_AGE_SECONDS == freshness.LEARNERS_MAX_AGE_SECONDS
 PROMISES = [
     f"An answer about a person uses data of at most {freshness.LEARNER_MAX_AGE_SECONDS} seconds",
     f"an answer about courses data of at most {settings.MAX_AGE_SECONDS / 60:.0f} minutes",
     f"or {word(freshness.MAX_AGE_PER_FETCH_SECOND)} times the duration of the last fetch",
-    f"Course names are read again after {each(freshness.COURSES_MAX_AGE_SECONDS)}",
-    f"people after {each(freshness.LEARNERS_MAX_AGE_SECONDS)}",
+    f"The lists of courses and people are read again after {each(freshness.COURSES_MAX_AGE_SECONDS)}",
     f"`MCP_TRUTO_LMS_MAX_AGE` | `{settings.MAX_AGE_SECONDS:.0f}`",
     f"`MCP_TRUTO_LMS_DEADLINE` | `{settings.DEADLINE_SECONDS:.0f}`",
     f"most estimated tokens in one answer; at most {settings.MAX_TOKEN_BUDGET}",

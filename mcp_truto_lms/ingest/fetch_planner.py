@@ -23,6 +23,8 @@ from mcp_truto_lms.ingest.freshness import (
     COURSES_MAX_AGE_SECONDS,
     LEARNER_MAX_AGE_SECONDS,
     LEARNERS_MAX_AGE_SECONDS,
+    PORTAL_MAX_AGE_SECONDS,
+    TEAMS_MAX_AGE_SECONDS,
     BeganAt,
     good_for_seconds,
     newest,
@@ -86,7 +88,7 @@ class FetchPlanner:
             SourceError: the LMS could not be asked, now or before.
         """
         stored, budget = self.state.portal, self.budget
-        if stored is not None and budget.asked_at - self.state.asked_at < LEARNERS_MAX_AGE_SECONDS:
+        if stored is not None and budget.asked_at - self.state.asked_at < PORTAL_MAX_AGE_SECONDS:
             return stored
         if PORTAL not in budget.attempts:
             return FetchPortalProfile(PORTAL, is_stored=stored is not None)
@@ -116,7 +118,7 @@ class FetchPlanner:
         Raises:
             SourceError: there are none in the store, and the fetch failed.
         """
-        return self._list(TEAMS[kind], LEARNERS_MAX_AGE_SECONDS) if self.has_teams else None
+        return self._list(TEAMS[kind], TEAMS_MAX_AGE_SECONDS) if self.has_teams else None
 
     def person(self, term: str) -> FetchPlan | None:
         """Plan the lookup of one person; by an id, the transcript comes with it.

@@ -1,9 +1,9 @@
 """Freshness: how long stored data counts as new.
 
 Data of a learner is fresh for 60 seconds, data of courses for 15 minutes or ten times the duration of the last fetch,
-the course list for an hour, and the people directory for a day. The age is judged at the moment at which the question
-began, so that a slow fetch makes nothing stale that was fresh. A question with `fresh` accepts only what was fetched
-since it began.
+the course list and the people directory for an hour, teams and the portal's settings for a day. The age is judged at
+the moment at which the question began, so that a slow fetch makes nothing stale that was fresh. A question with `fresh`
+accepts only what was fetched since it began.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from mcp_truto_lms.ingest.question_budget import QuestionBudget
 from mcp_truto_lms.store.account_state import EVERYTHING, LISTS, ScopeState
 
 COURSES_MAX_AGE_SECONDS = 3600
-LEARNERS_MAX_AGE_SECONDS = 24 * 3600
+LEARNERS_MAX_AGE_SECONDS = 3600
+TEAMS_MAX_AGE_SECONDS = PORTAL_MAX_AGE_SECONDS = 24 * 3600
 LEARNER_MAX_AGE_SECONDS = 60
 MAX_AGE_PER_FETCH_SECOND = 10
 """Courses stay fresh for so many times the duration of their fetch."""

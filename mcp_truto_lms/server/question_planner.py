@@ -32,7 +32,7 @@ from mcp_truto_lms.reports.query_resolution import resolve_against_store
 from mcp_truto_lms.reports.results import ResolvedQuery
 from mcp_truto_lms.settings import Settings
 from mcp_truto_lms.store import dimensions, pairs_to_refine
-from mcp_truto_lms.store.account_state import LEARNERS, TEAMS
+from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
@@ -125,7 +125,9 @@ class QuestionPlanner:
             coverage = self._outcomes(planner, resolved.selection(), coverage)
         if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage):
             coverage = self._pairs(planner, query, resolved.selection(), coverage)
-        return coverage if isinstance(coverage, FetchPlan) else ReadyQuestion(resolved, coverage, portal)
+        if isinstance(coverage, FetchPlan):
+            return coverage
+        return ReadyQuestion(resolved, _as_old_as_the_lists(planner, query, coverage), portal)
 
     def _resolve_users(self, planner: FetchPlanner, terms: tuple[str, ...]) -> FetchPlan | tuple[ResolvedTerm, ...]:
         """Resolve people: an unknown e-mail address or id is looked up by itself, a name in the directory.
@@ -247,3 +249,14 @@ class QuestionPlanner:
             most=self._settings.call_budget,
             own_state_only=True,
         )
+
+
+def _as_old_as_the_lists(planner: FetchPlanner, query: EnrollmentFilter, coverage: Coverage) -> Coverage:
+    """Date an answer by the lists it rests on, too.
+
+    The directory says who is active, and whom an answer about people without an enrollment may count; the course list
+    says which courses there are. Named people and courses count whatever the lists say.
+    """
+    keys = [key for key, named in ((COURSES, query.course or query.user), (LEARNERS, query.user)) if not named]
+    fetched_at = [planner.state.lists[key].fetched_at for key in keys if key in planner.state.lists]
+    return replace(coverage, as_of=min([coverage.as_of, *fetched_at]))
