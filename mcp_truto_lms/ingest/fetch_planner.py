@@ -370,7 +370,6 @@ class FetchPlanner:
         if budget.seconds_left is not None and len(stored) == len(scopes):
             trouble = f"the LMS is being read again; ask again in {budget.seconds_left} s"
         unreadable = [scope.course_id or "" for scope in scopes if _is_unreadable(states.get(scope.key))]
-        lists = self.state.lists
         return Coverage(
             as_of=min((state.fetched_at for state in stored), default=self.now),
             read=len(stored),
@@ -379,13 +378,8 @@ class FetchPlanner:
             unit=unit_of(scopes),
             trouble=trouble,
             seconds_left=budget.seconds_left,
-            unusable=sum(state.unusable for state in stored),
+            unusable=sum({id(state): state.unusable for state in stored}.values()),  # one state may be of all scopes
             unreadable=catalogue.course_titles(self.connection, self.account, unreadable),
-            unlisted=tuple(
-                (unit, lists[key].unusable)
-                for unit, key in (("courses", COURSES), ("people", LEARNERS))
-                if key in lists and lists[key].unusable
-            ),
         )
 
 

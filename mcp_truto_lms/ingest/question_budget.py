@@ -74,7 +74,7 @@ class Coverage:
         seconds_left: how long the fetch that continues in the background will take
         unusable: how many rows of the scopes came without a usable id
         unreadable: the titles of courses that the LMS lists, but does not show
-        unlisted: how many more courses and people the LMS counts than it lists, by the word for them
+        unlisted: how many courses and people the lists lack that the answer rests on, by the word for them
     """
 
     as_of: int
@@ -96,7 +96,13 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether everything that the question needs is in the store, whole."""
-        return self.read == self.wanted and not (self.partial or self.unusable or self.unreadable)
+        return not (self.lacks_enrollments or self.unlisted)
+
+    @property
+    def lacks_enrollments(self) -> bool:
+        """Whether enrollments are missing, so that a count of them is the least and one of missing ones the most."""
+        lacks_courses = any(unit == "courses" for unit, _ in self.unlisted)
+        return self.read != self.wanted or bool(self.partial or self.unusable or self.unreadable or lacks_courses)
 
 
 @dataclass(slots=True)

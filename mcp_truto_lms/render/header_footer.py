@@ -80,7 +80,7 @@ def notes(stats: MatchStats) -> list[str]:
     sentences = [*_unknown_names(question.users or (), "learner"), *_unknown_names(question.courses or (), "course")]
     sentences += _people_without_rows(stats)
     sentences += question.query.notes
-    if question.query.asks_who_is_missing and not stats.coverage.complete:
+    if question.query.asks_who_is_missing and stats.coverage.lacks_enrollments:
         sentences.append("Includes people whose enrollments are not read yet.")
     if stats.coverage.unreadable:
         titles = ", ".join(map(clean, stats.coverage.unreadable[:LISTED_NAMES]))
@@ -178,13 +178,16 @@ def bounded(stats: MatchStats, name: str) -> str:
     """
     number = getattr(stats.counts, name)
     least, most = stats.unknown.bounds.get(name, (number, number))
-    if not stats.coverage.complete:  # what is not fetched yet can only remove missing enrollments, and only add others
+    if stats.coverage.lacks_enrollments:  # what is not read can only remove missing enrollments, and only add others
         return f"at most {most:,}" if stats.question.query.asks_who_is_missing else f"at least {least:,}"
     if least == most:
         return f"{number:,}"
     if number in (least, most):
         return f"{'at least' if number == least else 'at most'} {number:,}"
     return f"{number:,} (unknown for {most - least:,})"
+
+
+_SINGULAR = {"courses": "course", "people": "person"}
 
 
 def _counted(number: int, noun: str) -> str:
@@ -203,6 +206,7 @@ def coverage_words(stats: MatchStats) -> str:
         parts.append(f"{_counted(coverage.unusable, 'row')} without a usable id")
     if coverage.unreadable:
         parts.append(f"{_counted(len(coverage.unreadable), 'course')} not readable")
+    parts += [f"{number:,} {_SINGULAR[unit] if number == 1 else unit} not listed" for unit, number in coverage.unlisted]
     if unknown:
         parts.append(f"{f'{unknown:,} outcomes' if unknown > 1 else '1 outcome'} not read yet")
     return ", ".join(parts) or "complete"

@@ -127,7 +127,7 @@ class QuestionPlanner:
             coverage = self._pairs(planner, query, resolved.selection(), coverage)
         if isinstance(coverage, FetchPlan):
             return coverage
-        return ReadyQuestion(resolved, _as_old_as_the_lists(planner, query, coverage), portal)
+        return ReadyQuestion(resolved, _with_lists(planner, query, coverage), portal)
 
     def _resolve_users(self, planner: FetchPlanner, terms: tuple[str, ...]) -> FetchPlan | tuple[ResolvedTerm, ...]:
         """Resolve people: an unknown e-mail address or id is looked up by itself, a name in the directory.
@@ -251,12 +251,15 @@ class QuestionPlanner:
         )
 
 
-def _as_old_as_the_lists(planner: FetchPlanner, query: EnrollmentFilter, coverage: Coverage) -> Coverage:
-    """Date an answer by the lists it rests on, too.
+def _with_lists(planner: FetchPlanner, query: EnrollmentFilter, coverage: Coverage) -> Coverage:
+    """Add the age and the gaps of the lists that an answer rests on.
 
     The directory says who is active, and whom an answer about people without an enrollment may count; the course list
     says which courses there are. Named people and courses count whatever the lists say.
     """
-    keys = [key for key, named in ((COURSES, query.course or query.user), (LEARNERS, query.user)) if not named]
-    fetched_at = [planner.state.lists[key].fetched_at for key in keys if key in planner.state.lists]
-    return replace(coverage, as_of=min([coverage.as_of, *fetched_at]))
+    stored, named = planner.state.lists, {COURSES: query.course or query.user, LEARNERS: query.user}
+    units = {COURSES: "courses", LEARNERS: "people"}
+    lists = [(units[key], stored[key]) for key, is_named in named.items() if not is_named and key in stored]
+    unlisted = tuple((unit, state.unusable) for unit, state in lists if state.unusable)
+    as_of = min([coverage.as_of, *(state.fetched_at for _, state in lists)])
+    return replace(coverage, as_of=as_of, unlisted=unlisted)

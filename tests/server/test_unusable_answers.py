@@ -67,7 +67,9 @@ async def test_of_two_rows_of_a_pair_the_later_enrollment_counts_by_every_route(
 async def test_a_total_that_is_larger_than_the_list_is_announced(open_desk: OpenDesk, unlisted: int, note: str):
     async with open_desk(of=ORGANISATION, variations=variations(unlisted_courses=unlisted)) as desk:
         text = await desk.list()
-    assert (note in text) if note else ("than it lists" not in text)
+    assert note in text, text
+    assert bool(note) == ("than it lists" in text)
+    assert ("2 courses not listed" in first_line(text), "complete" in first_line(text)) == (bool(note), not note)
 
 
 async def test_a_failure_with_a_date_of_completion_is_never_counted_as_finished(open_desk: OpenDesk):
