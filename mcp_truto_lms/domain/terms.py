@@ -54,7 +54,7 @@ TERMS = (
     Term(
         "outcome not read",
         "only a course's roster was read, which reports neither failures nor whether somebody has started. The numbers "
-        "that this can change are printed as `at least`, as `at most`, or with how many enrollments are unknown.",
+        "that this can change are printed as `at least`, as `at most`, or with their least and their most.",
     ),
     Term("no due date", "the LMS has no due date.", State.NO_DUE_DATE, column="due_at"),
     Term(
@@ -92,6 +92,8 @@ LEGEND: Mapping[str, str] = {
     "finished": "finished = completed or passed",
     "%": "% = finished of all except withdrawn",
     "overdue": "overdue = due date or access past, not finished",
+    "expired": "expired = access ended before finishing, failed or not",
+    "outcome_unknown": "outcome not read = may still be failed, not started or finished",
     "due_soon": f"due {DUE_SOON_DAYS}d = not finished, due within {DUE_SOON_DAYS} days",
     "not_started": "not started = as the LMS says, else no progress, time or activity",
     "avg": "avg % = mean reported progress",

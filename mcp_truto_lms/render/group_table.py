@@ -39,7 +39,7 @@ class GroupColumn:
 _ENROLLMENTS = GroupColumn("enrollments", lambda group: str(group.counts.enrollments))
 _NOT_ENROLLED = GroupColumn("not enrolled", lambda group: str(group.counts.enrollments))
 _POSSIBLE = GroupColumn("of", lambda group: str(group.possible))
-_UNKNOWN = GroupColumn("outcome not read", lambda group: str(group.counts.outcome_unknown))
+_UNKNOWN = GroupColumn("outcome not read", lambda group: str(group.counts.outcome_unknown), "outcome_unknown")
 _AVERAGE = GroupColumn("avg %", lambda group: _rounded(group.counts.average))
 
 

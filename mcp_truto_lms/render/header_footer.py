@@ -145,6 +145,7 @@ def legend(stats: MatchStats, shown: Iterable[str] = ()) -> list[str]:
     is_filtered = {
         "finished": bool({State.FINISHED, State.NOT_FINISHED} & states),
         "overdue": State.OVERDUE in states or EnrollmentStatus.OVERDUE in query.statuses_named,
+        "expired": State.EXPIRED in states,
         "due_soon": State.DUE_SOON in states,
         "not_started": State.NOT_STARTED in states,
         "at_risk": State.AT_RISK in states,
@@ -184,7 +185,7 @@ def bounded(stats: MatchStats, name: str) -> str:
         return f"{number:,}"
     if number in (least, most):
         return f"{'at least' if number == least else 'at most'} {number:,}"
-    return f"{number:,} (unknown for {most - least:,})"
+    return f"{number:,} ({least:,} to {most:,})"
 
 
 _SINGULAR = {"courses": "course", "people": "person"}

@@ -12,7 +12,7 @@ from mcp_truto_lms.domain.columns import PEOPLE_COLUMNS, SIGNALS
 from mcp_truto_lms.domain.model import enrollment_columns, iso_utc
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.render.cells import value_at
-from mcp_truto_lms.render.header_footer import NOTICE, coverage_words, excluded_sentence, notes
+from mcp_truto_lms.render.header_footer import NOTICE, bounded, coverage_words, excluded_sentence, notes
 from mcp_truto_lms.render.row_text import refuse_empty_page
 from mcp_truto_lms.render.signal_text import signal_text
 from mcp_truto_lms.render.token_budget import clip_to_tokens, estimate_tokens, take_first_fitting
@@ -55,7 +55,7 @@ def envelope(stats: MatchStats, budget: int) -> dict[str, Any]:
     if stats.notice:
         rest["sample_data"] = True
     sentences = [
-        "" if stats.is_final else f"Incomplete: {coverage_words(stats)}.",
+        "" if stats.is_final else f"Incomplete: {coverage_words(stats)}; total {bounded(stats, 'enrollments')}.",
         excluded_sentence(stats.excluded),
         *notes(stats),
         NOTICE if stats.counts.enrollments else "",

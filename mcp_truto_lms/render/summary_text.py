@@ -81,7 +81,8 @@ def _headline(answer: SummaryAnswer, *, with_rates: bool) -> str:
     if (period := answer.period) is not None:
         rate = f" ({period.rate:.0f} %)" if period.rate is not None else ""
         return f"{period.enrollments:,} were open or enrolled in that period, {period.finished:,} finished in it{rate}."
-    has_rate = with_rates and counts.rate is not None and "finished" not in _open_numbers(stats)
+    is_open = not stats.coverage.complete or "finished" in _open_numbers(stats)
+    has_rate = with_rates and counts.rate is not None and not is_open
     rate = f" ({counts.rate:.0f} %)" if has_rate else ""
     at_risk = f", at risk {bounded(stats, 'at_risk')}" if answer.at_risk is not None else ""
     has_hours = counts.hours is not None and is_offered("hours", answer.stats.question.columns)

@@ -57,4 +57,4 @@ def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
     return all(before[place] == after[place] for place in index.values() if place not in unshown)
 
 
-_UNSHOWN = {learners.name: ("record", "login"), enrollments.name: ("evidence", "outcome_at", "changed_at")}
+_UNSHOWN = {learners.name: ("record", "login"), enrollments.name: ("evidence", "route", "outcome_at", "changed_at")}

@@ -311,6 +311,7 @@ async def test_every_snapshot_of_an_answer_has_a_test():
         "error_limit_used_up.txt",
         "incomplete.txt",
         "other_statuses.txt",
+        "unknown_outcomes.txt",
         "configuration_domain_without_key.txt",
         "configuration_key_without_domain.txt",
         "configuration_unknown_source.txt",

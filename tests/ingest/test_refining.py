@@ -33,10 +33,12 @@ def unknown_outcomes(text: str) -> int:
 
 def bounds_of(text: str, name: str) -> tuple[float, float]:
     """Read the least and the most that a number of the headline can become."""
-    match = re.search(rf"{name} (at least |at most )?(\d+)(?: \(unknown for (\d+)\))?", text)
+    match = re.search(rf"{name} (at least |at most )?(\d+)(?: \((\d+) to (\d+)\))?", text)
     assert match, text
-    words, number, unknown = match[1], int(match[2]), int(match[3] or 0)
-    return 0 if words == "at most " else number - unknown, inf if words == "at least " else number + unknown
+    words, number = match[1], int(match[2])
+    if match[3] is not None:
+        return int(match[3]), int(match[4])
+    return 0 if words == "at most " else number, inf if words == "at least " else number
 
 
 def failures() -> int:
