@@ -85,7 +85,7 @@ def notes(stats: MatchStats) -> list[str]:
     if stats.coverage.unreadable:
         titles = ", ".join(map(clean, stats.coverage.unreadable[:LISTED_NAMES]))
         sentences.append(f"The LMS lists, but does not show: {titles}.")
-    sentences += [f"The LMS has {number:,} more {unit} than it lists." for unit, number in stats.coverage.unlisted]
+    sentences += [f"Not listed by the LMS: {number:,} of its {unit}." for unit, number in stats.coverage.unlisted]
     if stats.coverage.trouble:
         sentences.append(f"Not fully refreshed: {clean(stats.coverage.trouble, NOTE_CHARACTERS).rstrip('.')}.")
     if question.columns.aliases:

@@ -180,7 +180,7 @@ class QuestionPlanner:
             notes.append(f"Teams could not be read: {error}")
         lists = planner.state.lists
         notes += [
-            f"The LMS has {lists[key].unusable:,} more {key} than it lists."
+            f"Not listed by the LMS: {lists[key].unusable:,} of its {key}."
             for kind, key in TEAMS.items()
             if names & {dimensions.TEAM, kind} and key in lists and lists[key].unusable
         ]
@@ -255,9 +255,10 @@ def _with_lists(planner: FetchPlanner, query: EnrollmentFilter, coverage: Covera
     """Add the age and the gaps of the lists that an answer rests on.
 
     The directory says who is active, and whom an answer about people without an enrollment may count; the course list
-    says which courses there are. Named people and courses count whatever the lists say.
+    says which courses there are. Named courses, and people whose transcripts were read, count whatever the lists say.
     """
-    stored, named = planner.state.lists, {COURSES: query.course or query.user, LEARNERS: query.user}
+    by_transcript = bool(query.user) and coverage.unit != COURSES
+    stored, named = planner.state.lists, {COURSES: query.course or by_transcript, LEARNERS: by_transcript}
     units = {COURSES: "courses", LEARNERS: "people"}
     lists = [(units[key], stored[key]) for key, is_named in named.items() if not is_named and key in stored]
     unlisted = tuple((unit, state.unusable) for unit, state in lists if state.unusable)
