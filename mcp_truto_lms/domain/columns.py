@@ -1,4 +1,4 @@
-"""The columns of enrollments: the model's and the derived ones, and which of them the settings exclude.
+"""The columns of enrollments: the model's, the record's and the derived ones, and which the settings exclude.
 
 Arguments and their schemas, default columns, numbers of a summary, resources and records all ask `Columns`. An excluded
 column is refused like an unknown one. What is derived from it remains: an enrollment is overdue although nobody may
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from mcp_truto_lms.domain.model import (
@@ -31,7 +32,32 @@ SIGNALS = "signals"
 DERIVED_COLUMNS: Mapping[str, EnrollmentColumn] = {
     SIGNALS: EnrollmentColumn(SIGNALS, SIGNALS, "signals", "The signals of risk that the enrollment shows"),
 }
-"""The columns of a list that are not in the model, by name."""
+"""The columns of a list that no row stores, by name."""
+CERTIFICATE_COLUMNS: Mapping[str, EnrollmentColumn] = {
+    column.path: column
+    for column in (
+        EnrollmentColumn(
+            "certificate_issued_at", "certificate_issued", "day", "When the latest certificate was issued"
+        ),
+        EnrollmentColumn(
+            "certificate_expires_at", "certificate_expires", "day", "When the latest certificate expires, if it does"
+        ),
+    )
+}
+"""The columns of certificates, by name; the custom fields of a unified record have them under the same names."""
+RECORD_COLUMNS: Mapping[str, EnrollmentColumn] = {
+    "access_ends_at": EnrollmentColumn("access_ends_at", "access_ends", "day", "When access to the course ends"),
+    **CERTIFICATE_COLUMNS,
+}
+"""The columns that a record has beside the model's, by name."""
+_REVEALS = {"access_ends_at": "due_at", "certificate_issued_at": "completed_at"}
+"""Columns that are excluded together with another one, because they often have its value."""
+
+
+@cache
+def row_columns() -> Mapping[str, EnrollmentColumn]:
+    """List every column that a row stores, by its dotted path: the model's, then those beside it."""
+    return {**enrollment_columns(), **RECORD_COLUMNS}
 
 
 def field_key(name: str) -> str:
@@ -57,18 +83,19 @@ class Columns:
         name = path.removeprefix(f"{CUSTOM_FIELDS}.")
         if name != path:
             return CUSTOM_FIELDS not in self.removed and field_key(name) not in self.fields_removed
-        return path not in self.removed
+        return path not in self.removed and _REVEALS.get(path) not in self.removed
 
     @property
     def known(self) -> Mapping[str, EnrollmentColumn]:
-        """The offered columns of the model, by their dotted paths."""
-        return {path: column for path, column in enrollment_columns().items() if path in self}
+        """The offered columns that a row stores, by their dotted paths."""
+        return {path: column for path, column in row_columns().items() if path in self}
 
     @property
     def fields_removed(self) -> frozenset[str]:
-        """The custom fields that are excluded one by one, normalized."""
+        """The custom fields that are excluded one by one or with the column that repeats them, normalized."""
         prefix = f"{CUSTOM_FIELDS}."
-        return frozenset(field_key(path.removeprefix(prefix)) for path in self.removed if path.startswith(prefix))
+        names = {path.removeprefix(prefix) for path in self.removed if path.startswith(prefix)}
+        return frozenset(map(field_key, names | {path for path in CERTIFICATE_COLUMNS if path not in self}))
 
     def prune(self, schema: dict[str, Any], record: dict[str, Any]) -> None:
         """Remove the excluded columns from a JSON Schema of enrollments.
@@ -77,11 +104,11 @@ class Columns:
             schema: the whole schema, with the definitions
             record: the part of it that describes an enrollment
         """
-        for path in enrollment_columns():
+        for path in row_columns():
             if path not in self:
                 parent, _, name = path.rpartition(".")
                 part = schema["$defs"][field_types(CourseEnrollment)[parent].__name__] if parent else record
-                del part["properties"][name]
+                part["properties"].pop(name, None)  # the unified model has no columns of the record
                 part["required"] = [required for required in part.get("required", ()) if required != name]
 
 

@@ -19,7 +19,7 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
-from mcp_truto_lms.domain.columns import Columns, field_key
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS, Columns, field_key
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.model import (
     CUSTOM_FIELDS,
@@ -88,6 +88,7 @@ class Redactor:
     pseudonymizer: Pseudonymizer
     _hidden_columns: Mapping[str, None] = field(init=False, repr=False)
     _hidden_fields: frozenset[str] = field(init=False, repr=False)
+    _hidden_certificates: Mapping[str, None] = field(init=False, repr=False)
     _alias: Callable[[str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,8 @@ class Redactor:
         hidden_columns = dict.fromkeys(path for path in paths if path not in self.columns)
         object.__setattr__(self, "_hidden_columns", {**hidden_columns, "remote_data": None})
         object.__setattr__(self, "_hidden_fields", self.columns.fields_removed)
+        certificates = dict.fromkeys(path for path in CERTIFICATE_COLUMNS if path not in self.columns)
+        object.__setattr__(self, "_hidden_certificates", certificates)
         object.__setattr__(self, "_alias", lru_cache(CACHED_ALIASES)(self.pseudonymizer.alias))
 
     @property
@@ -149,8 +152,10 @@ class Redactor:
             changes["assigned_by"] = Assigner.model_construct(None, **values)
         if enrollment.model_extra:
             known = {name: value for name, value in enrollment if name in CourseEnrollment.model_fields}
-            return replace(record, enrollment=CourseEnrollment.model_construct(None, **{**known, **changes}))
-        return replace(record, enrollment=enrollment.model_copy(update=changes))
+            enrollment = CourseEnrollment.model_construct(None, **{**known, **changes})
+        else:
+            enrollment = enrollment.model_copy(update=changes)
+        return replace(record, enrollment=enrollment, **self._hidden_certificates)
 
     def reading(self, reading: Reading) -> Reading:
         """Redact the records and learners of a reading."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from mcp_truto_lms.domain.columns import ALL_COLUMNS, DERIVED_COLUMNS, Columns
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, CERTIFICATE_COLUMNS, DERIVED_COLUMNS, Columns
 from mcp_truto_lms.domain.definitions import State
 from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentStatus
 from mcp_truto_lms.domain.nearest_name import nearest_names
@@ -211,6 +211,8 @@ def column_paths(value: str, offered: Columns = ALL_COLUMNS) -> tuple[str, ...]:
         return (snake_case,)
     if word.lower().startswith(f"{CUSTOM_FIELDS}.") and len(CUSTOM_FIELDS) + 1 < len(word) <= MAX_TERM_CHARACTERS:
         path = f"{CUSTOM_FIELDS}.{word[len(CUSTOM_FIELDS) + 1 :]}"
+        if (column := _snake_case(word[len(CUSTOM_FIELDS) + 1 :])) in CERTIFICATE_COLUMNS and column in columns:
+            return (column,)
         if path in offered:
             return (path,)
     by_header = {column.header: path for path, column in columns.items()}

@@ -1,6 +1,6 @@
 """The models of structured content, and the JSON Schemas that the tools publish from them.
 
-The fields of a row come from the unified model, the numbers from those that the store counts. An unknown value is
+The fields of a row come from the table of columns, the numbers from those that the store counts. An unknown value is
 absent, so no schema has null. Descriptions are values, not docstrings, so that `python -OO` publishes the same schemas.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Any, cast, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import JsonSchemaValue
 
-from mcp_truto_lms.domain.columns import SIGNALS, Columns
+from mcp_truto_lms.domain.columns import RECORD_COLUMNS, SIGNALS, Columns
 from mcp_truto_lms.domain.json_schema import CompactJsonSchema
 from mcp_truto_lms.domain.model import CourseEnrollment
 from mcp_truto_lms.query.vocabulary import is_offered
@@ -66,7 +66,7 @@ _ROW = create_model(
         extra="allow",
         json_schema_extra={"description": "A course enrollment, without nulls, of the columns that were chosen."},
     ),
-    **_optional(_ROW_FIELDS | {SIGNALS: str}),
+    **_optional(_ROW_FIELDS | dict.fromkeys(RECORD_COLUMNS, datetime) | {SIGNALS: str}),
 )
 _NUMBERS = create_model(
     "Numbers",

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, cast
 
-from mcp_truto_lms.domain.columns import PEOPLE_COLUMNS, SIGNALS
-from mcp_truto_lms.domain.model import enrollment_columns, iso_utc
+from mcp_truto_lms.domain.columns import PEOPLE_COLUMNS, SIGNALS, row_columns
+from mcp_truto_lms.domain.model import iso_utc
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.render.cells import value_at
 from mcp_truto_lms.render.header_footer import NOTICE, bounded, coverage_words, excluded_sentence, notes
@@ -88,13 +88,13 @@ def _record_paths(answer: ListAnswer) -> list[str]:
     excluded: tuple[str, ...] = getattr(query, "exclude_fields", ())
     signals = [column.path for column in answer.columns if column.path == SIGNALS]
     offered = answer.stats.question.columns
-    known = PEOPLE_COLUMNS if query.asks_who_is_missing else [*enrollment_columns(), *signals]
+    known = PEOPLE_COLUMNS if query.asks_who_is_missing else [*row_columns(), *signals]
     return [path for path in known if path in offered and path not in excluded]
 
 
 def _record(row: Mapping[str, Any], paths: Sequence[str], limit: int) -> dict[str, Any]:
     """Build the unified object of a row, without nulls."""
-    known = enrollment_columns()
+    known = row_columns()
     record: dict[str, Any] = {}
     for path in paths:
         value = value_at(row, path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.domain.definitions import State
-from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.render.header_footer import CURSOR_TOKENS, first_line, footer, legend, notes
 from mcp_truto_lms.render.row_text import (
@@ -74,7 +74,7 @@ def _order_words(stats: MatchStats) -> str:
     query = stats.question.query
     sort = query.order(stats.question.columns) if isinstance(query, EnrollmentQuery) else None
     if sort is not None:
-        return f"{enrollment_columns()[sort.lstrip('-')].header}{', descending' if sort.startswith('-') else ''}"
+        return f"{row_columns()[sort.lstrip('-')].header}{', descending' if sort.startswith('-') else ''}"
     if query.state == (State.AT_RISK,):
         return "number of signals, then days late"
     return "learner" if query.asks_who_is_missing else "due"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mcp_truto_lms.domain.columns import ALL_COLUMNS, DEFAULT_COLUMNS, DERIVED_COLUMNS, SIGNALS, Columns
+from mcp_truto_lms.domain.columns import ALL_COLUMNS, DEFAULT_COLUMNS, DERIVED_COLUMNS, SIGNALS, Columns, row_columns
 from mcp_truto_lms.domain.definitions import State
-from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentColumn, enrollment_columns
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS, EnrollmentColumn
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.filters import FILTERS
 from mcp_truto_lms.query.queries import EnrollmentQuery
@@ -46,5 +46,5 @@ def _extra_column(path: str) -> EnrollmentColumn:
 def _custom_field_header(path: str) -> str:
     """Return the name of a custom field, or its path if another column has this name."""
     name = clean(path.removeprefix(f"{CUSTOM_FIELDS}."))
-    other_headers = {*DERIVED_COLUMNS, *(column.header for column in enrollment_columns().values())}
+    other_headers = {*DERIVED_COLUMNS, *(column.header for column in row_columns().values())}
     return clean(path) if name.casefold() in other_headers else name

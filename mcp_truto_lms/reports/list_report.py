@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from mcp_truto_lms.domain.columns import SIGNALS
-from mcp_truto_lms.domain.model import EnrollmentColumn, enrollment_columns
+from mcp_truto_lms.domain.columns import SIGNALS, row_columns
+from mcp_truto_lms.domain.model import EnrollmentColumn
 from mcp_truto_lms.domain.source import Portal
 from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.query.vocabulary import Format, GroupBy
@@ -121,7 +121,7 @@ def _single_value(question: ResolvedQuery, path: str) -> ColumnStats | None:
 
 def _stats_of_page(rows: Sequence[Mapping[str, Any]], path: str, *, is_whole_match: bool) -> ColumnStats | None:
     """Return the stats of a column as far as a page tells them; None if they depend on other pages."""
-    if path not in enrollment_columns():
+    if path not in row_columns():
         return None
     values = [row.get(identity_column(path)) for row in rows]
     if len({*map(repr, values)}) > 1:

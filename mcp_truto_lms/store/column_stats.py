@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, select
 
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.store.enrollment_rows import column_value
 from mcp_truto_lms.store.schema import column_name, enrollments
 from mcp_truto_lms.store.selection import Selection
@@ -33,9 +33,7 @@ def column_stats(connection: Connection, selection: Selection, paths: Sequence[s
 
     Columns of learners and courses are compared by id, so that two people with one name are two values.
     """
-    values = {
-        path: column_value(identity_column(path), selection.now) for path in paths if path in enrollment_columns()
-    }
+    values = {path: column_value(identity_column(path), selection.now) for path in paths if path in row_columns()}
     if not values:
         return {}
     match = select(*(value.label(path) for path, value in values.items())).where(selection.counted())

@@ -15,15 +15,15 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, bindparam, case, func, select
 
 from mcp_truto_lms.domain import definitions
-from mcp_truto_lms.domain.columns import SIGNALS
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS, SIGNALS, row_columns
+from mcp_truto_lms.domain.model import CUSTOM_FIELDS
 from mcp_truto_lms.domain.signals import Signal, SignalKind
 from mcp_truto_lms.store.schema import column_name, courses, enrollments, learners
 from mcp_truto_lms.store.selection import Selection, cached_statement
 
 STREAMED = {"yield_per": 1_000}
 """Execution options that make an engine return rows in batches rather than all at once."""
-_JSON_PATHS = ("user.emails", "urls", "custom_fields")
+_JSON_PATHS = ("user.emails", "urls", CUSTOM_FIELDS)
 _LATE_SINCE = f"{SIGNALS} late since"
 _SIGNAL_LABELS = {kind: f"{SIGNALS} {kind}" for kind in SignalKind}
 _LEARNER = and_(learners.c.account == enrollments.c.account, learners.c.id == enrollments.c.user_id)
@@ -39,9 +39,9 @@ def read_rows(
     offset: int = 0,
     signals: bool = False,
 ) -> Generator[dict[str, Any]]:
-    """Read rows in order, every column of the model by its dotted path, with custom fields parsed.
+    """Read rows in order, every column by its dotted path, with custom fields parsed.
 
-    One query streams all rows; few of them are in memory at a time.
+    Custom fields do not repeat what has a column. One query streams all rows; few of them are in memory at a time.
 
     Args:
         connection: to the store
@@ -60,6 +60,9 @@ def read_rows(
             row = dict(mapping)
             for path in _JSON_PATHS:
                 row[path] = json.loads(row[path]) if row[path] else None
+            for path in CERTIFICATE_COLUMNS if row[CUSTOM_FIELDS] else ():
+                row[CUSTOM_FIELDS].pop(path, None)
+            row[CUSTOM_FIELDS] = row[CUSTOM_FIELDS] or None
             if signals:
                 row[SIGNALS] = _pop_signals(row, selection.now)
             yield row
@@ -76,13 +79,13 @@ def _rows_statement(selection: Selection, sort: str | None, *, paged: bool, sign
             ids = ids.select_from(enrollments.outerjoin(learners, _LEARNER))
         match = and_(enrollments.c.account == selection.account, enrollments.c.id.in_(ids))
     source = enrollments.outerjoin(learners, _LEARNER).outerjoin(courses, _COURSE)
-    columns = [column_value(path, selection.now).label(path) for path in enrollment_columns()]
+    columns = [column_value(path, selection.now).label(path) for path in row_columns()]
     extra = _signal_columns(selection) if signals else []
     return select(*columns, *extra).select_from(source).where(match).order_by(*order)
 
 
 def column_value(path: str, now: int) -> ColumnElement[Any]:
-    """Compose the value of a column of the model."""
+    """Compose the value of a column that a row stores."""
     if path == "status":
         return definitions.status_at(enrollments, now)
     if path == "user.name":

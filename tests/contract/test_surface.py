@@ -11,8 +11,9 @@ from mcp import Client
 from pydantic import TypeAdapter
 
 from bench.tokens import count
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.domain.definitions import State
-from mcp_truto_lms.domain.model import EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.domain.model import EnrollmentStatus
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 from mcp_truto_lms.query.vocabulary import Format, GroupBy
 from mcp_truto_lms.server.app_context import AppContext
@@ -78,7 +79,7 @@ async def test_enums_of_the_schema_are_those_of_the_model(tools: dict[str, Any],
 async def test_columns_groups_and_formats_of_the_schema_are_those_of_the_model(tools: dict[str, Any]):
     properties = tools[LIST].input_schema["properties"]
     known, custom = properties["fields"]["items"]["anyOf"]
-    assert known == {"enum": [*enrollment_columns()], "type": "string"}
+    assert known == {"enum": [*row_columns()], "type": "string"}
     assert custom == {"type": "string"}
     assert properties["format"]["enum"] == [*map(str, Format)]
     assert properties["limit"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 25}

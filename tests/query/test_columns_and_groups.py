@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.query.queries import ProgressQuery
 from mcp_truto_lms.query.vocabulary import GroupBy
 from tests.query.parsed_queries import error_message, list_query, progress_query
@@ -25,6 +25,8 @@ from tests.query.parsed_queries import error_message, list_query, progress_query
         ("custom_fields", ("custom_fields",)),
         ("custom_fields.Job title", ("custom_fields.Job title",)),
         ("Custom_Fields.Site", ("custom_fields.Site",)),
+        ("Custom_Fields.Certificate issued at", ("certificate_issued_at",)),
+        (["Certificate-Expires", "access ends at"], ("certificate_expires_at", "access_ends_at")),
     ],
 )
 def test_columns_are_named_by_path_or_header_or_group(value: object, paths: tuple[str, ...]):
@@ -33,7 +35,7 @@ def test_columns_are_named_by_path_or_header_or_group(value: object, paths: tupl
 
 
 def test_every_header_and_every_path_names_its_own_column():
-    columns = enrollment_columns()
+    columns = row_columns()
     for path, column in columns.items():
         assert list_query(fields=path).fields == (path,)
         assert list_query(fields=column.header).fields == (path,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from examples.arguments import page
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.query.arguments import arguments_of
 from mcp_truto_lms.query.queries import EnrollmentQuery, ProgressQuery
 
@@ -18,7 +18,7 @@ def test_the_page_of_arguments_is_up_to_date():
 
 def test_the_page_of_arguments_names_every_argument_and_column():
     text = page()
-    for name in [*arguments_of(EnrollmentQuery), *arguments_of(ProgressQuery), *enrollment_columns()]:
+    for name in [*arguments_of(EnrollmentQuery), *arguments_of(ProgressQuery), *row_columns()]:
         assert f"| `{name}` |" in text
 
 
@@ -26,4 +26,4 @@ def test_every_argument_and_column_has_a_meaning():
     assert all(
         argument.meaning for query in (EnrollmentQuery, ProgressQuery) for argument in arguments_of(query).values()
     )
-    assert all(column.meaning for column in enrollment_columns().values())
+    assert all(column.meaning for column in row_columns().values())

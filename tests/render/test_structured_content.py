@@ -41,6 +41,9 @@ def test_rows_have_the_fields_of_the_model_and_numbers_those_that_are_counted():
     row = list_schema(ALL_COLUMNS)["properties"]["result"]["items"]
     assert [*row["properties"]] == [
         *(name for name in CourseEnrollment.model_fields if name != "remote_data"),
+        "access_ends_at",
+        "certificate_issued_at",
+        "certificate_expires_at",
         "signals",
     ]
     assert "required" not in row

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from mcp_types import PromptReference
 
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.sandbox.records import Organisation
 from tests.conftest import LIST, SUMMARIZE, Desk
@@ -69,7 +69,7 @@ async def everything(desk: Desk, users: Iterable[str]) -> dict[str, str]:
         ("keys", LIST, {"where": {"shoe size": "41"}}),
         ("values", LIST, {"where": {"team": "Nobody's"}}),
         ("values of people", LIST, {"where": {"boss": "Nobody"}}),
-        ("all columns", LIST, {"fields": [*enrollment_columns()], "limit": 200}),
+        ("all columns", LIST, {"fields": [*row_columns()], "limit": 200}),
         ("by learner", SUMMARIZE, {"group_by": "learner", "limit": 200}),
         ("people", LIST, {"state": "not_enrolled", "course": "Forklift", "limit": 200}),
         ("json", LIST, {"format": "json", "limit": 50}),
@@ -83,7 +83,7 @@ async def everything(desk: Desk, users: Iterable[str]) -> dict[str, str]:
             }  # somebody's name
             data["groups"] = result.structured_content.get("tables")
             texts[f"{name} as data"] = json.dumps(data, ensure_ascii=False)
-    for fields in ({}, {"fields": [*enrollment_columns()]}):
+    for fields in ({}, {"fields": [*row_columns()]}):
         reply = await desk.client.call_tool(LIST, {"format": "csv", **fields})
         text = "".join(getattr(block, "text", "") for block in reply.content)
         place = re.search(r"its owner alone: (.+\.csv)$", text, re.MULTILINE)

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mcp_truto_lms.domain.columns import NEEDED
+from mcp_truto_lms.domain.columns import NEEDED, row_columns
 from mcp_truto_lms.domain.errors import ConfigurationError
-from mcp_truto_lms.domain.model import enrollment_columns
 from mcp_truto_lms.sandbox.records import Organisation
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import make_app
@@ -23,7 +22,7 @@ from tests.server.all_texts import everything, people_file, secrets_in
 pytestmark = pytest.mark.anyio
 
 
-REMOVABLE = [path for path in enrollment_columns() if path not in NEEDED]
+REMOVABLE = [path for path in row_columns() if path not in NEEDED]
 
 
 ALL_OUT = tuple(REMOVABLE)

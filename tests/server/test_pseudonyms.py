@@ -12,8 +12,7 @@ import pytest
 from mcp import MCPError
 
 from mcp_truto_lms.cli.doctor import examine
-from mcp_truto_lms.domain.columns import NEEDED
-from mcp_truto_lms.domain.model import enrollment_columns
+from mcp_truto_lms.domain.columns import NEEDED, row_columns
 from mcp_truto_lms.sandbox.faults import Fault
 from mcp_truto_lms.server.app_context import AppContext
 from mcp_truto_lms.server.asgi import make_app
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.anyio
 ALIAS = re.compile(r"Learner [0-9A-HJKMNP-TV-Z]{10}(?![0-9A-Z])")
 
 
-REMOVABLE = [path for path in enrollment_columns() if path not in NEEDED]
+REMOVABLE = [path for path in row_columns() if path not in NEEDED]
 
 
 Seen = tuple[dict[str, str], str, bytes]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_truto_lms.domain.columns import row_columns
 from mcp_truto_lms.domain.definitions import State
-from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus, enrollment_columns
+from mcp_truto_lms.domain.model import CourseEnrollment, EnrolledCourse, EnrollmentStatus
 from mcp_truto_lms.domain.normalization import normalize
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.query.vocabulary import SUMMARY_COLUMNS, GroupBy
@@ -95,7 +96,7 @@ def test_rows_sort_by_the_status_at_the_moment_of_the_answer():
     assert [(row["user.id"], row["status"]) for row in rows] == [("2", "in_progress"), ("1", "expired")]
 
 
-@pytest.mark.parametrize("path", [path for path in enrollment_columns() if path not in ("custom_fields", "urls")])
+@pytest.mark.parametrize("path", [path for path in row_columns() if path not in ("custom_fields", "urls")])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_every_column_can_be_sorted_by(names, path: str, sign: str):
     assert sorted(keys(names, sign + path)) == sorted(NAMES)

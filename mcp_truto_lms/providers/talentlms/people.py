@@ -13,6 +13,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any
 
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS
 from mcp_truto_lms.domain.model import Email, User, UserRole
 from mcp_truto_lms.domain.person_fields import ACCOUNT_FIELDS, TEAM_FIELDS
 from mcp_truto_lms.domain.redaction import REMOVED, without_secrets
@@ -22,7 +23,7 @@ from mcp_truto_lms.providers.talentlms.zones import resolve_zone
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
-CERTIFICATE_FIELDS = ("certificate_issued_at", "certificate_expires_at")
+CERTIFICATE_FIELDS = tuple(CERTIFICATE_COLUMNS)
 """Custom fields of an enrollment: when its latest certificate was issued, and when it expires."""
 
 _CUSTOM_FIELD = re.compile(r"custom_field_\d{1,6}", re.ASCII)

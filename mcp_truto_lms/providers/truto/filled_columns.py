@@ -1,8 +1,9 @@
-"""What an account's records have told so far: the columns that TalentLMS never fills, roles, and when access ends.
+"""What an account's records have told so far: columns that TalentLMS never fills, roles, ends of access, certificates.
 
 TalentLMS itself never fills some enrollment columns, but Truto's mapping of an account may. A column counts as not
 reported until some record has a value for it. Roles and the end of access come with the provider's payload, or with a
-mapping of the account's own: without them instructors count as learners, and an ended access is not seen.
+mapping of the account's own: without them instructors count as learners, and an ended access is not seen. Certificates
+come with the payload of a person, or with such a mapping.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS
 from mcp_truto_lms.domain.source import ACCESS_ENDS_AT, ROLE, EnrollmentRecord
 from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
 
-_OFTEN_MISSING = NEVER_FILLED | {ROLE, ACCESS_ENDS_AT}
+_OFTEN_MISSING = NEVER_FILLED | {ROLE, ACCESS_ENDS_AT, *CERTIFICATE_COLUMNS}
 
 
 class FilledColumns:
@@ -37,6 +39,7 @@ class FilledColumns:
                 self._filled.add(ROLE)
             if record.access_ends_at is not None:
                 self._filled.add(ACCESS_ENDS_AT)
+            self._filled |= {path for path in CERTIFICATE_COLUMNS if getattr(record, path) is not None}
             for path in NEVER_FILLED - self._filled:
                 value: Any = record.enrollment
                 for name in path.split("."):

@@ -18,6 +18,7 @@ from datetime import UTC, tzinfo
 import anyio
 import httpx
 
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS
 from mcp_truto_lms.domain.errors import AccessDenied, ConfigurationError, NotFound, RouteClosed
 from mcp_truto_lms.domain.model import Course, User
 from mcp_truto_lms.domain.rate_limits import Sleep
@@ -25,7 +26,7 @@ from mcp_truto_lms.domain.source import Capabilities, FetchRoute, Portal, Readin
 from mcp_truto_lms.providers.rate_limiter import Clock
 from mcp_truto_lms.providers.truto import records, talentlms_payload
 from mcp_truto_lms.providers.truto.account_reader import AccountReader
-from mcp_truto_lms.providers.truto.capabilities import AccountCapabilities, ReadMethod
+from mcp_truto_lms.providers.truto.capabilities import LIST_PARAMETERS, AccountCapabilities, ReadMethod
 from mcp_truto_lms.providers.truto.client import DEFAULT_BASE_URL, TrutoClient
 from mcp_truto_lms.providers.truto.filled_columns import FilledColumns
 from mcp_truto_lms.providers.truto.scope_reader import SCOPE_WORDS, KnownNames, ScopeReader, warn_about_skipped
@@ -156,7 +157,8 @@ class TrutoSource:
 
     async def portal(self) -> Portal:
         """Return what no record has told so far. Truto does not report a time zone."""
-        return Portal(unreported=self._filled_columns.unreported)
+        unreported = self._filled_columns.unreported
+        return Portal(unreported=unreported - CERTIFICATE_COLUMNS.keys() if self._may_tell_certificates else unreported)
 
     async def courses(self) -> tuple[Course, ...]:
         """Read the whole course list, archived courses included."""
@@ -253,6 +255,13 @@ class TrutoSource:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._reader.client.aclose()
+
+    @property
+    def _may_tell_certificates(self) -> bool:
+        """Whether transcripts come from people's payloads, as far as is known; a list of enrollments has none."""
+        method = self._best_method(FetchRoute.LEARNER)
+        is_list = method in LIST_PARAMETERS and self._account_capabilities.is_available(method)
+        return method is not None and not is_list
 
     def _best_method(self, route: FetchRoute) -> ReadMethod | None:
         payloads_expected = self._reader.observations.payloads_seen

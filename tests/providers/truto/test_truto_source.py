@@ -1,11 +1,13 @@
 """People, courses and whole readings of one integrated account."""
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS
 from mcp_truto_lms.domain.errors import ConfigurationError, SourceError
 from mcp_truto_lms.domain.source import ACCESS_ENDS_AT, ROLE, CourseFinder, PagedDirectory
 from mcp_truto_lms.providers.talentlms.source import NEVER_FILLED
@@ -197,14 +199,35 @@ async def test_columns_count_as_unreported_until_a_record_fills_them(source_over
     source, truto = source_over({"/course-enrollments": envelope(raw_enrollments[0])})
     assert (await source.portal()).unreported == frozenset()
     await read(source, EVERYTHING)
-    assert (await source.portal()).unreported == NEVER_FILLED | {ROLE, ACCESS_ENDS_AT}
+    assert (await source.portal()).unreported == NEVER_FILLED | {ROLE, ACCESS_ENDS_AT, *CERTIFICATE_COLUMNS}
     assert (await source.portal()).zone is None
     truto.answers["/course-enrollments"] = envelope(*raw_enrollments)
     await read(source, EVERYTHING)
     assert (await source.portal()).unreported == NEVER_FILLED - {"started_at", "assigned_by.id"} | {
         ROLE,
         ACCESS_ENDS_AT,
+        *CERTIFICATE_COLUMNS,
     }
+
+
+async def test_a_list_with_certificates_reports_them(source_over):
+    fields = {"certificate_issued_at": "2026-05-01T00:00:00Z"}
+    source, _ = source_over({"/course-enrollments": envelope(enrollment(7, 12, custom_fields=fields))})
+    await read(source, EVERYTHING)
+    assert (await source.portal()).unreported & CERTIFICATE_COLUMNS.keys() == {"certificate_expires_at"}
+
+
+@pytest.mark.parametrize("has_transcripts", [True, False])
+async def test_certificates_are_unreported_where_people_come_without_their_payload(source_over, has_transcripts):
+    answers = {"/courses/12": course_with_roster(7), "/course-enrollments": answer_pairs_only}
+    if has_transcripts:
+        answers["/users/7"] = user_with_transcript(12)
+    source, _ = source_over(answers)
+    await read(source, COURSE)
+    assert not (await source.portal()).unreported & CERTIFICATE_COLUMNS.keys()
+    with suppress(SourceError):
+        await read(source, LEARNER)
+    assert (not (await source.portal()).unreported & CERTIFICATE_COLUMNS.keys()) is has_transcripts
 
 
 @pytest.mark.parametrize("role", ["learner", "instructor"])
