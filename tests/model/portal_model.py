@@ -97,7 +97,8 @@ class PortalModel:
 
     Args:
         random: decides what happens
-        one_end: whether an enrollment is due when access to it ends, as where a provider tells only one of them
+        one_end: whether an enrollment is due when access to it ends, and is started with its first minute, as where a
+            provider tells the end of access by a status that hides the LMS's own word
         changed_at: the moment of the last change
         courses_changed_at: the moment of the last change of a course
         version: counts the changes
@@ -212,6 +213,11 @@ class PortalModel:
     def apply(self, step: str, enrollment: Enrollment, now: int) -> None:
         """Let a learner do one thing; whatever takes time adds to the time spent."""
         random = self.random
+        hides_a_start = step == "begin_without_time" or (
+            enrollment.outcome is Outcome.NOT_ATTEMPTED and step == "touch"
+        )
+        if self.one_end and hides_a_start:
+            step = "start"
         moment = max(now - random.randrange(0, 40), enrollment.enrolled_on + 1)
         spent = random.randrange(20, 900)
         if step == "begin_without_time":
