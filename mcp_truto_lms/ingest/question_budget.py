@@ -75,6 +75,7 @@ class Coverage:
         unusable: how many rows of the scopes came without a usable id
         unreadable: the titles of courses that the LMS lists, but does not show
         unlisted: how many courses and people the lists lack that the answer rests on, by the word for them
+        transcripts_missing: how many people's transcripts are missing, although columns are shown that only these fill
     """
 
     as_of: int
@@ -87,6 +88,7 @@ class Coverage:
     unusable: int = 0
     unreadable: tuple[str, ...] = ()
     unlisted: tuple[tuple[str, int], ...] = ()
+    transcripts_missing: int = 0
 
     @property
     def again(self) -> str:
@@ -96,7 +98,7 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether everything that the question needs is in the store, whole."""
-        return not (self.lacks_enrollments or self.unlisted)
+        return not (self.lacks_enrollments or self.unlisted or self.transcripts_missing)
 
     @property
     def lacks_enrollments(self) -> bool:

@@ -210,6 +210,8 @@ def coverage_words(stats: MatchStats) -> str:
     parts += [f"{number:,} {_SINGULAR[unit] if number == 1 else unit} not listed" for unit, number in coverage.unlisted]
     if unknown:
         parts.append(f"{f'{unknown:,} outcomes' if unknown > 1 else '1 outcome'} not read yet")
+    if coverage.transcripts_missing:
+        parts.append(f"{_counted(coverage.transcripts_missing, 'transcript')} not read yet")
     return ", ".join(parts) or "complete"
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from math import inf
 
 from sqlalchemy import Connection
 
+from mcp_truto_lms.domain.columns import CERTIFICATE_COLUMNS
 from mcp_truto_lms.domain.errors import AccessDenied, SourceError
 from mcp_truto_lms.domain.pseudonyms import Pseudonymizer
-from mcp_truto_lms.domain.source import Portal, Scope, TeamKind
+from mcp_truto_lms.domain.source import FetchRoute, Portal, Scope, TeamKind
 from mcp_truto_lms.ingest.fetch_plan import FetchPlan, StoreUpdate
 from mcp_truto_lms.ingest.fetch_planner import FetchPlanner
 from mcp_truto_lms.ingest.freshness import LEARNER_MAX_AGE_SECONDS
@@ -36,8 +38,8 @@ from mcp_truto_lms.store.account_state import COURSES, LEARNERS, TEAMS
 from mcp_truto_lms.store.name_search import Match
 from mcp_truto_lms.store.selection import Selection
 
-PAIRS = "pairs"
-"""The purpose of fetching pairs after the scopes of the question."""
+PAIRS, CERTIFICATES = "pairs", "certificates"
+"""The purposes of fetching pairs and transcripts after the scopes of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class QuestionPlanner:
             coverage = self._outcomes(planner, resolved.selection(), coverage)
         if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage):
             coverage = self._pairs(planner, query, resolved.selection(), coverage)
+        if isinstance(query, EnrollmentQuery) and isinstance(coverage, Coverage):
+            coverage = self._certificates(planner, query, resolved.selection(), coverage, portal)
         if isinstance(coverage, FetchPlan):
             return coverage
         return ReadyQuestion(resolved, _with_lists(planner, query, coverage), portal)
@@ -238,6 +242,23 @@ class QuestionPlanner:
         headers = ", ".join(column.header for column in columns)
         missing = f"{headers} not read yet for {refined.wanted - refined.read:,}; ask again to continue."
         return replace(coverage, trouble=f"{refined.trouble} {missing}" if refined.trouble else missing)
+
+    def _certificates(
+        self, planner: FetchPlanner, query: EnrollmentQuery, selection: Selection, coverage: Coverage, portal: Portal
+    ) -> FetchPlan | Coverage:
+        """Plan transcripts that were never read where a certificate is shown and only a pair told the outcome."""
+        reported = CERTIFICATE_COLUMNS.keys() - portal.unreported
+        shows_any = any(column.path in reported for column in choose_columns(query, self._columns))
+        is_closed = FetchRoute.LEARNER in planner.budget.closed_routes
+        if not shows_any or is_closed or planner.capabilities.calls(FetchRoute.LEARNER) is None:
+            return coverage
+        people = pairs_to_refine.people_of_pairs(planner.connection, selection)
+        scopes = [Scope(user_id=user) for user in people]
+        refined = self._refine(planner, CERTIFICATES, scopes, inf)
+        if isinstance(refined, FetchPlan):
+            return refined
+        missing = refined.wanted - refined.read
+        return replace(coverage, transcripts_missing=missing, trouble=refined.trouble or coverage.trouble)
 
     def _refine(
         self, planner: FetchPlanner, purpose: str, scopes: list[Scope], max_age_seconds: float

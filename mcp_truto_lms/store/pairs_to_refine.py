@@ -24,3 +24,11 @@ def unfilled_pairs(connection: Connection, selection: Selection, paths: Collecti
     query = select(row.c.user_id, row.c.course_id).where(selection.counted(), unfilled, worked_on)
     rows = connection.execute(query.order_by(*default_order(selection)))
     return [(pair.user_id, pair.course_id) for pair in rows]
+
+
+def people_of_pairs(connection: Connection, selection: Selection) -> list[str]:
+    """List the people of the match of whom a pair was read last, without a certificate; pairs do not report any."""
+    row = enrollments
+    uncertified = row.c.certificate_issued_at.is_(None) & (row.c.route == FetchRoute.PAIR)
+    query = select(row.c.user_id).where(selection.counted(), uncertified, row.c.user_id.is_not(None))
+    return list(dict.fromkeys(connection.execute(query.order_by(*default_order(selection))).scalars()))

@@ -179,3 +179,17 @@ async def test_a_certificate_survives_rosters_and_goes_when_a_transcript_no_long
         await desk.list(user=JANE, fresh=True)
         rows = json.loads(await desk.list(**asked_for))["result"]
     assert {"user": {"id": JANE}} in rows
+
+
+async def test_a_certificate_is_not_final_where_only_a_pair_was_read(open_desk: OpenDesk):
+    holders = [enrollment(str(key), certificates=((ISSUED, EXPIRES),), **CERTIFIED) for key in range(6, 13)]
+    question = {"course": CONDUCT, "fields": ["learner_id", "score", "certificate_issued_at"]}
+    async with open_desk(of=portal_with(*holders, learners=20), call_budget=3, zone=UTC) as desk:
+        desk.portal.faults.add(Fault(status=503), times=None, endpoint="users/id")
+        texts = [await desk.list(**question) for _ in range(4)]
+        assert len({request.arguments["user_id"] for request in desk.portal.log if "user_id" in request.arguments}) == 7
+        assert not [text for text in texts if "complete" in first_line(text)]
+        desk.portal.faults.clear()
+        last = [await desk.list(**question) for _ in range(4)][-1]
+    assert "complete" in first_line(last)
+    assert f"certificate_issued {day(ISSUED)}" in first_line(last)
