@@ -17,10 +17,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_
 
+from mcp_truto_lms.domain.definitions import OUTCOME_CERTAIN, OUTCOME_UNKNOWN
 from mcp_truto_lms.domain.model import Course, EnrolledUser, User
 from mcp_truto_lms.domain.source import FetchRoute, Scope
 from mcp_truto_lms.store import dimensions
-from mcp_truto_lms.store.account_state import FetchInfo, save_scope_state
+from mcp_truto_lms.store.account_state import EVERYTHING, FetchInfo, save_scope_state, scope_states
 from mcp_truto_lms.store.bulk_insert import upsert_rows
 from mcp_truto_lms.store.changed_rows import read_rows_by_id, replace_rows, rows_by_id
 from mcp_truto_lms.store.derived_columns import FIRST_DERIVED, Owners, derive, read_owners
@@ -66,8 +67,10 @@ def replace_scopes(connection: Connection, account: str, writes: Sequence[ScopeW
     upsert_learners(connection, account, fetched.learners)  # takes the account's lock, for nobody too
     before = read_rows_by_id(connection, enrollments, _within(account, [write.scope for write in writes]))
     rows, teachers = dict[str, Row](), {*fetched.teachers}
+    is_roster = fetched.outcomes_age and first.scope.route is FetchRoute.COURSE
+    known = _with_dated_outcomes(connection, account, before) if is_roster else before
     for write in writes:
-        rows |= _merged_rows(write, before)
+        rows |= _merged_rows(write, known)
     if incomplete := [write.scope for write in writes if not write.rows.complete]:
         kept = {key: row for key, row in before.items() if key not in rows and _is_in_any(incomplete, row)}
         teachers |= {key for key, row in kept.items() if row[FIRST_DERIVED] == INSTRUCTOR}
@@ -109,6 +112,15 @@ def _dated_outcome(row: Row, fetched_at: int) -> Row:
     if row[_ROUTE] not in (FetchRoute.LEARNER, FetchRoute.PAIR):
         return row
     return (*row[:_OUTCOME_AT], fetched_at, *row[_OUTCOME_AT + 1 :])
+
+
+def _with_dated_outcomes(connection: Connection, account: str, before: Mapping[str, Row]) -> Mapping[str, Row]:
+    """Date the outcomes that the list of all enrollments reported: once a roster is newer, they age like others."""
+    if not any(row[_OUTCOME_AT] == OUTCOME_CERTAIN for row in before.values()):
+        return before
+    state = scope_states(connection, account, [EVERYTHING]).get(EVERYTHING)
+    dated = {_OUTCOME_AT: OUTCOME_UNKNOWN if state is None else state.fetched_at}
+    return {key: _replaced(row, dated) if row[_OUTCOME_AT] == OUTCOME_CERTAIN else row for key, row in before.items()}
 
 
 def _merged(row: Row, before: Row | None, fetched_at: int) -> Row:

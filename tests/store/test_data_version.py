@@ -38,3 +38,11 @@ def test_details_of_a_single_person_are_stored_without_a_new_data_version(store:
     store.replace_scope(LEARNER, people=[more])
     assert store.version() == version
     assert "Analyst" in store.write(lambda c: catalogue.learner_records(c, ACCOUNT, ["u"]))["u"]
+
+
+def test_a_transcript_that_confirms_a_roster_is_stored_without_a_new_data_version(store: WrittenStore):
+    store.replace_scope(COURSE, record("u", "c", "enrolled"))
+    version = store.version()
+    store.replace_scope(LEARNER, record("u", "c", "enrolled"))
+    assert store.version() == version
+    assert store.row()["route"] == "learner"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mcp_truto_lms.domain.definitions import OUTCOME_CERTAIN
 from mcp_truto_lms.domain.source import EnrollmentRecord, FetchRoute, Reading, Scope
 from mcp_truto_lms.store import account_state, list_writer, scope_writer
 from mcp_truto_lms.store.counts import count_by_course_and_status
-from mcp_truto_lms.store.rows import learner_rows
+from mcp_truto_lms.store.rows import ScopeRows, learner_rows
 from mcp_truto_lms.store.selection import Selection
 from tests.store.written_store import COURSE, LEARNER, PAIR, WrittenStore
 from tests.stored import ACCOUNT, STAMP, at, record, scope_rows
@@ -105,6 +107,21 @@ def test_a_roster_overwrites_the_status_of_a_changed_enrollment(store: WrittenSt
     store.replace_scope(COURSE, as_a_roster_has_it(**change))
     row = store.row()
     assert (row["status"], row["route"], row["score"]) == ("in_progress", "course", None)
+
+
+def test_an_outcome_of_the_list_that_a_roster_confirms_is_as_old_as_the_list(store: WrittenStore):
+    def write(scope: Scope, fetched_at: int) -> None:
+        rows = ScopeRows(ACCOUNT, outcomes_age=True)
+        rows.add(Reading((replace(as_a_roster_has_it(), route=scope.route),)))
+        fetch_info = replace(STAMP, fetched_at=fetched_at)
+        store.write(lambda c: scope_writer.replace_scope(c, ACCOUNT, scope, rows, fetch_info))
+
+    for days_ago in (9, 0):
+        write(Scope(), NOON - 10 * DAY)
+        assert store.row()["outcome_at"] == OUTCOME_CERTAIN
+        write(COURSE, NOON - days_ago * DAY)
+        write(COURSE, NOON - days_ago * DAY + 60)
+        assert (store.status(), store.row()["outcome_at"]) == ("in_progress", NOON - 10 * DAY)
 
 
 def test_a_transcript_overwrites_the_status_of_a_pair_and_keeps_its_score(store: WrittenStore):
