@@ -4,8 +4,9 @@ A roster reports neither failures nor the LMS's own word. A transcript or a pair
 moment of its report. While an enrollment is unchanged, the report counts: for ever once it is finished, else for
 `OUTCOME_MAX_AGE_SECONDS`.
 
-A condition is evaluated once for each outcome that an enrollment may have. It is certain where all of them meet it, and
-possible where any does: a number lies between the count of the certain and the count of the possible.
+A condition is evaluated for the enrollment as it is stored, and once for each other outcome that it may have. It is
+certain where all of them meet it, and possible where any does: a number lies between the count of the certain and the
+count of the possible.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def _whatever_outcome(
     by_kind = [
         (
             row.c.outcome_kind == kind,
-            combine(*(condition(cast("FromClause", _HypotheticalRow(row, *outcome))) for outcome in outcomes)),
+            combine(
+                condition(row), *(condition(cast("FromClause", _HypotheticalRow(row, *each))) for each in outcomes)
+            ),
         )
         for kind, outcomes in _POSSIBLE.items()
     ]

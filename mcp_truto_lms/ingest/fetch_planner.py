@@ -197,13 +197,14 @@ class FetchPlanner:
             most: nothing is fetched where it takes more scopes than this
 
         Returns:
-            A plan, what is left of it once it was carried out, or None where nothing is to be fetched now.
+            A plan, what is left of it once it was carried out, or None where nothing is to be fetched now, or no route
+            to it is open.
         """
-        is_closed = FetchRoute.LEARNER in self.budget.closed_routes
-        has_transcripts = not is_closed and self.capabilities.calls(FetchRoute.LEARNER) is not None
-        unknown = unknown_outcomes.pairs(self.connection, selection, has_transcripts=has_transcripts)
+        has_transcripts = self._is_open(FetchRoute.LEARNER)
+        unknown = unknown_outcomes.pairs(self.connection, selection, has_transcripts=has_transcripts, most=most)
         scopes = unknown_outcomes.scopes_of(unknown, has_transcripts=has_transcripts)
-        if not scopes or (most is not None and len(scopes) > most):
+        if not scopes or (most is not None and len(scopes) > most) or not self._is_open(scopes[0].route):
+            return None
             return None
         return self.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)
 
@@ -300,6 +301,9 @@ class FetchPlanner:
             if self._calls_each(scopes) is not None and _scopes_key(ENROLLMENTS, scopes) in self.budget.attempts:
                 return scopes
         return None
+
+    def _is_open(self, route: FetchRoute) -> bool:
+        return route not in self.budget.closed_routes and self.capabilities.calls(route) is not None
 
     def _calls_each(self, scopes: Sequence[Scope]) -> int | None:
         """Return how many calls a scope takes; None where there are no scopes, or their route is closed."""

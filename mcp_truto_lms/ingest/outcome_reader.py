@@ -113,13 +113,10 @@ class OutcomeReader:
 
     async def _next_scopes(self, seen: set[str]) -> Sequence[Scope]:
         """List the transcripts to read next; the pairs, where the provider has no transcripts."""
-        limit, now = BATCH_PEOPLE + len(seen), self._now()
-        has_transcripts = self._source.capabilities.calls(FetchRoute.LEARNER) is not None
+        now, has_transcripts = self._now(), self._source.capabilities.calls(FetchRoute.LEARNER) is not None
         pairs = await self._database.run(
             lambda c: unknown_outcomes.pairs_to_read(
-                c, self._account, now=now, limit=limit, has_transcripts=has_transcripts
+                c, self._account, now=now, limit=BATCH_PEOPLE, without=seen, has_transcripts=has_transcripts
             )
         )
-        return unknown_outcomes.scopes_of(
-            [pair for pair in pairs if pair[0] not in seen], has_transcripts=has_transcripts
-        )
+        return unknown_outcomes.scopes_of(pairs, has_transcripts=has_transcripts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mcp_truto_lms.domain.definitions import DUE_SOON_DAYS
 from mcp_truto_lms.domain.text_cleaning import clean
 from mcp_truto_lms.query.vocabulary import GroupBy, is_offered
@@ -79,8 +81,11 @@ def _headline(answer: SummaryAnswer, *, with_rates: bool) -> str:
     """Print the numbers of the whole match, or of the period that is asked for."""
     stats, counts = answer.stats, answer.stats.counts
     if (period := answer.period) is not None:
-        rate = f" ({period.rate:.0f} %)" if period.rate is not None else ""
-        return f"{period.enrollments:,} were open or enrolled in that period, {period.finished:,} finished in it{rate}."
+        of_period = replace(stats, counts=period, unknown=answer.period_unknown)
+        is_open = not stats.coverage.complete or bool({"enrollments", "finished"} & _open_numbers(of_period))
+        rate = f" ({period.rate:.0f} %)" if period.rate is not None and not is_open else ""
+        enrollments, finished = bounded(of_period, "enrollments"), bounded(of_period, "finished")
+        return f"{enrollments} were open or enrolled in that period, {finished} finished in it{rate}."
     is_open = not stats.coverage.complete or "finished" in _open_numbers(stats)
     has_rate = with_rates and counts.rate is not None and not is_open
     rate = f" ({counts.rate:.0f} %)" if has_rate else ""

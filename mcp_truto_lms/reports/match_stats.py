@@ -20,7 +20,8 @@ def count_match(
     if question.query.asks_who_is_missing:
         totals = not_enrolled.count_totals(connection, selection)
         return MatchStats(question, totals, {}, ExcludedCounts(0, 0, 0, 0), coverage, notice, data_version)
-    count = count_list if isinstance(question.query, EnrollmentQuery) else count_by_course_and_status
+    is_list = isinstance(question.query, EnrollmentQuery)
+    count = count_list if is_list else count_by_course_and_status
     counts = count(connection, selection)
     return MatchStats(
         question=question,
@@ -31,7 +32,7 @@ def count_match(
         notice=notice,
         data_version=data_version,
         by_course=counts.by_course,
-        unknown=unknown_outcomes.measure(connection, selection),
+        unknown=unknown_outcomes.measure(connection, selection, total_only=is_list),
         without_rows=_people_without_rows(connection, question) if counts.totals.enrollments else (),
     )
 

@@ -215,6 +215,7 @@ class SummaryAnswer:
         at_risk: the learners most at risk, in an overview
         period: the enrollments open or enrolled in the period of the completions asked for; the match is the finished
             ones among them
+        period_unknown: how far unknown outcomes leave its numbers open
         details: the courses of the only learner asked for, or the overdue enrollments of the only course
         not_enrolled: how many active people have no enrollment in the only course asked for
         empty_courses: the titles of the courses in which nobody is enrolled
@@ -224,6 +225,7 @@ class SummaryAnswer:
     tables: tuple[GroupTable, ...]
     at_risk: AtRiskTable | None = None
     period: Totals | None = None
+    period_unknown: UnknownOutcomes = field(default_factory=UnknownOutcomes)
     details: ListAnswer | None = None
     not_enrolled: int | None = None
     empty_courses: tuple[str, ...] = ()

@@ -21,12 +21,13 @@ from mcp_truto_lms.reports.list_report import read_page
 from mcp_truto_lms.reports.match_stats import count_match
 from mcp_truto_lms.reports.month_gaps import fill_months
 from mcp_truto_lms.reports.results import AtRiskTable, GroupTable, ListAnswer, MatchStats, ResolvedQuery, SummaryAnswer
-from mcp_truto_lms.store import not_enrolled
+from mcp_truto_lms.store import not_enrolled, unknown_outcomes
 from mcp_truto_lms.store.at_risk_learners import most_at_risk
 from mcp_truto_lms.store.catalogue import empty_courses
 from mcp_truto_lms.store.counts import MatchCounts, count_by_course_and_status
 from mcp_truto_lms.store.groups import TIME, Group, count_groups, has_several_values, order_course_groups
 from mcp_truto_lms.store.name_search import duplicate_names
+from mcp_truto_lms.store.unknown_outcomes import UnknownOutcomes
 
 OVERVIEW_ROWS = 8
 """The most lines of a table that was not asked for."""
@@ -38,9 +39,15 @@ def summarize(connection: Connection, stats: MatchStats, portal: Portal) -> Summ
     if query.asks_who_is_missing:
         return _summarize_missing(connection, stats)
     selection, is_complete = question.selection(), stats.coverage.complete
-    details = _details(connection, stats, portal) if not question.groups else None
     in_period = query.period_asked and not query.judges_outcome
-    period = count_by_course_and_status(connection, replace(selection, in_period=True)) if in_period else None
+    period, period_unknown = None, UnknownOutcomes()
+    if in_period:
+        of_period = replace(selection, in_period=True)
+        period = count_by_course_and_status(connection, of_period)
+        period_unknown = unknown_outcomes.measure(connection, of_period)
+        number = max(stats.unknown.number, period_unknown.number)
+        stats = replace(stats, unknown=replace(stats.unknown, number=number))
+    details = _details(connection, stats, portal) if not question.groups else None
     table = _group_table(connection, stats, period) if details is None else None
     is_overview = not (question.groups or question.users or question.courses or in_period)
     is_one_course = _single_subject(question) is GroupBy.COURSE
@@ -50,6 +57,7 @@ def summarize(connection: Connection, stats: MatchStats, portal: Portal) -> Summ
         tables=(table,) if table is not None else (),
         at_risk=_at_risk_table(connection, question, min(query.limit, OVERVIEW_ROWS)) if is_overview else None,
         period=period.totals if period is not None else None,
+        period_unknown=period_unknown,
         details=details,
         not_enrolled=not_enrolled.count_totals(connection, selection).learners
         if is_one_course and is_complete

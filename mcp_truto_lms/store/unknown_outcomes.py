@@ -6,22 +6,26 @@ week, and only while the enrollment is not finished. People who were active last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true
 
-from mcp_truto_lms.domain import definitions, outcomes
-from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, Thresholds
+from mcp_truto_lms.domain import outcomes
+from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, State
 from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store.counts import number_of
-from mcp_truto_lms.store.schema import INCLUDED, enrollments, scopes
+from mcp_truto_lms.store.schema import ARCHIVED, INCLUDED, enrollments, scopes
 from mcp_truto_lms.store.selection import Selection, cached_statement, in_list
 
 DAY_SECONDS = 24 * 3600
 REREAD_ACTIVE_SECONDS, REREAD_SECONDS = DAY_SECONDS, 7 * DAY_SECONDS
 """From which age on a reported outcome is read again: where the enrollment changed within the last week, and else."""
+TOTAL = "enrollments"
 _OPEN = (Stage.STARTED, Stage.NOT_STARTED, Stage.FAILED)
 _recency = func.max(
     func.coalesce(func.nullif(enrollments.c.changed_at, 0), enrollments.c.completed_at, enrollments.c.enrolled_at, 0)
@@ -41,70 +45,92 @@ class UnknownOutcomes:
     bounds: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
 
-def measure(connection: Connection, selection: Selection) -> UnknownOutcomes:
-    """Count the unknown outcomes that a match rests on, and bound its numbers."""
-    values = selection.bind_values()
-    if not connection.execute(_any_statement(selection), values).scalar_one():
+def measure(connection: Connection, selection: Selection, *, total_only: bool = False) -> UnknownOutcomes:
+    """Count the unknown outcomes that a match rests on, and bound its numbers.
+
+    Args:
+        connection: to the store
+        selection: the match
+        total_only: whether the number of enrollments is the only one of interest, as for a list
+    """
+    if not _has_any(connection, selection):
         return UnknownOutcomes()
-    number, *edges = connection.execute(_bounds_statement(selection), values).one()
-    bounds = dict(zip(_CONDITIONS, zip(edges[::2], edges[1::2], strict=True), strict=True))
+    names = (TOTAL,) if total_only else tuple(_CONDITIONS)
+    number, *edges = connection.execute(_bounds_statement(selection, names), selection.bind_values()).one()
+    bounds = dict(zip(names, zip(edges[::2], edges[1::2], strict=True), strict=True))
     return UnknownOutcomes(number, bounds if number else {})
+
+
+def _has_any(connection: Connection, selection: Selection) -> bool:
+    return connection.execute(_any_statement(selection), selection.bind_values()).scalar_one()
 
 
 @cached_statement
 def _any_statement(selection: Selection) -> Select[bool]:
-    of_account = enrollments.c.account == selection.account
-    stages = enrollments.c.stage.in_([int(stage) for stage in Stage])  # an index finds each by itself
-    unknown = outcomes.is_unknown(enrollments, selection.known_since)
-    return select(exists().where(of_account, stages, enrollments.c.outcome_at < selection.known_since.open, unknown))
+    """Compose whether the account has any unknown outcome: by an index, without a look at those that are known."""
+    row, since = enrollments, selection.known_since
+
+    def before(stages: Iterable[Stage], moment: Any) -> ColumnElement[bool]:
+        in_stages = row.c.stage.in_([int(stage) for stage in stages])
+        return exists().where(row.c.account == selection.account, in_stages, row.c.outcome_at < moment)
+
+    return select(or_(before(Stage, since.finished), before(_OPEN, since.open)))
 
 
 @cached_statement
-def _bounds_statement(selection: Selection) -> Select[Any]:
-    row, since, now = enrollments, selection.known_since, selection.now
+def _bounds_statement(selection: Selection, names: tuple[str, ...]) -> Select[Any]:
+    row, since = enrollments, selection.known_since
     unknown = outcomes.is_unknown(row, since) & outcomes.possible(row, since, selection.matching_outcome)
     columns: list[ColumnElement[Any]] = [number_of(unknown)]
-    for definition in _CONDITIONS.values():
+    for composed in (_CONDITIONS[name] for name in names):
 
-        def meets(row: Any, definition: _Definition = definition) -> ColumnElement[bool]:
-            return and_(selection.matching_outcome(row), definition(row, now, selection.thresholds))
+        def meets(row: Any, composed: _Composed = composed) -> ColumnElement[bool]:
+            return and_(selection.matching_outcome(row), composed(replace(selection, row=row)))
 
         columns += [number_of(outcomes.certain(row, since, meets)), number_of(outcomes.possible(row, since, meets))]
     return select(*columns).where(selection.whatever_outcome().counted())
 
 
-_Definition = Callable[[Any, Any, Thresholds], ColumnElement[bool]]
-
-
-def _without_thresholds(definition: Callable[[Any, Any], ColumnElement[bool]]) -> _Definition:
-    return lambda row, now, _: definition(row, now)
-
-
-_CONDITIONS: Mapping[str, _Definition] = {
-    "enrollments": _without_thresholds(lambda _row, _now: true()),
-    "finished": _without_thresholds(definitions.finished),
-    "overdue": _without_thresholds(definitions.overdue),
-    "due_soon": _without_thresholds(definitions.due_soon),
-    "not_started": _without_thresholds(definitions.not_started),
-    "at_risk": definitions.at_risk,
+_Composed = Callable[[Selection], ColumnElement[bool]]
+_CONDITIONS: Mapping[str, _Composed] = {
+    TOTAL: lambda _: true(),
+    "finished": Selection.finished,
+    "overdue": lambda selection: selection.is_in(State.OVERDUE),
+    "due_soon": lambda selection: selection.is_in(State.DUE_SOON),
+    "not_started": lambda selection: selection.is_in(State.NOT_STARTED),
+    "at_risk": lambda selection: selection.is_in(State.AT_RISK),
 }
 """The numbers that are bounded, by their names in `Counts`."""
 
 
-def pairs(connection: Connection, selection: Selection, *, has_transcripts: bool = True) -> list[tuple[str, str]]:
+def pairs(
+    connection: Connection, selection: Selection, *, has_transcripts: bool = True, most: int | None = None
+) -> list[tuple[str, str]]:
     """List the learners and courses whose outcome a selection rests on and a fetch may tell, latest activity first.
 
     Args:
         connection: to the store
         selection: the match
         has_transcripts: whether the outcomes of a learner are fetched together, or else each pair by itself
+        most: nothing is listed where there are more learners than this
     """
+    if not _has_any(connection, selection):
+        return []
     row, any_outcome, since = enrollments, selection.whatever_outcome(), selection.known_since
-    due = and_(any_outcome.counted(), outcomes.is_unknown(row, since), row.c.user_id.is_not(None))
+    due = and_(
+        any_outcome.counted(),
+        outcomes.is_unknown(row, since),
+        row.c.user_id.is_not(None),
+        _may_tell(since.open, has_transcripts=has_transcripts),
+    )
+    if most is not None:
+        learners = select(row.c.user_id).distinct().where(due).limit(most + 1)
+        if len(connection.execute(learners).all()) > most:
+            return []
     recency = func.max(_recency).over(partition_by=row.c.user_id)
     query = (
         select(row.c.user_id, row.c.course_id)
-        .where(due, _may_tell(since.open, has_transcripts=has_transcripts))
+        .where(due)
         .group_by(row.c.user_id, row.c.course_id)
         .order_by(recency.desc(), row.c.user_id, row.c.course_id)
     )
@@ -112,7 +138,13 @@ def pairs(connection: Connection, selection: Selection, *, has_transcripts: bool
 
 
 def pairs_to_read(
-    connection: Connection, account: str, *, now: int, limit: int, has_transcripts: bool = True
+    connection: Connection,
+    account: str,
+    *,
+    now: int,
+    limit: int,
+    without: AbstractSet[str] = frozenset(),
+    has_transcripts: bool = True,
 ) -> list[tuple[str, str]]:
     """List the learners and courses whose outcomes are unknown, or old enough to be read again.
 
@@ -123,6 +155,7 @@ def pairs_to_read(
         account: the key of the rows
         now: epoch seconds
         limit: how many learners are listed
+        without: learners who are not listed
         has_transcripts: whether the outcomes of a learner are fetched together, or else each pair by itself
     """
     row = enrollments
@@ -133,15 +166,20 @@ def pairs_to_read(
         (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
     )
     old = and_(row.c.stage.in_([int(stage) for stage in _OPEN]), row.c.outcome_at != OUTCOME_UNKNOWN, is_old)
+    unread = and_(never, _may_tell(now - REREAD_SECONDS, has_transcripts=has_transcripts))
     due = and_(
         row.c.account == account,
-        or_(never & _may_tell(now - REREAD_SECONDS, has_transcripts=has_transcripts), old),
-        row.c.excluded_reason == INCLUDED,
+        or_(
+            unread
+            & row.c.excluded_reason.in_((INCLUDED, ARCHIVED)),  # of an archived course that was asked for by name
+            old & (row.c.excluded_reason == INCLUDED),
+        ),
         row.c.user_id.is_not(None),
     )
     order = (func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
-    people = select(row.c.user_id).where(due).group_by(row.c.user_id).order_by(*order).limit(limit)
-    user_ids = list(connection.execute(people).scalars())
+    people = select(row.c.user_id).where(due).group_by(row.c.user_id).order_by(*order)
+    with closing(connection.execute(people).scalars()) as each:
+        user_ids = list(islice((user_id for user_id in each if user_id not in without), limit))
     if not user_ids:
         return []
     query = select(row.c.user_id, row.c.course_id).where(due, in_list(row.c.user_id, user_ids))
