@@ -20,8 +20,8 @@ DRAFTS = drafts()
 FIRST_ROWS = Question(LIST, {"limit": 3}, {})
 AT_RISK = Question(SUMMARIZE, {"state": "at_risk"}, {"state": ["at_risk"]})
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-_SIZES = st.builds(Size, st.integers(1, 9), st.integers(1, 5), st.sampled_from([300, 300, 6]))
-_TINY = st.builds(Size, st.integers(1, 4), st.integers(1, 3), st.just(300))
+_SIZES = st.builds(Size, st.integers(4, 10), st.integers(2, 5), st.sampled_from([300, 300, 6]))
+_TINY = st.builds(Size, st.integers(2, 4), st.integers(1, 3), st.just(300))
 _OPEN = ("start", "progress", "finish", "fail", "fail_at_same_percent", "touch")
 _STEPS = {Outcome.COMPLETED: ("fail_again", "touch"), Outcome.FAILED: ("pass_again", "retry", "touch")}
 
