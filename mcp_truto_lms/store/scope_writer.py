@@ -135,10 +135,18 @@ def _merged(row: Row, before: Row | None, fetched_at: int) -> Row:
     kept |= {_CHANGED_AT: before[_CHANGED_AT], _URLS: row[_URLS] or before[_URLS]}
     kept[_SCORE] = before[_SCORE] if row[_SCORE] is None else row[_SCORE]
     if row[_ROUTE] != before[_ROUTE]:
-        kept[_FIELDS] = compact(json.loads(before[_FIELDS] or "{}") | json.loads(row[_FIELDS] or "{}"))
+        kept[_FIELDS] = _merged_fields(row, before)
         if row[_ROUTE] == FetchRoute.COURSE:
             kept |= {index: before[index] for index in _OUTCOME}
     return _replaced(row, kept)
+
+
+def _merged_fields(row: Row, before: Row) -> str | None:
+    """Merge custom fields: new values count, in the order of the route that has more of them."""
+    earlier, later = json.loads(before[_FIELDS] or "{}"), json.loads(row[_FIELDS] or "{}")
+    order = [*earlier, *later] if row[_ROUTE] == FetchRoute.COURSE else [*later, *earlier]
+    merged = earlier | later
+    return compact({name: merged[name] for name in order})
 
 
 def _is_unchanged(row: Row, before: Row) -> bool:

@@ -12,10 +12,17 @@ from bench.expected_answers import MANDATORY, write_people_file
 from bench.question import Question
 from bench.questions import make_questions
 from bench.reading import Row, Table, Truth, find_mistake
+from mcp_truto_lms.sandbox.organisation import generate
 from mcp_truto_lms.sandbox.records import Organisation
-from tests.conftest import OpenDesk
+from tests.conftest import TODAY, OpenDesk
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def organisation() -> Organisation:
+    """All people, so that the answers to no two questions are alike."""
+    return generate(today=TODAY)
 
 
 @pytest.fixture(scope="module")

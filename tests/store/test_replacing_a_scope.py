@@ -144,6 +144,19 @@ def test_a_roster_updates_custom_fields_and_keeps_those_that_only_a_transcript_h
     assert store.status() == "failed"
 
 
+def test_custom_fields_are_in_one_order_whichever_route_came_first(store: WrittenStore):
+    by_roster = as_a_roster_has_it(custom_fields={"site": "Oslo", "role": "learner"})
+    by_transcript = failed(custom_fields={"site": "Oslo", "group": "A", "role": "learner"})
+    store.replace_scope(LEARNER, by_transcript)
+    transcript_first = store.row()["custom_fields"]
+    store.replace_scope(COURSE, by_roster)
+    assert store.row()["custom_fields"] == transcript_first
+    store.replace_scope(COURSE)
+    store.replace_scope(COURSE, by_roster)
+    store.replace_scope(LEARNER, by_transcript)
+    assert store.row()["custom_fields"] == transcript_first
+
+
 def test_a_custom_field_is_deleted_when_its_own_route_no_longer_has_it(store: WrittenStore):
     store.replace_scope(COURSE, as_a_roster_has_it(custom_fields={"site": "Rome", "team": "A"}))
     store.replace_scope(COURSE, as_a_roster_has_it(custom_fields=None))
