@@ -82,7 +82,9 @@ class Comparison:
         if self.model.version and answer.as_of <= changed_at:
             self.tally.add("answers older than the last change")
             return answer
-        if _UNKNOWN_NAMES.search(text) or (_UNSEEN_ENDS.search(text) and question.asks_for_ends):
+        # of a list with gaps nobody can tell whether what it lacks was deleted or is only not listed
+        has_gaps = "not listed" in answer.completeness
+        if has_gaps or _UNKNOWN_NAMES.search(text) or (_UNSEEN_ENDS.search(text) and question.asks_for_ends):
             self.tally.add("answers that say what they cannot tell")
             return answer
         problems = [self._problems(question, answer, moment) for moment in dict.fromkeys(moments)]

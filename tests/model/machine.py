@@ -77,6 +77,16 @@ class Machine(RuleBasedStateMachine):
         world.model.apply(step, enrollment, int(world.time.epoch()))
         world.change(f"{enrollment.pair} {step}")
 
+    @rule(index=INDEX, choice=INDEX, draft=DRAFTS)
+    def study_and_ask_an_hour_later(self, index: int, choice: int, draft: dict[str, Any]) -> None:
+        """What was known before a change is not taken for what is true after it."""
+        world = self.open_world
+        world.ask(EVERYTHING)
+        self.study(index, choice)
+        world.wait(HOUR + MINUTE)
+        world.ask(EVERYTHING)
+        world.ask(self._concrete(draft))
+
     @rule(index=INDEX, course=INDEX)
     def enroll(self, index: int, course: int) -> None:
         world, person = self.open_world, self._person(index)
