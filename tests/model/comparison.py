@@ -31,6 +31,10 @@ _UNKNOWN_NAMES = re.compile(r"\bNo (?:course|learner): ")
 """The note of an answer that leaves out a name, which a list of names that is not new yet does not have."""
 
 
+_GAPS = re.compile(r"not (?:listed|readable)")
+"""The first line of an answer that counts stored rows of courses which the LMS does not list or show any more."""
+
+
 class Disagreement(AssertionError):
     """An answer and the portal differ."""
 
@@ -82,9 +86,11 @@ class Comparison:
         if self.model.version and answer.as_of <= changed_at:
             self.tally.add("answers older than the last change")
             return answer
-        # of a list with gaps nobody can tell whether what it lacks was deleted or is only not listed
-        has_gaps = "not listed" in answer.completeness
-        if has_gaps or _UNKNOWN_NAMES.search(text) or (_UNSEEN_ENDS.search(text) and question.asks_for_ends):
+        if (
+            _GAPS.search(answer.completeness)
+            or _UNKNOWN_NAMES.search(text)
+            or (_UNSEEN_ENDS.search(text) and question.asks_for_ends)
+        ):
             self.tally.add("answers that say what they cannot tell")
             return answer
         problems = [self._problems(question, answer, moment) for moment in dict.fromkeys(moments)]
