@@ -111,7 +111,8 @@ async def test_background_fetches_use_a_quarter_of_the_hourly_limit_at_most(open
 
 async def test_an_answer_says_that_nothing_was_fetched_before_the_deadline(open_desk: OpenDesk):
     async with open_desk() as desk:
-        await desk.list(course="101", state="not_enrolled")
+        for lists in ({"course": "no such course"}, {"user": "no such person"}):
+            await desk.refused(LIST, **lists)  # reads the list of courses, and of learners
         desk.portal.faults.add(Fault(delay_seconds=30), times=None, endpoint="courses/id")
         set_deadline(desk, 0.05)
         text = await desk.list(course="102")

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 SMALL = generate(today=TODAY, learners=40, courses=8)
 POPULATION = {fact.user_id for fact in facts(SMALL)}
 OPEN = {fact.user_id for fact in facts(SMALL) if not fact.finished}
+UNFINISHED = sum(not fact.finished for fact in facts(SMALL))
 FAILED = sum(fact.status == "failed" for fact in facts(SMALL))
 
 
@@ -160,7 +161,7 @@ async def test_an_outcome_that_is_older_than_eight_days_is_announced_until_it_is
         clock.pass_by(8 * DAY + 60)
         desk.portal.faults.add(Fault(status=503), times=None, endpoint="users/id")
         text = await desk.list(state="failed")
-        assert f" of {FAILED}  (" in first_line(text)
+        assert f" of {FAILED} (0 to {UNFINISHED}) enrollments: failed" in first_line(text)
         assert "outcomes not read yet" in first_line(text)
         desk.portal.faults.clear()
         text = await desk.list(state="failed")

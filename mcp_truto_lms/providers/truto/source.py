@@ -260,8 +260,9 @@ class TrutoSource:
     def _may_tell_certificates(self) -> bool:
         """Whether transcripts come from people's payloads, as far as is known; a list of enrollments has none."""
         method = self._best_method(FetchRoute.LEARNER)
-        is_list = method in LIST_PARAMETERS and self._account_capabilities.is_available(method)
-        return method is not None and not is_list
+        if method is None:
+            return False
+        return method not in LIST_PARAMETERS or not self._account_capabilities.is_available(method)
 
     def _best_method(self, route: FetchRoute) -> ReadMethod | None:
         payloads_expected = self._reader.observations.payloads_seen
