@@ -188,8 +188,9 @@ class Ingester:
             async with self._write_lock:
                 if pending.is_done:
                     return
-                batch = [other for other in waiting if not other.is_done][:WRITTEN_TOGETHER]
-                writes = [other.write for other in (batch if pending in batch else [pending])]
+                others = [other for other in waiting if not other.is_done and other is not pending]
+                batch = [pending, *others[: WRITTEN_TOGETHER - 1]]
+                writes = [other.write for other in batch]
                 written = await self._database.run(
                     lambda c: scope_writer.replace_scopes(c, self._account, writes), write=True
                 )

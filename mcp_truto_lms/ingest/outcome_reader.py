@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from mcp_truto_lms.domain.errors import AccessDenied, LmsError, RateLimited, RouteClosed, StoreError, Unavailable
+from mcp_truto_lms.domain.errors import LmsError, RateLimited, RouteClosed, Unavailable
 from mcp_truto_lms.domain.rate_limits import Sleep
 from mcp_truto_lms.domain.source import FetchRoute, Scope, Source
 from mcp_truto_lms.ingest.background import Background
@@ -83,10 +83,9 @@ class OutcomeReader:
     async def _run(self) -> None:
         try:
             await self._read_all()
-        except (AccessDenied, StoreError) as error:
-            logger.warning("Reading outcomes in the background ended: %s", error)
-        except LmsError as error:
-            logger.warning("Reading outcomes in the background ended for now: %s", error)
+        except Exception as error:  # noqa: BLE001  an edge: the next question starts the reader again
+            what = error if isinstance(error, LmsError) else type(error).__name__
+            logger.warning("Reading outcomes in the background ended for now: %s", what)
         finally:
             self.is_running = False
 

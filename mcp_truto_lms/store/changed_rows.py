@@ -38,23 +38,34 @@ def replace_rows(
     if deleted:
         connection.execute(delete(table).where(table.c.account == account, in_list(table.c.id, deleted)))
     upsert_rows(connection, table, [after[key] for key in written])
-    changed = deleted + [key for key in written if not _shows_the_same(table, before.get(key), after[key])]
+    changed = deleted + [key for key in written if not _stays_in_place(table, before.get(key), after[key])]
     if changed:
         increment_data_version(connection, account)
     return changed
 
 
-def _shows_the_same(table: Table, before: Row | None, after: Row) -> bool:
-    """Compare rows without what no answer has.
+def _stays_in_place(table: Table, before: Row | None, after: Row) -> bool:
+    """Compare rows without what moves no row of an answer to another page.
 
     A list has less of a person's record than the person's page. A course's record counts: the categories in it may make
-    the course mandatory. An outcome that is reported again is the same outcome.
+    the course mandatory. Of an enrollment, a transcript adds addresses, custom fields and certificates, and confirms
+    its outcome: a list that is read meanwhile goes on.
     """
-    if before is None or table.name not in _UNSHOWN:
+    if before is None or table.name not in _UNPLACED:
         return False
     index = column_index(table)
-    unshown = {index[name] for name in _UNSHOWN[table.name]}
-    return all(before[place] == after[place] for place in index.values() if place not in unshown)
+    unplaced = {index[name] for name in _UNPLACED[table.name]}
+    return all(before[place] == after[place] for place in index.values() if place not in unplaced)
 
 
-_UNSHOWN = {learners.name: ("record", "login"), enrollments.name: ("evidence", "route", "outcome_at", "changed_at")}
+_ADDED_BY_TRANSCRIPTS = (
+    "urls",
+    "custom_fields",
+    "certificate_issued_at",
+    "certificate_expires_at",
+    "evidence",
+    "route",
+    "outcome_at",
+    "changed_at",
+)
+_UNPLACED = {learners.name: ("record", "login"), enrollments.name: _ADDED_BY_TRANSCRIPTS}

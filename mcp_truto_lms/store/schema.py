@@ -164,10 +164,7 @@ _index("enrollments_by_course", "course_id", *_COUNTED, "user_id")
 _index("enrollments_by_user", "user_id", *_COUNTED, "course_id")
 _index("enrollments_by_due", "due_at", "stage", "late_from", "opens_at", "status")
 _index("enrollments_of_course", "course_id", "due_at", "learner_normalized_name")
-Index(
-    "enrollments_by_outcome",
-    *(enrollments.c[column] for column in ("account", "stage", "outcome_at", "changed_at", "user_id")),
-)
+_index("enrollments_by_outcome", "outcome_kind", "stage", "outcome_at", "changed_at", "user_id")
 
 
 def has_any_reason() -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true
 
 from mcp_truto_lms.domain import outcomes
-from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, Stage, State
+from mcp_truto_lms.domain.definitions import OUTCOME_UNKNOWN, OutcomeKind, Stage, State
 from mcp_truto_lms.domain.source import Scope
 from mcp_truto_lms.store.counts import number_of
 from mcp_truto_lms.store.schema import ARCHIVED, INCLUDED, enrollments, scopes
@@ -67,12 +67,12 @@ def _has_any(connection: Connection, selection: Selection) -> bool:
 
 @cached_statement
 def _any_statement(selection: Selection) -> Select[bool]:
-    """Compose whether the account has any unknown outcome: by an index, without a look at those that are known."""
+    """Compose whether the population has any unknown outcome: by an index, without a look at those that are known."""
     row, since = enrollments, selection.known_since
 
     def before(stages: Iterable[Stage], moment: Any) -> ColumnElement[bool]:
-        in_stages = row.c.stage.in_([int(stage) for stage in stages])
-        return exists().where(row.c.account == selection.account, in_stages, row.c.outcome_at < moment)
+        of_account = and_(row.c.account == selection.account, selection.is_included())
+        return exists().where(of_account, _in_stages(stages), row.c.outcome_at < moment)
 
     return select(or_(before(Stage, since.finished), before(_OPEN, since.open)))
 
@@ -159,21 +159,18 @@ def pairs_to_read(
         has_transcripts: whether the outcomes of a learner are fetched together, or else each pair by itself
     """
     row = enrollments
-    never = row.c.stage.in_([int(stage) for stage in Stage]) & (row.c.outcome_at == OUTCOME_UNKNOWN)
+    never = _in_stages(Stage) & (row.c.outcome_at == OUTCOME_UNKNOWN)
     is_active = row.c.changed_at > now - REREAD_SECONDS
     is_old = or_(
         row.c.outcome_at < now - REREAD_SECONDS,
         (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
     )
-    old = and_(row.c.stage.in_([int(stage) for stage in _OPEN]), row.c.outcome_at != OUTCOME_UNKNOWN, is_old)
+    old = and_(_in_stages(_OPEN), row.c.outcome_at != OUTCOME_UNKNOWN, is_old)
     unread = and_(never, _may_tell(now - REREAD_SECONDS, has_transcripts=has_transcripts))
     due = and_(
         row.c.account == account,
-        or_(
-            unread
-            & row.c.excluded_reason.in_((INCLUDED, ARCHIVED)),  # of an archived course that was asked for by name
-            old & (row.c.excluded_reason == INCLUDED),
-        ),
+        row.c.excluded_reason.in_((INCLUDED, ARCHIVED)),  # archived courses are read where they were asked for by name
+        or_(unread, old),
         row.c.user_id.is_not(None),
     )
     order = (func.min(row.c.outcome_at) != OUTCOME_UNKNOWN, _recency.desc(), row.c.user_id)
@@ -186,6 +183,12 @@ def pairs_to_read(
     pairs = [(pair.user_id, pair.course_id) for pair in connection.execute(query.order_by(row.c.course_id))]
     place = {user_id: index for index, user_id in enumerate(user_ids)}
     return sorted(pairs, key=lambda pair: place[pair[0]])
+
+
+def _in_stages(stages: Iterable[Stage]) -> ColumnElement[bool]:
+    """Compose that an enrollment got so far, in the order of the index of outcomes."""
+    kinds = enrollments.c.outcome_kind.in_([int(kind) for kind in OutcomeKind])
+    return kinds & enrollments.c.stage.in_([int(stage) for stage in stages])
 
 
 def _may_tell(since: Any, *, has_transcripts: bool) -> ColumnElement[bool]:
