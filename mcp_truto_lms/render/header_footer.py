@@ -178,6 +178,8 @@ def bounded(stats: MatchStats, name: str) -> str:
         name: of the number, in `Counts`
     """
     number = getattr(stats.counts, name)
+    if stats.coverage.unreadable:  # the rows of such a course are of its last reading, and may be too many or too few
+        return f"{number:,}"
     least, most = stats.unknown.bounds.get(name, (number, number))
     if stats.coverage.lacks_enrollments:  # what is not read can only remove missing enrollments, and only add others
         return f"at most {most:,}" if stats.question.query.asks_who_is_missing else f"at least {least:,}"

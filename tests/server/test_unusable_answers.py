@@ -78,3 +78,13 @@ async def test_a_failure_with_a_date_of_completion_is_never_counted_as_finished(
     async with open_desk(of=organisation, variations=variations(failed_sets_completed_on=True)) as desk:
         text = await desk.summarize(course=CONDUCT)
     assert "finished 0" in text
+
+
+async def test_no_number_claims_to_be_the_least_where_old_rows_of_a_hidden_course_are_counted(open_desk: OpenDesk):
+    async with open_desk(of=ORGANISATION) as desk:
+        before = await desk.list()
+        desk.portal.variations = variations(unreadable_ids=frozenset({SECURITY}))
+        text = await desk.list(fresh=True)
+    assert "1 course not readable" in first_line(text)
+    assert "at least" not in first_line(text)
+    assert first_line(text).partition(" enrollments")[0] == first_line(before).partition(" enrollments")[0]
