@@ -117,7 +117,7 @@ endif
 bench-stream: $(READY) ## memory of streaming 200,000 enrollments through the unified endpoint
 	@$(PY) bench/stream.py
 
-bench-store: $(READY) ## rows written a second, and times of answers at a million enrollments; both engines (20 min)
+bench-store: $(READY) ## rows written a second, and times of answers at a million enrollments; both engines (2 h)
 	@$(PY) -m bench.store
 	@$(PY) -m bench.asking
 
