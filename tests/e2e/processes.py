@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "mcp_truto_lms"]
 LIST, SUMMARIZE = TOOLS = ["list_course_enrollments", "summarize_learner_progress"]
 TODAY = "2026-11-23"
+FEW_PEOPLE = 60
+"""Learners of a portal whose transcripts are read quickly, and often within an hour."""
 DEADLINE_SECONDS = 120
 """How long a step may take, far above what it takes on a busy machine, before it counts as hanging."""
 

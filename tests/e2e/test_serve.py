@@ -4,6 +4,7 @@ import httpx
 import pytest
 from processes import (
     DEADLINE_SECONDS,
+    FEW_PEOPLE,
     LIST,
     SUMMARIZE,
     ask,
@@ -106,7 +107,7 @@ def test_a_token_that_is_too_short_is_refused_without_being_shown():
 def test_the_tools_answer_the_same_through_truto_and_from_the_portal(connected, options):
     question = {"course": COURSE, "state": "overdue", "fields": ["user.name", "progress_percent"]}
     expected, _ = ask(by_stdio(connected), LIST, question)
-    with sandbox("TRUTO", *options) as (env, _):
+    with sandbox("TRUTO", "--learners", str(FEW_PEOPLE), *options) as (env, _):
         answered, is_error = ask(by_stdio(env), LIST, question)
         assert not is_error
         assert answered.splitlines()[1:-1] == expected.splitlines()[1:-1]

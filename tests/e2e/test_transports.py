@@ -123,7 +123,7 @@ def test_a_wrong_key_is_a_tool_error_that_names_the_setting(connected):
 
 def test_a_portal_that_has_died_is_a_tool_error_that_says_so():
     with sandbox() as (env, portal), StdioServer(env) as server:
-        answered = server.request("tools/call", name=LIST, arguments={"course": COURSE, "limit": 1})
+        answered = server.request("tools/call", name=LIST, arguments={"user": "jane.doe@northgate.example"})
         assert not answered.get("isError")
         portal.popen.kill()
         portal.popen.wait()

@@ -24,6 +24,7 @@ from mcp_truto_lms.query.queries import EnrollmentQuery
 from mcp_truto_lms.store.compressed_rows import CompressedPeople
 from mcp_truto_lms.store.database import Database
 from tests.conftest import WAIT_SECONDS, OpenDesk
+from tests.ingest.portal_waits import until
 from tests.stored import Shelf, course, open_shelf, person, record, refreshing
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +61,7 @@ async def test_a_question_whose_data_is_fresh_is_one_transaction_in_a_worker_thr
     async with open_desk() as desk:
         await desk.summarize(**{name: value for name, value in question.items() if name != "sort"})
         await desk.list(**question)
+        await until(lambda: not desk.account.is_reading_outcomes)
         transactions = Transactions(desk.account._database, monkeypatch)
         query = EnrollmentQuery.model_validate(question)
         await desk.account.list_enrollments(query)
