@@ -121,6 +121,11 @@ class Model:
         }
 
 
+def placed(rows: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Leave out the route that brought each row: it moves no row of an answer to another page."""
+    return {key: (*before, reason) for key, (*before, _, reason) in rows.items()}
+
+
 def seen(connection: Connection) -> dict[str, tuple[Any, ...]]:
     row = enrollments.c
     columns = (row.id, row.user_id, row.course_id, row.status, row.progress_percent, row.route, row.excluded_reason)
@@ -170,7 +175,7 @@ def check(steps: list[tuple[str, Any]]) -> None:
             else:
                 model.replace_scope(*what)
             assert database._transact(seen) == model.seen()
-            if model.seen() != before:
+            if placed(model.seen()) != placed(before):
                 assert database._transact(lambda c: account_state.load(c, ACCOUNT).data_version) > version
         counted = database._transact(lambda c: count_by_course_and_status(c, Selection(ACCOUNT, NOON)))
         assert counted.totals.enrollments == sum(model.excluded_reason(row) == "" for row in model.rows.values())
