@@ -119,6 +119,7 @@ def _sandbox_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learners", type=_positive, default=240, help="(default 240)")
     parser.add_argument("--courses", type=_positive, default=18, help="(default 18)")
     parser.add_argument("--seed", type=int, default=2026, help="another seed makes another organisation (default 2026)")
+    parser.add_argument("--hourly-limit", type=_positive, default=2_000, help="calls an hour (default 2000)")
     parser.add_argument("--permissive", action="store_true", help="Truto lists enrollments without a pair")
     parser.add_argument("--no-remote-data", action="store_true", help="Truto's records have no remote_data")
     parser.add_argument(

@@ -29,12 +29,14 @@ async def run_sandbox(settings: Settings, options: argparse.Namespace) -> int:
     from mcp_truto_lms.sandbox.portal import SAMPLE_API_KEY, serve
     from mcp_truto_lms.sandbox.truto import SAMPLE_ACCOUNT_ID, SAMPLE_TRUTO_TOKEN, truto_app
     from mcp_truto_lms.sandbox.truto_options import TrutoOptions
+    from mcp_truto_lms.sandbox.variations import Variations
 
     organisation = generate(
         learners=options.learners, courses=options.courses, seed=options.seed, today=settings.clock()().date()
     )
     truto_options = TrutoOptions(pair_required=not options.permissive, remote_data=not options.no_remote_data)
-    app = truto_app(organisation, options=truto_options, faults=_faults(options.fault))
+    variations = Variations(hourly_limit=options.hourly_limit)
+    app = truto_app(organisation, options=truto_options, faults=_faults(options.fault), variations=variations)
     bind_error: OSError | None = None
     with end_signal() as ended:
         async with anyio.create_task_group() as group:
