@@ -33,7 +33,7 @@ CALLS_OF_A_SYNC = {
     "users": 2,
     "courses/id": sum(course.status != "archived" for course in SMALL.courses),
 }
-ROUNDS = 50
+ROUNDS = 30
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the driver forks")
 
