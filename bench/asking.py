@@ -69,7 +69,7 @@ QUESTIONS = (
 def portal(size: int) -> Generator[dict[str, str]]:
     """Serve a sample portal with about `size` enrollments; yield an environment that reads all of it."""
     learners = str(round(size / PER_LEARNER))
-    unlimited = ("--hourly-limit", str(10**9))
+    unlimited = ("--hourly-limit", "1000000")
     with sandbox("TALENTLMS", "--learners", learners, "--courses", str(COURSES), *unlimited) as env:
         limits = {"MAX_AGE": "2000000", "DEADLINE": "3600", "CALL_BUDGET": "100000"}
         yield env | {f"MCP_TRUTO_LMS_{name}": value for name, value in limits.items()}

@@ -28,7 +28,6 @@ from sqlalchemy import (
     func,
     insert,
     not_,
-    or_,
     select,
     update,
 )
@@ -123,10 +122,12 @@ def replace_teams(connection: Connection, account: str, kind: TeamKind, teams: M
 
 
 def has_branches(connection: Connection, account: str) -> bool:
-    """Tell whether the LMS has anybody in a branch."""
-    tables = (dimensions, overridden_dimensions)
-    branches = [exists().where(table.c.account == account, table.c.name == TeamKind.BRANCH) for table in tables]
-    return bool(connection.execute(select(or_(*branches))).scalar())
+    """Tell whether the LMS has anybody in a branch, whatever the people file states."""
+    is_overridden = TeamKind.BRANCH in (_file_columns(connection, account) or ())
+    row = (overridden_dimensions if is_overridden else dimensions).c
+    return bool(
+        connection.execute(select(exists().where(row.account == account, row.name == TeamKind.BRANCH))).scalar()
+    )
 
 
 def has_people_file(connection: Connection, account: str, people: People | None) -> bool:

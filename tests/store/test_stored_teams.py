@@ -64,6 +64,15 @@ def test_a_people_file_may_have_groups_of_its_own(store: Store):
     assert store.stored() == teams_and("group", ("1", "Sales"))
 
 
+def test_a_branch_that_only_the_people_file_states_hides_no_team_of_the_lms():
+    store = Store(Database())
+    store.directory(person("1", "one@acme.example"), person("2", "two@acme.example", groups=["North"]))
+    store.file("email,team,branch\none@acme.example,,A")
+    store.teams(TeamKind.BRANCH)
+    store.file(None)
+    assert store.stored() == teams_and("group", ("2", "North"))
+
+
 PEOPLE = st.lists(
     st.builds(
         lambda key, site, manager, branches, groups: person(
