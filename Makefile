@@ -39,7 +39,7 @@ arguments: $(READY) ## rewrite docs/arguments.md: every argument, grouping, numb
 test: $(READY) $(NODE_READY) ## all tests but those of test-hosts, with branch coverage
 	$(PY) $(PYTEST) -m 'not hosts' --session-timeout 7200 --cov --cov-fail-under=95
 
-test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in under a minute
+test-fast: $(READY) ## tests that need neither Node nor PostgreSQL, in about three minutes
 	$(PY) $(PYTEST) $(FAST)
 
 torture: $(READY) ## compare answers with a model of the portal for MINUTES=8; SEED=, CELL=, SHRINK=1 repeat a batch

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from mcp_truto_lms.cli.process_end import EXIT_FAILED
-from mcp_truto_lms.cli.sample_enrollment import read_sample, untold
+from mcp_truto_lms.cli.sample_enrollment import missing_facts, read_sample
 from mcp_truto_lms.domain.errors import SourceError
 from mcp_truto_lms.domain.model import User
 from mcp_truto_lms.domain.source import Source, directory_pages
@@ -56,7 +56,7 @@ async def examine(context: AppContext) -> AsyncGenerator[Finding]:
 
 
 async def _examine_source(source: Source, settings: Settings, suffix: str) -> AsyncGenerator[Finding]:
-    """Read the courses, the first people and a few enrollments, and say what they do not tell."""
+    """Read the courses, the first people and a few enrollments, and say what they do not report."""
     courses = await source.courses()
     yield Finding(True, f"It answers and lists {len(courses):,} courses{suffix}.")
     learners: list[User] = []
@@ -76,5 +76,5 @@ async def _examine_source(source: Source, settings: Settings, suffix: str) -> As
     portal = await source.portal()
     zone = settings.zone or portal.zone
     days = f"in {zone}" if zone else "in UTC, or in MCP_TRUTO_LMS_TIMEZONE: the LMS reports no time zone"
-    sentences = [f"Days are {days}.", *untold(sample, source, portal), f"{source.calls} calls were made."]
+    sentences = [f"Days are {days}.", *missing_facts(sample, source, portal), f"{source.calls} calls were made."]
     yield Finding(True, f"{' '.join(sentences)}{suffix}")

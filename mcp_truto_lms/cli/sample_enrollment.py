@@ -1,4 +1,4 @@
-"""One real enrollment for the doctor, by the cheapest route that the provider allows, and what it could not tell.
+"""One real enrollment for the doctor, by the cheapest route that the provider allows, and what it does not report.
 
 A learner's transcript comes first, then a course's roster: one call shows several enrollments. A list of everything has
 any number of pages, and a single pair is rarely enrolled, so these come last. A few scopes of each route are tried, as
@@ -68,18 +68,18 @@ async def read_sample(source: Source, courses: Sequence[Course], learners: Seque
     return last
 
 
-def untold(sample: SampleEnrollments, source: Source, portal: Portal) -> list[str]:
-    """Say in plain words what the enrollments and the LMS do not tell."""
+def missing_facts(sample: SampleEnrollments, source: Source, portal: Portal) -> list[str]:
+    """Say in plain words what the enrollments and the LMS do not report."""
     sentences: list[str] = []
     records = sample.records
     missing = [
         word
-        for word, path, is_told in (
+        for word, path, is_reported in (
             ("due dates", "due_at", any(record.enrollment.due_at or record.access_ends_at for record in records)),
             ("progress", "progress_percent", any(record.enrollment.progress_percent is not None for record in records)),
             ("certificates", "certificate_issued_at", any(record.certificate_issued_at for record in records)),
         )
-        if not is_told and path not in portal.unreported
+        if not is_reported and path not in portal.unreported
     ]
     if records and missing:
         sentences.append(f"Not seen in what was read: {', '.join(missing)}.")
@@ -90,7 +90,7 @@ def untold(sample: SampleEnrollments, source: Source, portal: Portal) -> list[st
         sentences.append(f"Not reported by this LMS: {', '.join(headers)}.")
     capabilities = source.capabilities
     if FetchRoute.COURSE in capabilities.outcome_unknown_routes and capabilities.calls(FetchRoute.COURSE) is not None:
-        sentences.append("Rosters do not tell failures: those are read person by person.")
+        sentences.append("Rosters do not report failures: those are read person by person.")
     return sentences
 
 

@@ -1,7 +1,7 @@
 """Removal of secrets from payloads: nothing that opens an account or a file without a login reaches a record.
 
 `login_key` is a live one-click login, certificate addresses are signed, a course's shared address needs no login, and
-whoever has the `key` of a group can join it. Fields are removed by name. Texts are searched by pattern too, because
+the `key` of a group lets anybody join it. Fields are removed by name. Texts are searched by pattern too, because
 people paste such addresses into free text. The patterns are bounded, so that no text makes them slow.
 """
 

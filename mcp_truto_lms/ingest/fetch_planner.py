@@ -200,11 +200,10 @@ class FetchPlanner:
             A plan, what is left of it once it was carried out, or None where nothing is to be fetched now, or no route
             to it is open.
         """
-        has_transcripts = self._is_open(FetchRoute.LEARNER)
+        has_transcripts = self.is_open(FetchRoute.LEARNER)
         unknown = unknown_outcomes.pairs(self.connection, selection, has_transcripts=has_transcripts, most=most)
         scopes = unknown_outcomes.scopes_of(unknown, has_transcripts=has_transcripts)
-        if not scopes or (most is not None and len(scopes) > most) or not self._is_open(scopes[0].route):
-            return None
+        if not scopes or (most is not None and len(scopes) > most) or not self.is_open(scopes[0].route):
             return None
         return self.scopes(OUTCOMES, scopes, max_age_seconds=0, own_state_only=True)
 
@@ -302,7 +301,8 @@ class FetchPlanner:
                 return scopes
         return None
 
-    def _is_open(self, route: FetchRoute) -> bool:
+    def is_open(self, route: FetchRoute) -> bool:
+        """Return whether the provider has a route, and did not refuse it to this question."""
         return route not in self.budget.closed_routes and self.capabilities.calls(route) is not None
 
     def _calls_each(self, scopes: Sequence[Scope]) -> int | None:

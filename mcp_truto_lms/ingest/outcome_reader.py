@@ -1,4 +1,4 @@
-"""The outcome reader: brings, in the background, the outcomes that rosters cannot tell, and keeps them from ageing.
+"""The outcome reader: brings, in the background, the outcomes that rosters do not report, and keeps them from ageing.
 
 It starts with a question that leaves something to read, works within the background's share of the limits, waits for a
 limit to reset, and ends once nothing is left. People who were active last are read first. What it has read is in the
@@ -71,7 +71,7 @@ class OutcomeReader:
         self._rosters_seen = 0
 
     def start_if_due(self) -> None:
-        """Start, unless it is running or there is no reason to look."""
+        """Start if rosters were fetched, or if outcomes may be old; not while it runs."""
         rosters = self._fetcher.ingester.rosters_written
         is_due = self._checked_at is None or not 0 <= self._now() - self._checked_at < CHECK_EVERY_SECONDS
         has_reason = rosters != self._rosters_seen or is_due

@@ -46,7 +46,7 @@ class Refresher:
     Attributes:
         source: the provider
         fetcher: carries out the plans
-        outcome_reader: reads what rosters cannot tell, in the background
+        outcome_reader: reads what rosters do not report, in the background
     """
 
     def __init__(

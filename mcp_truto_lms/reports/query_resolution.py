@@ -44,13 +44,13 @@ def resolve_against_store(
 
 
 def _unseen(portal: Portal) -> tuple[str, ...]:
-    """Return the note on what the records of the account cannot tell, if there is anything."""
+    """Return the note on what the records of the account do not report, if there is anything."""
     match ROLE in portal.unreported, ACCESS_ENDS_AT in portal.unreported:
         case True, True:
-            return ("This account's records tell neither instructors nor when access ends.",)
+            return ("This account's records report neither instructors nor when access ends.",)
         case True, False:
-            return ("This account's records do not tell instructors.",)
+            return ("This account's records do not report instructors.",)
         case False, True:
-            return ("This account's records do not tell when access ends.",)
+            return ("This account's records do not report when access ends.",)
         case _:
             return ()

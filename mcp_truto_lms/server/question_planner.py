@@ -214,7 +214,7 @@ class QuestionPlanner:
         dimensions.replace_people_file(connection, self._account, people)
 
     def _outcomes(self, planner: FetchPlanner, selection: Selection, coverage: Coverage) -> FetchPlan | Coverage:
-        """Plan the transcripts that tell the outcomes the answer rests on, where they fit the call budget.
+        """Plan the transcripts with the outcomes that the answer rests on, where they fit the call budget.
 
         The others are read in the background, and the answer announces them.
         """
@@ -246,11 +246,10 @@ class QuestionPlanner:
     def _certificates(
         self, planner: FetchPlanner, query: EnrollmentQuery, selection: Selection, coverage: Coverage, portal: Portal
     ) -> FetchPlan | Coverage:
-        """Plan transcripts that were never read where a certificate is shown and only a pair told the outcome."""
+        """Plan transcripts that were never read where a certificate is shown and only a pair reported the outcome."""
         reported = CERTIFICATE_COLUMNS.keys() - portal.unreported
         shows_any = any(column.path in reported for column in choose_columns(query, self._columns))
-        is_closed = FetchRoute.LEARNER in planner.budget.closed_routes
-        if not shows_any or is_closed or planner.capabilities.calls(FetchRoute.LEARNER) is None:
+        if not shows_any or not planner.is_open(FetchRoute.LEARNER):
             return coverage
         people = pairs_to_refine.people_of_pairs(planner.connection, selection)
         scopes = [Scope(user_id=user) for user in people]

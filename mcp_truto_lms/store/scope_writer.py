@@ -124,7 +124,7 @@ def _with_dated_outcomes(connection: Connection, account: str, before: Mapping[s
 
 
 def _merged(row: Row, before: Row | None, fetched_at: int) -> Row:
-    """Keep what an earlier route told and this one cannot, and note a change."""
+    """Keep what an earlier route reported and this one cannot, and note a change."""
     if before is None:
         return _replaced(row, {_CHANGED_AT: fetched_at})
     kept: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""Unknown outcomes in the store: whose transcripts tell them, and how far they leave the numbers of a match open.
+"""Unknown outcomes in the store: whose transcripts report them, and how far they leave the numbers of a match open.
 
 An outcome that was reported is read again: within a day where a fetch showed a change in the last week, else within a
 week, and only while the enrollment is not finished. People who were active last come first.
@@ -106,7 +106,7 @@ _CONDITIONS: Mapping[str, _Composed] = {
 def pairs(
     connection: Connection, selection: Selection, *, has_transcripts: bool = True, most: int | None = None
 ) -> list[tuple[str, str]]:
-    """List the learners and courses whose outcome a selection rests on and a fetch may tell, latest activity first.
+    """List the learners and courses whose outcome a selection rests on and a fetch may report, latest activity first.
 
     Args:
         connection: to the store
@@ -121,7 +121,7 @@ def pairs(
         any_outcome.counted(),
         outcomes.is_unknown(row, since),
         row.c.user_id.is_not(None),
-        _may_tell(since.open, has_transcripts=has_transcripts),
+        _may_report(since.open, has_transcripts=has_transcripts),
     )
     if most is not None:
         learners = select(row.c.user_id).distinct().where(due).limit(most + 1)
@@ -166,7 +166,7 @@ def pairs_to_read(
         (row.c.outcome_at < now - REREAD_ACTIVE_SECONDS) & is_active,
     )
     old = and_(_in_stages(_OPEN), row.c.outcome_at != OUTCOME_UNKNOWN, is_old)
-    unread = and_(never, _may_tell(now - REREAD_SECONDS, has_transcripts=has_transcripts))
+    unread = and_(never, _may_report(now - REREAD_SECONDS, has_transcripts=has_transcripts))
     due = and_(
         row.c.account == account,
         row.c.excluded_reason.in_((INCLUDED, ARCHIVED)),  # archived courses are read where they were asked for by name
@@ -191,12 +191,12 @@ def _in_stages(stages: Iterable[Stage]) -> ColumnElement[bool]:
     return kinds & enrollments.c.stage.in_([int(stage) for stage in stages])
 
 
-def _may_tell(since: Any, *, has_transcripts: bool) -> ColumnElement[bool]:
+def _may_report(since: Any, *, has_transcripts: bool) -> ColumnElement[bool]:
     """Compose that the transcript or pair was not fetched after the roster that left the outcome unknown.
 
-    One that was, and did not tell the outcome, will not tell it now.
+    One that was, and did not report the outcome, will not report it now.
     """
-    row, told = enrollments, scopes.alias("told")
+    row, fetched = enrollments, scopes.alias("fetched")
     rosters = scopes.alias("rosters")
     keys = Scope(user_id="").key + row.c.user_id
     if not has_transcripts:
@@ -210,14 +210,14 @@ def _may_tell(since: Any, *, has_transcripts: bool) -> ColumnElement[bool]:
         .correlate(row)
         .scalar_subquery()
     )
-    in_one_second = and_(told.c.fetched_at == roster_at, row.c.changed_at < told.c.fetched_at)
-    is_newer = or_(told.c.fetched_at > roster_at, in_one_second)
-    of_row = and_(told.c.account == row.c.account, told.c.scope == keys)
-    return ~exists().where(of_row, told.c.fetched_at >= since, is_newer).correlate(row)
+    in_one_second = and_(fetched.c.fetched_at == roster_at, row.c.changed_at < fetched.c.fetched_at)
+    is_newer = or_(fetched.c.fetched_at > roster_at, in_one_second)
+    of_row = and_(fetched.c.account == row.c.account, fetched.c.scope == keys)
+    return ~exists().where(of_row, fetched.c.fetched_at >= since, is_newer).correlate(row)
 
 
 def scopes_of(pairs: Sequence[tuple[str, str]], *, has_transcripts: bool) -> list[Scope]:
-    """List the scopes that tell the outcomes of learners in courses: transcripts, or else the pairs themselves."""
+    """List the scopes that report the outcomes of learners in courses: transcripts, or else the pairs themselves."""
     if has_transcripts:
         return [Scope(user_id=user_id) for user_id in dict.fromkeys(user_id for user_id, _ in pairs)]
     return [Scope(*pair) for pair in pairs]

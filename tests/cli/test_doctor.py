@@ -53,7 +53,7 @@ async def test_a_portal_that_answers_is_described_in_counts(organisation: Organi
             True,
             "Days are in Europe/Athens. Not seen in what was read: certificates. Not reported by this LMS: assigned, "
             "assigned_by_id, assigned_by, attempt, attempts, created, mandatory, last_activity, started, updated. "
-            "Rosters do not tell failures: those are read person by person. 7 calls were made.",
+            "Rosters do not report failures: those are read person by person. 7 calls were made.",
         ),
     ]
 

@@ -183,7 +183,7 @@ class ScopeReader:
         return fill_names(record, names)
 
     async def _read_payload(self, method: ReadMethod, scope: Scope, names: KnownNames) -> Reading | None:
-        """Read the roster or transcript in a payload; None if there is no payload, or none in it.
+        """Read the roster or transcript in a payload; None if the payload is missing or has neither.
 
         Raises:
             UnexpectedAnswer: the payload is another record's.

@@ -151,8 +151,8 @@ async def test_a_transcript_answered_in_place_of_another_is_an_error(open_truto)
         assert "another record" in text
 
 
-NEITHER = "This account's records tell neither instructors nor when access ends."
-NO_END = "This account's records do not tell when access ends."
+NEITHER = "This account's records report neither instructors nor when access ends."
+NO_END = "This account's records do not report when access ends."
 ACCOUNTS_AND_NOTES = {
     "with payloads": (WITH_PAYLOADS, ""),
     "by proxy": (BY_PROXY, ""),
